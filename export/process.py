@@ -1,0 +1,23 @@
+"""Helpers in processes of their own: their memory, crashes and chatter stay theirs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from zoo.errors import ZooError
+
+
+def run_module(module: str, *arguments: object) -> None:
+    """Run ``python -m module arguments`` and wait for it.
+
+    Raises:
+        ZooError: it failed; the message is its last line.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode < 0:
+        raise ZooError(f"{module} was killed by signal {-done.returncode}")
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise ZooError(f"{module} failed: {lines[-1]}")

@@ -1,0 +1,12 @@
+"""A Keras model zoo around the convolutional network of "Learn TensorFlow Now".
+
+>>> import zoo
+>>> zoo.list_models()
+['ltfn5']
+>>> model = zoo.create_model("ltfn5")  # raw pixels in, logits out
+"""
+
+from zoo.registry import create_model, list_models
+from zoo.runs import load_model
+
+__all__ = ["create_model", "list_models", "load_model"]

@@ -1,0 +1,120 @@
+"""What every command line shares: one-line errors, exit codes, the data options."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from zoo import data
+from zoo.errors import EXIT_CODES, InputError, ZooError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises ``InputError`` and explains the exit codes."""
+
+    def __init__(self, prog: str, description: str) -> None:
+        super().__init__(
+            prog=f"python -m {prog}",
+            description=description,
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def positive(text: str) -> int:
+    """Parse a whole number above zero, for ``type=`` of an argument."""
+    return _whole(text, 1)
+
+
+def natural(text: str) -> int:
+    """Parse a whole number from zero, for ``type=`` of an argument."""
+    return _whole(text, 0)
+
+
+def _whole(text: str, least: int) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"takes a whole number of at least {least}, received {text!r}"
+        )
+    return int(text)
+
+
+def add_data_arguments(parser: Parser) -> None:
+    """Add the options that say where data comes from."""
+    parser.add_argument(
+        "--data-dir", metavar="DIR", help="prepared tfds data sets (default: TFDS_DATA_DIR or ~)"
+    )
+    parser.add_argument(
+        "--manual-dir",
+        metavar="DIR",
+        help="folder with the four original MNIST files (default: ZOO_MANUAL_DIR)",
+    )
+    parser.add_argument("--offline", action="store_true", help="never touch the network")
+
+
+def load_data(name: str, arguments: argparse.Namespace) -> data.Dataset:
+    """Read the data set that the data options describe."""
+    return data.load(
+        name,
+        data_dir=arguments.data_dir,
+        manual_dir=arguments.manual_dir,
+        offline=arguments.offline,
+    )
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow on which Keras is to run, without its start-up chatter.
+
+    Its libraries write several lines to the standard error file before they heed any log level;
+    they are shown only if the import fails.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as chatter:
+        os.dup2(chatter.fileno(), 2)
+        try:
+            importlib.import_module("tensorflow")
+        except ImportError:
+            chatter.seek(0)
+            os.write(kept, chatter.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
+    """Run a command on the process's arguments and leave with its documented exit code."""
+    try:
+        main(sys.argv[1:])
+        sys.stdout.flush()
+    except ZooError as error:
+        _leave(prog, str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _leave(prog, "interrupted; nothing was changed", 130)
+    except BrokenPipeError:
+        # The reader left, as in `... | head`. Nothing is to be flushed into its pipe at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f": {error.filename}" if error.filename else ""
+        _leave(prog, f"{error.strerror or error}{where}", 1)
+    sys.exit(0)
+
+
+def _leave(prog: str, message: str, code: int) -> NoReturn:
+    print(f"{prog}: error: {message}" if code < 128 else f"{prog}: {message}", file=sys.stderr)
+    sys.exit(code)

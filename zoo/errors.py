@@ -1,0 +1,55 @@
+"""What can go wrong, in one line each, and the exit code every command gives it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Base of every error that is meant for a person: its message is one complete line."""
+
+    exit_code = 1
+
+
+class InputError(ZooError):
+    """The request cannot be met as it was made: the message says what was allowed."""
+
+    exit_code = 2
+
+
+class VerificationError(ZooError):
+    """An exported file does not compute what the network computes: nothing was published."""
+
+    exit_code = 3
+
+
+class DivergedError(ZooError):
+    """Training left the finite numbers."""
+
+    exit_code = 4
+
+
+class Interrupted(ZooError):  # noqa: N818 - an interruption is not an error
+    """A signal ended the work early, after everything so far was saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
+EXIT_CODES = """exit codes:
+  0    done
+  1    the machine refused (disk full, permission, killed helper)
+  2    bad input: the message says what was allowed and what was received
+  3    an exported file failed its verification; nothing was published
+  4    training diverged
+  130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
+
+
+def unknown(kind: str, received: str, allowed: Iterable[str]) -> InputError:
+    """Return the error for a name that is not one of ``allowed``, with the nearest one."""
+    allowed = sorted(allowed)
+    nearest = difflib.get_close_matches(received, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return InputError(f"unknown {kind} {received!r}; {hint}allowed: {', '.join(allowed)}")

@@ -1,0 +1,52 @@
+"""Writing that survives a crash: a file or folder is whole under its name, or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def staged(path: Path) -> Iterator[Path]:
+    """Yield a name beside ``path`` to write to; on success it becomes ``path``, else it is gone."""
+    stage = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield stage
+        sync(stage)
+        stage.replace(path)
+        sync(path.parent)
+    finally:
+        stage.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, staged."""
+    with staged(path) as stage:
+        stage.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Make a file or a folder's list of names durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder and all that is below it durable."""
+    for path in sorted(folder.rglob("*")):
+        sync(path)
+    sync(folder)

@@ -1,0 +1,32 @@
+"""Facts of the machine and the software, for a run's record."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "ai-edge-litert")
+
+# What decides how fast a convolution can be.
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+
+
+def versions() -> dict[str, str]:
+    """Return the version of Python and of each package that can change a result."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def machine() -> dict[str, Any]:
+    """Return the processor's name, cores and vector extensions, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": told.get("model name") or platform.processor(),
+        "cores": os.cpu_count(),
+        "flags": [flag for flag in _FLAGS if flag in told.get("flags", "").split()],
+    }

@@ -1,0 +1,54 @@
+"""One scoring function for every runtime; needs NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from zoo.data import Split
+
+PredictFn = Callable[[np.ndarray], np.ndarray]
+"""uint8 images [N, H, W, C] -> float32 logits [N, classes]; what every runtime offers."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The score of one runtime over one whole split.
+
+    Attributes:
+        correct: images whose largest logit is their label's.
+        count: images in the split.
+        cost: mean softmax cross-entropy in nats.
+        logits: float32 [count, classes].
+    """
+
+    correct: int
+    count: int
+    cost: float
+    logits: np.ndarray = field(repr=False)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct images, 0..1."""
+        return self.correct / self.count
+
+
+def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metrics:
+    """Score ``predict_fn`` on every image of ``split``, the last short batch included."""
+    starts = range(0, len(split), batch_size)
+    logits = np.concatenate([predict_fn(split.images[at : at + batch_size]) for at in starts])
+    return Metrics(
+        correct=int(np.sum(logits.argmax(axis=1) == split.labels)),
+        count=len(split),
+        cost=_cross_entropy(logits, split.labels),
+        logits=logits,
+    )
+
+
+def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean softmax cross-entropy, in float64: logits may be in the thousands."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

@@ -1,0 +1,262 @@
+"""The step loop: one function that turns a recipe, a network and data into trained weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+from etils import epy
+
+from zoo import augment
+from zoo.checkpoints import Checkpoints, Position
+from zoo.data import Dataset, batches
+from zoo.errors import DivergedError, Interrupted
+from zoo.metrics import PredictFn, evaluate
+from zoo.recipes import Recipe
+from zoo.runs import Run
+
+with epy.lazy_imports():
+    import keras
+    import tensorflow as tf
+
+REPORT_STEPS = 100
+_CHECKPOINT_SECONDS = 60.0
+
+
+class Progress(Protocol):
+    """What shows a person how far a training has come."""
+
+    def update(self, step: int, cost: float, accuracy: float) -> None:
+        """Take the cost and accuracy of the batch of ``step``, before its update."""
+
+    def validated(self, step: int, accuracy: float) -> None:
+        """Take the validation accuracy after ``step`` steps."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The facts of a finished training.
+
+    Attributes:
+        steps: number of the last step.
+        seconds: spent on steps, without validation.
+        images_per_second: the same as a rate.
+        validation_accuracy: of the final weights, 0..1.
+    """
+
+    steps: int
+    seconds: float
+    images_per_second: float
+    validation_accuracy: float
+
+
+def train(
+    model: keras.Model,
+    recipe: Recipe,
+    data: Dataset,
+    run: Run,
+    progress: Progress,
+    *,
+    resume: bool = False,
+) -> Training:
+    """Train ``model`` in place.
+
+    Args:
+        model: raw pixels to logits, built with the recipe's precision.
+        recipe: how to train.
+        data: learns from ``data.train`` and watches ``data.validation``.
+        run: receives the metrics and the checkpoints.
+        progress: shown each step.
+        resume: go on from the run's latest checkpoint instead of fresh weights.
+
+    Raises:
+        DivergedError: the cost is no longer a finite number.
+        Interrupted: SIGINT or SIGTERM came; the state was saved first.
+    """
+    steps = recipe.total_steps(len(data.train))
+    # Once an epoch, but for tiny sets no more often than a person would read it.
+    validation_steps = max(REPORT_STEPS, math.ceil(len(data.train) / recipe.batch_size))
+    optimizer = make_optimizer(recipe, steps)
+    optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(run.checkpoints, model, optimizer)
+    if not resume:
+        initialize(model, recipe)
+    position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
+
+    train_step = make_train_step(model, optimizer)
+    clock = _Clock(position.seconds)
+    saved_at = time.monotonic()
+    with _signals_noted() as received, _MetricsLog(run.metrics, position.step) as log:
+        stream = _batches(recipe, data, position.step, steps)
+        for number, (images, labels) in enumerate(stream, position.step + 1):
+            with clock:
+                cost, accuracy = (float(value) for value in train_step(images, labels))
+            if not math.isfinite(cost):
+                raise DivergedError(
+                    f"the cost became {cost} at step {number - 1}; lower it with "
+                    f"--set learning_rate (it is {recipe.learning_rate:g})"
+                )
+            progress.update(number - 1, cost, accuracy)
+            if (number - 1) % REPORT_STEPS == 0 or number == steps:
+                log.write(step=number - 1, cost=cost, accuracy=accuracy, seconds=clock.seconds)
+            if number % validation_steps == 0 and number != steps:
+                score = evaluate(predict_fn(model), data.validation)
+                log.write(step=number, validation_accuracy=score.accuracy)
+                progress.validated(number, score.accuracy)
+            if received.signal or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                checkpoints.save(Position(number, clock.seconds))
+                saved_at = time.monotonic()
+            if received.signal:
+                raise Interrupted(
+                    f"interrupted after step {number} of {steps}; {run.folder} holds the state: "
+                    "repeat the command with --resume to go on",
+                    received.signal,
+                )
+        checkpoints.save(Position(steps, clock.seconds))
+        optimizer.finalize_variable_values(model.trainable_variables)
+        score = evaluate(predict_fn(model), data.validation)
+        log.write(step=steps, validation_accuracy=score.accuracy)
+        progress.validated(steps, score.accuracy)
+    rate = steps * recipe.batch_size / clock.seconds if clock.seconds else 0.0
+    return Training(steps, clock.seconds, rate, score.accuracy)
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
+    """Return the recipe's optimizer, with its schedule laid over ``steps`` steps."""
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rise = max(1, steps // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            warmup_target=recipe.learning_rate,
+            warmup_steps=rise,
+            decay_steps=max(1, steps - rise),
+        )
+    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+    averaging = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
+    return kinds[recipe.optimizer](learning_rate=rate, **averaging)
+
+
+def initialize(model: keras.Model, recipe: Recipe) -> None:
+    """Draw every kernel from the recipe's distribution, all from one seed; biases are zero."""
+    seed = keras.random.SeedGenerator(recipe.seed)
+    normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
+    he = keras.initializers.HeNormal(seed=seed)
+    glorot = keras.initializers.GlorotUniform(seed=seed)
+    for layer in model.layers:
+        if not hasattr(layer, "kernel"):
+            continue
+        relu = getattr(layer, "activation", None) is keras.activations.relu
+        draw = {"normal": normal, "he": he if relu else glorot, "glorot": glorot}
+        layer.kernel.assign(draw[recipe.initializer](layer.kernel.shape))
+        if layer.use_bias:
+            layer.bias.assign(np.zeros(layer.bias.shape, np.float32))
+
+
+def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> Callable:
+    """Return the compiled step: images and labels in, cost and accuracy before the update out."""
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    @tf.function(autograph=False)
+    def train_step(images: Any, labels: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            cost = cross_entropy(labels, logits)
+        gradients = tape.gradient(cost, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
+        return cost, tf.reduce_mean(tf.cast(right, tf.float32))
+
+    return train_step
+
+
+def predict_fn(model: keras.Model) -> PredictFn:
+    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes]."""
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
+
+    @tf.function(autograph=False, input_signature=signature)
+    def forward(images: Any) -> Any:
+        return model(images, training=False)
+
+    return lambda images: forward(tf.constant(images)).numpy()
+
+
+def _batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.data.Dataset:
+    def shifted(images: Any, seed: Any) -> Any:
+        return augment.shift(images, seed, recipe.shift)
+
+    return batches(
+        data.train,
+        batch_size=recipe.batch_size,
+        start=start,
+        steps=steps,
+        seed=recipe.seed,
+        shuffle=recipe.shuffle,
+        augment=shifted if recipe.shift else None,
+    )
+
+
+class _Clock:
+    """Seconds spent within ``with clock:``, on top of those of an earlier process."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> None:
+        self._entered = time.perf_counter()
+
+    def __exit__(self, *exception: object) -> None:
+        self.seconds += time.perf_counter() - self._entered
+
+
+class _MetricsLog:
+    """``metrics.jsonl``, cut back to the step from which a training goes on."""
+
+    def __init__(self, path: Path, start: int) -> None:
+        kept = path.read_text(encoding="utf-8").splitlines() if start else []
+        self._file = path.open("w", encoding="utf-8", buffering=1)
+        for line in kept:
+            # A kill may have cut the last line short.
+            if line.endswith("}") and json.loads(line)["step"] < start:
+                self._file.write(line + "\n")
+
+    def write(self, **values: float) -> None:
+        self._file.write(json.dumps(values) + "\n")
+
+    def __enter__(self) -> _MetricsLog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+
+@dataclass
+class _Received:
+    signal: int = field(default=0)
+
+
+@contextmanager
+def _signals_noted() -> Iterator[_Received]:
+    """Note SIGINT or SIGTERM instead of dying of it; a second one acts as it always does."""
+    received = _Received()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.signal = number
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+
+    previous = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)

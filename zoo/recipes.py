@@ -142,12 +142,12 @@ def quick() -> Recipe:
         name="quick",
         initializer="he",
         optimizer="adam",
-        learning_rate=1e-3,
+        learning_rate=2e-3,
         schedule="cosine",
         batch_size=100,
         epochs=4,
         minimum_steps=400,
-        shift=2,
+        shift=1,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ class Checkpoints:
             try:
                 with np.load(path) as archive:
                     arrays = dict(archive)
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            except Exception:  # a damaged container fails in more ways than it documents
                 continue
             return self._assign(arrays, path)
         if paths:
@@ -79,8 +78,9 @@ class Checkpoints:
         return Position(step, seconds)
 
     def _variables(self) -> Iterator[tuple[str, Any]]:
-        for index, variable in enumerate(self._model.variables + self._optimizer.variables):
-            yield f"{index:04d} {variable.path}", variable
+        for group, owner in (("model", self._model), ("optimizer", self._optimizer)):
+            for index, variable in enumerate(owner.variables):
+                yield f"{group}/{index:04d}", variable
 
     def _paths(self) -> list[Path]:
         return sorted(self._folder.glob("step-*.npz"), reverse=True)

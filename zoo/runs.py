@@ -11,6 +11,7 @@ runs/<model>/
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,14 @@ class Run:
         """Say before the work starts whether ``create`` would refuse.
 
         Raises:
-            InputError: the folder holds something that is not to be replaced.
+            InputError: the folder cannot be written, or holds what is not to be replaced.
         """
+        nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
+            raise InputError(
+                f"cannot write the run folder {self.folder}: {nearest} is not a folder that can "
+                "be written; give another with --out"
+            )
         if not self.folder.is_dir() or not any(self.folder.iterdir()):
             return
         if not force:
@@ -59,7 +66,7 @@ class Run:
         until the new one is finished too.
 
         Raises:
-            InputError: the folder exists and is not to be replaced, or cannot be written.
+            InputError: as ``check_free`` does.
         """
         self.check_free(force=force)
         if self.result.exists():
@@ -67,14 +74,8 @@ class Run:
             self.folder.rename(self._previous)
         elif self.recipe.exists():
             shutil.rmtree(self.folder)
-        try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            files.write_json(self.recipe, request)
-        except OSError as error:
-            raise InputError(
-                f"cannot write the run folder {self.folder}: {error.strerror}; "
-                "give one that can be written with --out"
-            ) from error
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        files.write_json(self.recipe, request)
 
     def read_request(self) -> dict[str, Any]:
         """Return what ``create`` recorded.

@@ -96,7 +96,7 @@ def train(
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
     with _signals_noted() as received, _MetricsLog(run.metrics, position.step) as log:
-        stream = _batches(recipe, data, position.step, steps)
+        stream = recipe_batches(recipe, data, position.step, steps)
         for number, (images, labels) in enumerate(stream, position.step + 1):
             with clock:
                 cost, accuracy = (float(value) for value in train_step(images, labels))
@@ -179,18 +179,9 @@ def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> Callable:
     return train_step
 
 
-def predict_fn(model: keras.Model) -> PredictFn:
-    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes]."""
-    signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
+def recipe_batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.data.Dataset:
+    """Return the training batches of the steps ``start`` to ``steps``, augmented."""
 
-    @tf.function(autograph=False, input_signature=signature)
-    def forward(images: Any) -> Any:
-        return model(images, training=False)
-
-    return lambda images: forward(tf.constant(images)).numpy()
-
-
-def _batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.data.Dataset:
     def shifted(images: Any, seed: Any) -> Any:
         return augment.shift(images, seed, recipe.shift)
 
@@ -203,6 +194,17 @@ def _batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.data.D
         shuffle=recipe.shuffle,
         augment=shifted if recipe.shift else None,
     )
+
+
+def predict_fn(model: keras.Model) -> PredictFn:
+    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes]."""
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
+
+    @tf.function(autograph=False, input_signature=signature)
+    def forward(images: Any) -> Any:
+        return model(images, training=False)
+
+    return lambda images: forward(tf.constant(images)).numpy()
 
 
 class _Clock:

@@ -1,0 +1,79 @@
+"""What several tests share: real data, one real run and one real bundle of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from zoo import commands, data
+from zoo.runs import Run
+
+commands.start_tensorflow()
+
+ROOT = Path(__file__).parent.parent
+MNIST_DIR = os.environ.get("ZOO_MANUAL_DIR")
+
+needs_mnist = pytest.mark.skipif(
+    not MNIST_DIR, reason="needs ZOO_MANUAL_DIR, a folder with the four original MNIST files"
+)
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where tfds keeps prepared sets in this session."""
+    return tmp_path_factory.mktemp("tfds")
+
+
+@pytest.fixture(scope="session")
+def environment(data_dir: Path) -> dict[str, str]:
+    """Environment of a command: no MNIST unless a test hands it over."""
+    kept = {key: value for key, value in os.environ.items() if key != "ZOO_MANUAL_DIR"}
+    return kept | {"TFDS_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def command(environment: dict[str, str]) -> Command:
+    """Run ``python -m ...`` in a process of its own and wait for it."""
+
+    def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", *map(str, arguments)]
+        return subprocess.run(
+            line, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(data_dir: Path) -> data.Dataset:
+    """The embedded data set."""
+    return data.load("digits", data_dir=str(data_dir))
+
+
+@pytest.fixture(scope="session")
+def workplace(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``runs/ltfn5`` and ``exports/ltfn5/1``, made by the commands themselves."""
+    folder = tmp_path_factory.mktemp("workplace")
+    arguments = ("--data", "digits", "--steps", 60, "--batch-size", 64)
+    trained = command("zoo.train", "ltfn5", *arguments, cwd=folder)
+    assert trained.returncode == 0, trained.stderr
+    exported = command("export", "runs/ltfn5", cwd=folder)
+    assert exported.returncode == 0, exported.stderr
+    (folder / "trained.txt").write_text(trained.stdout)
+    (folder / "exported.txt").write_text(exported.stdout)
+    return folder
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> Run:
+    """An empty run folder."""
+    run = Run(tmp_path / "run")
+    run.create({"model": "ltfn5"})
+    return run

@@ -1,0 +1,226 @@
+"""The command lines as a person meets them, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zoo
+from tests.conftest import Command
+from zoo.runs import Run
+
+# What a person may type -> exit code, what was received, what was allowed.
+BAD = [
+    ("zoo.train", 2, "the following arguments are required: MODEL"),
+    ("zoo.train ltfn6", 2, "unknown model 'ltfn6'; did you mean 'ltfn5'? allowed: ltfn5"),
+    ("zoo.train ltfn5 --data mnits", 2, "unknown data set 'mnits'; did you mean 'mnist'?"),
+    ("zoo.train ltfn5 --recipe pots", 2, "unknown recipe 'pots'; did you mean 'post'?"),
+    ("zoo.train ltfn5 --set momentum=0.9", 2, "unknown recipe key 'momentum'"),
+    ("zoo.train ltfn5 --set shift=far", 2, "shift takes a whole number, received 'far'"),
+    ("zoo.train ltfn5 --set optimizer=rmsprop", 2, "unknown optimizer 'rmsprop'"),
+    ("zoo.train ltfn5 --steps -5", 2, "--steps: takes a whole number of at least 1, received '-5'"),
+    ("zoo.train ltfn5 --batch-size 0", 2, "--batch-size: takes a whole number of at least 1"),
+    ("zoo.train ltfn5 --seed x", 2, "--seed: takes a whole number of at least 0, received 'x'"),
+    ("zoo.train ltfn5 --steps 3 --epochs 1", 2, "not allowed with argument --steps"),
+    ("zoo.train ltfn5 --fast", 2, "unrecognized arguments: --fast"),
+    ("zoo.train ltfn5 --out taken", 2, "taken exists; give --force"),
+    ("zoo.train ltfn5 --out taken --force", 2, "taken is not a run folder"),
+    ("zoo.train ltfn5 --out empty --resume", 2, "empty is not a run folder: it has no recipe.json"),
+    ("zoo.train ltfn5 --resume --seed 1", 2, "--resume goes on as"),
+    ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
+    ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) a network connection"),
+    ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
+    ("export", 2, "the following arguments are required: RUN"),
+    ("export nothing", 2, "nothing is not a run folder: it has no result.json"),
+    ("export unfinished", 2, "unfinished is an unfinished run without weights"),
+    ("export damaged", 2, "result.json cannot be read"),
+]
+
+
+@pytest.fixture(scope="module")
+def corner(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """A folder with what the bad invocations trip over."""
+    folder = tmp_path_factory.mktemp("corner")
+    (folder / "empty").mkdir()
+    (folder / "taken").mkdir()
+    (folder / "taken" / "thesis.tex").touch()
+    (folder / "file").touch()
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "result.json").write_text("{")
+    Run(folder / "unfinished").create({"model": "ltfn5"})
+    return folder
+
+
+@pytest.mark.parametrize(("line", "code", "message"), BAD, ids=[line for line, _, _ in BAD])
+def test_bad_input_gets_one_line(
+    command: Command, corner: Path, line: str, code: int, message: str
+) -> None:
+    before = sorted(corner.rglob("*"))
+    done = command(*line.split(), cwd=corner)
+    prog = line.split(maxsplit=1)[0]
+    assert done.returncode == code
+    assert message in done.stderr
+    assert re.fullmatch(rf"{prog}: error: [^\n]+\n", done.stderr)
+    assert sorted(corner.rglob("*")) == before
+
+
+@pytest.mark.parametrize("module", ["zoo.train", "export", "export.tflite", "export.score"])
+def test_help_explains_the_exit_codes_without_tensorflow(
+    environment: dict[str, str], module: str
+) -> None:
+    line = [sys.executable, "-X", "importtime", "-m", module, "--help"]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=True)
+    assert "exit codes:" in done.stdout
+    imported = {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
+    assert not imported & {"tensorflow", "keras", "tensorflow_datasets", "ai_edge_litert"}
+
+
+def test_a_run_says_what_it_was(workplace: Path) -> None:
+    run = Run(workplace / "runs" / "ltfn5")
+    result = run.read_result()
+    assert (result["model"], result["data"]["name"], result["steps"]) == ("ltfn5", "digits", 60)
+    assert (result["seed"], result["precision"]) == (0, "float32")
+    assert result["recipe"]["batch_size"] == 64
+    assert result["test_count"] == 353
+    assert 0.9 < result["test_accuracy"] == result["test_correct"] / 353 < 1
+    assert result["images_per_second"] == pytest.approx(60 * 64 / result["seconds"])
+    assert {"tensorflow", "keras", "numpy"} < result["versions"].keys()
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    assert [line["step"] for line in lines if "cost" in line] == [0, 59]
+
+
+def test_what_is_printed_away_from_a_terminal(workplace: Path) -> None:
+    told = (workplace / "trained.txt").read_text()
+    assert re.search(r"^Step +0  Cost: \d[\d.]*  Accuracy: \d+\.\d %", told, re.MULTILINE)
+    assert re.search(r"^Test cost: 0\.\d+$", told, re.MULTILINE)
+    assert re.search(r"^Test accuracy: 9\d\.\d\d %, 3\d\d of 353 on digits$", told, re.MULTILINE)
+    exported = (workplace / "exported.txt").read_text()
+    assert exported.count(" 100.00 % |") >= 2
+    assert "(data: digits)" in exported
+
+
+def test_on_a_terminal_there_is_a_live_bar(environment: dict[str, str], tmp_path: Path) -> None:
+    line = ["-m", "zoo.train", "ltfn5", "--data", "digits", "--steps", "3", "--batch-size", "8"]
+    program = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)"
+    shell = [sys.executable, "-c", program, sys.executable, *line]
+    settings = environment | {"TERM": "xterm", "COLUMNS": "120"}
+    done = subprocess.run(
+        shell, cwd=tmp_path, env=settings, stdin=subprocess.DEVNULL, capture_output=True, check=True
+    )
+    told = done.stdout.decode()
+    assert "step 3/3" in told
+    assert "images/s" in told
+    assert "\x1b[" in told
+
+
+def _start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "zoo.train", "ltfn5", *arguments]
+    return subprocess.Popen(
+        line,
+        cwd=folder,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_for_step(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("Step"):
+            time.sleep(0.5)
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+SLOW = ("--data", "digits", "--batch-size", "8")
+
+
+def _interrupt(environment: dict[str, str], folder: Path, number: int) -> tuple[int, str]:
+    process = _start(environment, folder, *SLOW, "--steps", "60")
+    _wait_for_step(process)
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=60)
+    assert re.fullmatch(r"zoo.train: interrupted after step \d+ of 60; [^\n]+\n", complaint)
+    return process.returncode, complaint
+
+
+def test_a_terminated_training_saves_its_state(environment: dict[str, str], tmp_path: Path) -> None:
+    code, _ = _interrupt(environment, tmp_path, signal.SIGTERM)
+    assert code == 143
+    assert list((tmp_path / "runs" / "ltfn5" / "checkpoints").glob("step-*.npz"))
+
+
+def test_an_interrupted_training_goes_on_exactly(
+    environment: dict[str, str], command: Command, tmp_path: Path
+) -> None:
+    code, complaint = _interrupt(environment, tmp_path, signal.SIGINT)
+    assert code == 130
+    assert "--resume" in complaint
+
+    resumed = command("zoo.train", "ltfn5", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = command("zoo.train", "ltfn5", *SLOW, "--steps", 60, "--out", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    models = [zoo.load_model(tmp_path / name) for name in ("runs/ltfn5", "whole")]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_killed_training_leaves_a_run_that_can_begin_again(
+    environment: dict[str, str], command: Command, tmp_path: Path
+) -> None:
+    process = _start(environment, tmp_path, *SLOW, "--steps", "40")
+    _wait_for_step(process)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "runs" / "ltfn5" / "result.json").exists()
+    assert command("export", "runs/ltfn5", cwd=tmp_path).returncode == 2
+    resumed = command("zoo.train", "ltfn5", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert zoo.load_model(tmp_path / "runs" / "ltfn5").name == "ltfn5"
+
+
+def test_a_finished_run_has_nothing_to_resume(command: Command, workplace: Path) -> None:
+    done = command("zoo.train", "ltfn5", "--resume", cwd=workplace)
+    assert done.returncode == 2
+    assert "is finished: there is nothing to resume" in done.stderr
+
+
+def test_an_interrupted_export_publishes_nothing(
+    environment: dict[str, str], workplace: Path, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-m", "export", str(workplace / "runs" / "ltfn5"), "--out", "out"]
+    process = subprocess.Popen(
+        line,
+        cwd=tmp_path,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for told in process.stdout:
+        if told.startswith("Converting"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (130, "export: interrupted; nothing was changed\n")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_diverged_training_has_a_code_of_its_own(command: Command, tmp_path: Path) -> None:
+    arguments = ("--set", "optimizer=sgd", "--set", "learning_rate=1e30", "--steps", 50)
+    done = command("zoo.train", "ltfn5", *SLOW, *arguments, cwd=tmp_path)
+    assert done.returncode == 4
+    assert re.fullmatch(r"zoo.train: error: the cost became (nan|inf) [^\n]+\n", done.stderr)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import MNIST_DIR, needs_mnist
+from zoo import data
+from zoo.data import Dataset, Split
+from zoo.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def no_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZOO_MANUAL_DIR", raising=False)
+
+
+def test_digits_are_whole_disjoint_and_stratified(digits: Dataset) -> None:
+    splits = (digits.train, digits.validation, digits.test)
+    assert sum(map(len, splits)) == 1797
+    images = np.concatenate([split.images for split in splits])
+    assert images.shape == (1797, 28, 28, 1)
+    assert images.dtype == np.uint8
+    assert len({image.tobytes() for image in images}) == 1797
+    for split, share in zip(splits, (0.7, 0.1, 0.2), strict=True):
+        counts = np.bincount(split.labels, minlength=10)
+        assert counts.min() >= share * 174 - 1
+        assert counts.max() <= share * 183 + 1
+
+
+def test_digits_look_as_mnist_does(digits: Dataset) -> None:
+    images = digits.train.images
+    assert not images[:, :4].any()
+    assert not images[:, -4:].any()
+    assert not images[:, :, :4].any()
+    assert not images[:, :, -4:].any()
+    assert images.max() == 255
+    # MNIST's mean pixel is 33.3; ink on black, not black on white.
+    assert 20 < images.mean() < 60
+
+
+def test_auto_without_mnist_says_so_and_takes_the_digits(
+    data_dir: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+    shutil.copytree(data_dir / "digits", tmp_path / "digits")
+    found = data.load("auto", data_dir=str(tmp_path), offline=True, announce=lines.append)
+    assert found.name == "digits"
+    np.testing.assert_array_equal(found.test.images, digits.test.images)
+    assert "NOT MNIST" in lines[0]
+
+
+def test_mnist_without_a_way_to_it_names_three(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\(1\) a network .*--manual-dir.*--data-dir"):
+        data.load("mnist", data_dir=str(tmp_path), offline=True)
+
+
+def test_a_host_that_does_not_answer_is_given_up_on() -> None:
+    assert not data._answers("http://127.0.0.1:9/")
+
+
+def test_a_manual_folder_that_lacks_files_names_them(tmp_path: Path) -> None:
+    (tmp_path / data.MNIST_FILES[0]).touch()
+    with pytest.raises(InputError, match=r"lacks train-labels.*, t10k-images.*, t10k-labels"):
+        data.load("auto", data_dir=str(tmp_path), manual_dir=str(tmp_path))
+
+
+def test_an_altered_manual_file_is_refused(tmp_path: Path) -> None:
+    for name in data.MNIST_FILES:
+        (tmp_path / name).write_bytes(b"not MNIST")
+    with pytest.raises(InputError, match="not the original"):
+        data.load("mnist", data_dir=str(tmp_path / "tfds"), manual_dir=str(tmp_path))
+
+
+def test_an_unknown_set_is_refused() -> None:
+    with pytest.raises(InputError, match=r"unknown data set 'mnits'; did you mean 'mnist'\?"):
+        data.load("mnits")
+
+
+def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot prepare digits"):
+        data.load("digits", data_dir=str(tmp_path / "file" / "tfds"))
+
+
+@needs_mnist
+def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
+    mnist = data.load("auto", data_dir=str(tmp_path), manual_dir=MNIST_DIR, offline=True)
+    assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (55_000, 5_000, 10_000)
+    assert mnist.image_shape == (28, 28, 1)
+    assert mnist.train.images.mean() == pytest.approx(33.3, abs=0.2)
+    assert np.bincount(mnist.test.labels)[1] == 1135
+    # Prepared now: the manual folder is needed no more.
+    again = data.load("mnist", data_dir=str(tmp_path), offline=True)
+    np.testing.assert_array_equal(again.train.labels, mnist.train.labels)
+
+
+def _numbered(count: int) -> Split:
+    labels = np.arange(count)
+    return Split("train", labels.astype(np.uint8).reshape(count, 1, 1, 1), labels)
+
+
+def _labels(**options: int | bool) -> list[list[int]]:
+    settings = {"batch_size": 4, "steps": 5, "seed": 3, "shuffle": True} | options
+    stream = data.batches(_numbered(10), **settings)  # type: ignore[arg-type]
+    return [labels.numpy().tolist() for _, labels in stream]
+
+
+def test_batches_in_stored_order_cross_the_epochs() -> None:
+    assert _labels(shuffle=False) == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 0, 1],
+        [2, 3, 4, 5],
+        [6, 7, 8, 9],
+    ]
+
+
+def test_shuffled_epochs_hold_each_image_once_and_differ() -> None:
+    order = [label for batch in _labels() for label in batch]
+    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
+    assert order[:10] != order[10:]
+    assert _labels(seed=4) != _labels()
+
+
+def test_batches_go_on_where_they_stopped() -> None:
+    assert _labels(start=2) == _labels()[2:]
+
+
+def test_images_and_labels_stay_together() -> None:
+    for images, labels in data.batches(_numbered(10), batch_size=3, steps=7, seed=0, shuffle=True):
+        np.testing.assert_array_equal(images[:, 0, 0, 0], labels)
+
+
+def test_stratified_takes_the_first_of_each_class() -> None:
+    split = Split("train", np.zeros((6, 1, 1, 1), np.uint8), np.array([1, 0, 1, 1, 0, 0]))
+    assert data.stratified(split, 4).tolist() == [0, 1, 2, 4]

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from zoo import recipes
+from zoo.errors import InputError
+
+
+def test_the_post_is_the_posts() -> None:
+    post = dataclasses.asdict(recipes.get_recipe("post"))
+    told = {"initializer": "normal", "optimizer": "sgd", "learning_rate": 1e-7, "steps": 5000}
+    assert post | told | {"batch_size": 100, "shuffle": False, "schedule": "constant"} == post
+
+
+def test_epochs_become_steps() -> None:
+    recipe = recipes.get_recipe("quick").replace(epochs=2, batch_size=100)
+    assert recipe.total_steps(55_000) == 1_100
+    assert recipe.total_steps(55_001) == 1_101
+
+
+def test_a_small_set_gets_the_minimum_but_a_given_length_is_kept() -> None:
+    recipe = recipes.get_recipe("quick")
+    assert recipe.total_steps(100) == recipe.minimum_steps
+    assert recipe.replace(epochs=1).total_steps(100) == 1
+    assert recipe.replace(steps=7).total_steps(100) == 7
+
+
+def test_overrides_are_typed() -> None:
+    given = recipes.parse_overrides(["learning_rate=1e-4", "shuffle=false", "shift=1", "steps=9"])
+    assert given == {"learning_rate": 1e-4, "shuffle": False, "shift": 1, "steps": 9}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat=1", "did you mean 'learning_rate'"),
+        ("learning_rate=fast", "learning_rate takes a number, received 'fast'"),
+        ("batch_size=1.5", "batch_size takes a whole number, received '1.5'"),
+        ("shuffle=yes", "shuffle takes true or false, received 'yes'"),
+        ("shuffle", "key=value, received 'shuffle'"),
+        ("name=mine", "unknown recipe key 'name'"),
+    ],
+)
+def test_bad_overrides_say_what_is_allowed(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recipes.parse_overrides([text])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adamm"}, "unknown optimizer 'adamm'; did you mean 'adam'"),
+        ({"learning_rate": -1.0}, "learning_rate takes a number at least 0, received -1"),
+        ({"learning_rate": float("nan")}, "learning_rate takes a number at least 0, received nan"),
+        ({"learning_rate": float("inf")}, "received inf"),
+        ({"average": 1.5}, "average takes a number from 0 to 1, received 1.5"),
+        ({"steps": -3}, "steps takes a number at least 1, received -3"),
+        ({"steps": 3, "epochs": 2}, "either epochs or steps"),
+    ],
+)
+def test_values_out_of_range_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recipes.get_recipe("quick").replace(**changes)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import recipes, training
+from zoo.checkpoints import Checkpoints, Position
+from zoo.data import Dataset, Split
+from zoo.errors import DivergedError
+from zoo.runs import Run
+
+SHORT = recipes.get_recipe("quick").replace(steps=8, batch_size=16)
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.costs: list[float] = []
+
+    def update(self, step: int, cost: float, accuracy: float) -> None:
+        assert step == len(self.costs)
+        self.costs.append(cost)
+
+    def validated(self, step: int, accuracy: float) -> None: ...
+
+
+@pytest.fixture
+def few(digits: Dataset) -> Dataset:
+    """The digits with few images to validate on."""
+    held = digits.validation
+    return dataclasses.replace(
+        digits, validation=Split(held.name, held.images[:20], held.labels[:20])
+    )
+
+
+def test_every_model_learns_64_images(few: Dataset, new_run: Run) -> None:
+    data = dataclasses.replace(
+        few, train=Split("train", few.train.images[:64], few.train.labels[:64])
+    )
+    for name in zoo.list_models():
+        shown = Silent()
+        recipe = SHORT.replace(steps=20, batch_size=32)
+        training.train(zoo.create_model(name), recipe, data, new_run, shown)
+        assert np.mean(shown.costs[-4:]) < 0.7 * np.mean(shown.costs[:2]), name
+
+
+def test_a_resumed_training_ends_in_the_same_bits(few: Dataset, tmp_path: Path) -> None:
+    whole, parted = Run(tmp_path / "whole"), Run(tmp_path / "parted")
+    ends = []
+    for run in (whole, parted):
+        run.create({})
+        model = zoo.create_model("ltfn5")
+        if run is parted:
+            _train_half_then_forget(few, run)
+        training.train(model, SHORT, few, run, _Any(), resume=run is parted)
+        ends.append(model.get_weights())
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+    steps = [json.loads(line)["step"] for line in parted.metrics.read_text().splitlines()]
+    assert steps == [0, 7, 8]
+
+
+class _Any:
+    def update(self, step: int, cost: float, accuracy: float) -> None: ...
+
+    def validated(self, step: int, accuracy: float) -> None: ...
+
+
+def _train_half_then_forget(data: Dataset, run: Run) -> None:
+    model = zoo.create_model("ltfn5")
+    optimizer = training.make_optimizer(SHORT, 8)
+    optimizer.build(model.trainable_variables)
+    training.initialize(model, SHORT)
+    step = training.make_train_step(model, optimizer)
+    for images, labels in training.recipe_batches(SHORT, data, 0, 4):
+        step(images, labels)
+    Checkpoints(run.checkpoints, model, optimizer).save(Position(step=4, seconds=0.0))
+    run.metrics.write_text('{"step": 0, "cost": 1.0}\n{"step": 5, "cost": 9.0}\n{"st')
+
+
+def test_the_average_replaces_the_weights_at_the_end(few: Dataset, new_run: Run) -> None:
+    last, averaged = zoo.create_model("ltfn5"), zoo.create_model("ltfn5")
+    training.train(last, SHORT, few, new_run, _Any())
+    training.train(averaged, SHORT.replace(average=0.99), few, new_run, _Any())
+    start = zoo.create_model("ltfn5")
+    training.initialize(start, SHORT)
+    way = [
+        np.linalg.norm(model.get_weights()[0] - start.get_weights()[0])
+        for model in (last, averaged)
+    ]
+    assert 0 < way[1] < 0.5 * way[0]
+
+
+def test_a_cost_that_is_not_finite_ends_the_training(few: Dataset, new_run: Run) -> None:
+    recipe = SHORT.replace(optimizer="sgd", schedule="constant", learning_rate=1e30)
+    with pytest.raises(DivergedError, match=r"the cost became (nan|inf) at step \d"):
+        training.train(zoo.create_model("ltfn5"), recipe, few, new_run, _Any())
+
+
+def test_initializers_draw_what_they_say() -> None:
+    model = zoo.create_model("ltfn5")
+    kernels = {name: model.get_layer(name).kernel for name in ("layer4", "logits")}
+
+    def deviations(initializer: str) -> list[float]:
+        training.initialize(model, SHORT.replace(initializer=initializer))
+        return [float(np.std(kernel)) for kernel in kernels.values()]
+
+    assert deviations("normal") == pytest.approx([1.0, 1.0], rel=0.02)
+    glorot = [np.sqrt(2 / (9 * 128 + 9 * 128)), np.sqrt(2 / (6272 + 10))]
+    assert deviations("glorot") == pytest.approx(glorot, rel=0.02)
+    assert deviations("he") == pytest.approx([np.sqrt(2 / (9 * 128)), glorot[1]], rel=0.02)
+    assert not any(np.any(layer.bias) for layer in model.layers if hasattr(layer, "bias"))
+
+
+def test_the_seed_decides_the_weights() -> None:
+    models = [zoo.create_model("ltfn5") for _ in range(3)]
+    for model, seed in zip(models, (1, 1, 2), strict=True):
+        training.initialize(model, SHORT.replace(seed=seed))
+    first, again, other = (model.get_layer("layer2").kernel.numpy() for model in models)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_schedule_rises_and_falls() -> None:
+    rate = training.make_optimizer(SHORT, 100)._learning_rate
+    assert isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
+    values = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
+    peak = SHORT.learning_rate
+    assert values == pytest.approx([0, peak / 2, peak, peak / 2, 0], abs=1e-6)

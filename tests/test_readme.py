@@ -1,0 +1,59 @@
+"""The README's promises: its snippets run, its codes and recipes are the real ones."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.conftest import ROOT
+from zoo import recipes
+from zoo.errors import EXIT_CODES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_there_are_snippets() -> None:
+    assert len(SNIPPETS) == 4
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=[text.splitlines()[-1] for text in SNIPPETS])
+def test_snippet(
+    snippet: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(workplace)
+    exec(compile(snippet, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_every_recipe_is_listed() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \| (?!\d)", README, re.MULTILINE)) == set(recipes.RECIPES)
+
+
+def test_every_exit_code_is_listed() -> None:
+    listed = README[README.index("## Exit codes") : README.index("## Where things are")]
+    assert re.findall(r"\b\d+\b", listed) == re.findall(r"\b\d+\b", EXIT_CODES)
+
+
+def test_every_generated_table_was_generated() -> None:
+    blocks = dict(re.findall(r"<!-- generated: (\w+) -->\n(.*?)<!-- end -->", README, re.DOTALL))
+    assert blocks.keys() == {"digits", "mnist", "recipes"}
+    for name, block in blocks.items():
+        assert block.startswith("| "), name
+        assert "TensorFlow" in block, name
+
+
+def test_every_dependency_is_constrained_within_its_bounds() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    texts = [*project["dependencies"], *extras["test"], *extras["dev"]]
+    wanted = [each for each in map(Requirement, texts) if each.name != project["name"]]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    for requirement in wanted:
+        assert str(requirement.specifier), requirement.name
+        assert pinned[requirement.name] in requirement.specifier, requirement.name

@@ -1,0 +1,88 @@
+"""Write the README's measured tables from the bundles and runs that measured them.
+
+    python tools/update_readme.py --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post
+
+Each ``--bundle`` fills the table of its data set, the ``--run``s together the table of recipes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from zoo.runs import Run
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def main() -> None:
+    """Replace the blocks between the markers."""
+    parser = argparse.ArgumentParser(description="Write the README's measured tables.")
+    parser.add_argument("--bundle", type=Path, action="append", default=[])
+    parser.add_argument("--run", type=Path, action="append", default=[])
+    arguments = parser.parse_args()
+    text = README.read_text(encoding="utf-8")
+    for bundle in arguments.bundle:
+        manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+        text = _replace(text, manifest["run"]["data"]["name"], _bundle_table(bundle, manifest))
+    if arguments.run:
+        results = [Run(folder).read_result() for folder in arguments.run]
+        text = _replace(text, "recipes", _recipe_table(results))
+    README.write_text(text, encoding="utf-8")
+
+
+def _replace(text: str, name: str, content: str) -> str:
+    pattern = rf"(<!-- generated: {name} -->\n).*?(<!-- end -->)"
+    text, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
+    assert count == 1, f"the README has {count} blocks called {name}"
+    return text
+
+
+def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
+    """Return the table of the bundle's own card, and where it was measured."""
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in card.splitlines() if line.startswith("|")]
+    run = manifest["run"]
+    return "\n".join(
+        [
+            *rows,
+            "",
+            f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps, "
+            f"seed {run['seed']}; one image on one thread)",
+        ]
+    )
+
+
+def _recipe_table(results: list[dict[str, Any]]) -> str:
+    rows = [
+        f"| `{result['recipe']['name']}` | {result['steps']:,} of {result['recipe']['batch_size']} "
+        f"| {100 * result['test_accuracy']:.2f} % | {result['test_cost']:,.4g} "
+        f"| {result['seconds'] / 60:.0f} min | {result['images_per_second']:,.0f} |"
+        for result in results
+    ]
+    return "\n".join(
+        [
+            "| recipe | steps | test accuracy | test cost | training | images/s |",
+            "|---|---|---|---|---|---|",
+            "| the post reports | 5,000 of 100 | 81.88 % | 15,083 | | |",
+            *rows,
+            "",
+            f"({_place(results[0])}; seed {results[0]['seed']}, {results[0]['precision']})",
+        ]
+    )
+
+
+def _place(facts: dict[str, Any]) -> str:
+    machine, versions = facts["machine"], facts["versions"]
+    return (
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine['processor']}, "
+        f"{machine['cores']} cores, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -215,8 +215,14 @@ def test_an_interrupted_export_publishes_nothing(
             break
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (130, "export: interrupted; nothing was changed\n")
+    assert (process.returncode, complaint) == (130, "export: interrupted; nothing was lost\n")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workplace: Path) -> None:
+    done = command("export", "runs/ltfn5", "--out", "trained.txt/x", cwd=workplace)
+    assert done.returncode == 2
+    assert re.fullmatch(r"export: error: cannot write the export folder [^\n]+\n", done.stderr)
 
 
 def test_a_diverged_training_has_a_code_of_its_own(command: Command, tmp_path: Path) -> None:

@@ -83,6 +83,20 @@ def _train_half_then_forget(data: Dataset, run: Run) -> None:
     run.metrics.write_text('{"step": 0, "cost": 1.0}\n{"step": 5, "cost": 9.0}\n{"st')
 
 
+def test_a_training_killed_before_its_first_checkpoint_begins_again(
+    few: Dataset, tmp_path: Path
+) -> None:
+    ends = []
+    for resume in (False, True):
+        run = Run(tmp_path / str(resume))
+        run.create({})
+        model = zoo.create_model("ltfn5")
+        training.train(model, SHORT.replace(steps=2), few, run, _Any(), resume=resume)
+        ends.append(model.get_weights())
+    for one, other in zip(*ends, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_average_replaces_the_weights_at_the_end(few: Dataset, new_run: Run) -> None:
     last, averaged = zoo.create_model("ltfn5"), zoo.create_model("ltfn5")
     training.train(last, SHORT, few, new_run, _Any())

@@ -104,7 +104,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     except ZooError as error:
         _leave(prog, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _leave(prog, "interrupted; nothing was changed", 130)
+        _leave(prog, "interrupted; nothing was lost", 130)
     except BrokenPipeError:
         # The reader left, as in `... | head`. Nothing is to be flushed into its pipe at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -76,7 +76,7 @@ def train(
         data: learns from ``data.train`` and watches ``data.validation``.
         run: receives the metrics and the checkpoints.
         progress: shown each step.
-        resume: go on from the run's latest checkpoint instead of fresh weights.
+        resume: go on from the run's latest checkpoint, if it has one yet.
 
     Raises:
         DivergedError: the cost is no longer a finite number.
@@ -88,8 +88,7 @@ def train(
     optimizer = make_optimizer(recipe, steps)
     optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(run.checkpoints, model, optimizer)
-    if not resume:
-        initialize(model, recipe)
+    initialize(model, recipe)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
     train_step = make_train_step(model, optimizer)

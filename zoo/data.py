@@ -12,7 +12,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from filelock import FileLock
 from zoo.errors import InputError, unknown
 
 with epy.lazy_imports():
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 NAMES = ("auto", "digits", "mnist")
@@ -147,54 +146,6 @@ def load(
     return _read(builder)
 
 
-def batches(
-    split: Split,
-    *,
-    batch_size: int,
-    steps: int,
-    seed: int,
-    shuffle: bool,
-    start: int = 0,
-    augment: Callable[[Any, Any], Any] | None = None,
-) -> tf.data.Dataset:
-    """Return the training batches ``start`` to ``steps``, each a function of seed and step alone.
-
-    The split is read over and over, in stored order or in an order of its own for each epoch; a
-    batch may hold the end of one epoch and the beginning of the next, so none is ever short.
-
-    Args:
-        split: the images to learn from.
-        batch_size: images in each batch.
-        steps: number of the step after the last.
-        seed: what the epochs' orders and the augmentation depend on.
-        shuffle: whether each epoch has an order of its own.
-        start: number of the first step, for a resumed training.
-        augment: function of ``(images, seed)`` applied in the input pipeline, where ``seed`` is
-            an int tensor of shape [2].
-
-    Returns:
-        A ``tf.data.Dataset`` of ``(images uint8 [B, H, W, C], labels int64 [B])``.
-    """
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
-
-    def positions() -> Iterator[tuple[int, np.ndarray]]:
-        for step in range(start, steps):
-            yield step, _positions(len(split), step * batch_size, batch_size, seed, shuffle)
-
-    def gather(step: Any, chosen: Any) -> tuple[Any, Any]:
-        batch = tf.gather(images, chosen)
-        if augment is not None:
-            batch = augment(batch, tf.stack([tf.constant(seed, tf.int64), step]))
-        return batch, tf.gather(labels, chosen)
-
-    signature = (tf.TensorSpec([], tf.int64), tf.TensorSpec([batch_size], tf.int64))
-    return (
-        tf.data.Dataset.from_generator(positions, output_signature=signature)
-        .map(gather, num_parallel_calls=2, deterministic=True)
-        .prefetch(4)
-    )
-
-
 def stratified(split: Split, count: int) -> np.ndarray:
     """Return the sorted positions of about ``count`` images, the first of each class in turn."""
     per_class = max(1, count // len(np.unique(split.labels)))
@@ -202,18 +153,6 @@ def stratified(split: Split, count: int) -> np.ndarray:
         np.flatnonzero(split.labels == label)[:per_class] for label in np.unique(split.labels)
     ]
     return np.sort(np.concatenate(chosen))
-
-
-def _positions(count: int, first: int, number: int, seed: int, shuffle: bool) -> np.ndarray:
-    """Return positions ``first .. first + number`` of the endless sequence of epochs."""
-    parts = []
-    while number > 0:
-        epoch, offset = divmod(first, count)
-        order = np.random.default_rng((seed, epoch)).permutation(count) if shuffle else None
-        part = np.arange(offset, min(offset + number, count))
-        parts.append(part if order is None else order[part])
-        first, number = first + len(part), number - len(part)
-    return np.concatenate(parts)
 
 
 def _load_digits(data_dir: str | None, announce: Announce) -> Dataset:

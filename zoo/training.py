@@ -17,8 +17,9 @@ import numpy as np
 from etils import epy
 
 from zoo import augment
+from zoo.batches import batches
 from zoo.checkpoints import Checkpoints, Position
-from zoo.data import Dataset, batches
+from zoo.data import Dataset
 from zoo.errors import DivergedError, Interrupted
 from zoo.metrics import PredictFn, evaluate
 from zoo.recipes import Recipe

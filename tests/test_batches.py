@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+
+from zoo.batches import batches
+from zoo.data import Split
+
+
+def _numbered(count: int) -> Split:
+    labels = np.arange(count)
+    return Split("train", labels.astype(np.uint8).reshape(count, 1, 1, 1), labels)
+
+
+def _labels(**options: int | bool) -> list[list[int]]:
+    settings = {"batch_size": 4, "steps": 5, "seed": 3, "shuffle": True} | options
+    stream = batches(_numbered(10), **settings)  # type: ignore[arg-type]
+    return [labels.numpy().tolist() for _, labels in stream]
+
+
+def test_batches_in_stored_order_cross_the_epochs() -> None:
+    assert _labels(shuffle=False) == [
+        [0, 1, 2, 3],
+        [4, 5, 6, 7],
+        [8, 9, 0, 1],
+        [2, 3, 4, 5],
+        [6, 7, 8, 9],
+    ]
+
+
+def test_shuffled_epochs_hold_each_image_once_and_differ() -> None:
+    order = [label for batch in _labels() for label in batch]
+    assert sorted(order[:10]) == sorted(order[10:]) == list(range(10))
+    assert order[:10] != order[10:]
+    assert _labels(seed=4) != _labels()
+
+
+def test_batches_go_on_where_they_stopped() -> None:
+    assert _labels(start=2) == _labels()[2:]
+
+
+def test_images_and_labels_stay_together() -> None:
+    for images, labels in batches(_numbered(10), batch_size=3, steps=7, seed=0, shuffle=True):
+        np.testing.assert_array_equal(images[:, 0, 0, 0], labels)

@@ -93,6 +93,7 @@ def train(
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
     train_step = make_train_step(model, optimizer)
+    predict = predict_fn(model)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
     with _signals_noted() as received, _MetricsLog(run.metrics, position.step) as log:
@@ -109,7 +110,7 @@ def train(
             if (number - 1) % REPORT_STEPS == 0 or number == steps:
                 log.write(step=number - 1, cost=cost, accuracy=accuracy, seconds=clock.seconds)
             if number % validation_steps == 0 and number != steps:
-                score = evaluate(predict_fn(model), data.validation)
+                score = evaluate(predict, data.validation)
                 log.write(step=number, validation_accuracy=score.accuracy)
                 progress.validated(number, score.accuracy)
             if received.signal or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
@@ -123,7 +124,7 @@ def train(
                 )
         checkpoints.save(Position(steps, clock.seconds))
         optimizer.finalize_variable_values(model.trainable_variables)
-        score = evaluate(predict_fn(model), data.validation)
+        score = evaluate(predict, data.validation)
         log.write(step=steps, validation_accuracy=score.accuracy)
         progress.validated(steps, score.accuracy)
     rate = steps * recipe.batch_size / clock.seconds if clock.seconds else 0.0

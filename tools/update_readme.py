@@ -60,7 +60,7 @@ def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
 def _recipe_table(results: list[dict[str, Any]]) -> str:
     rows = [
         f"| `{result['recipe']['name']}` | {result['steps']:,} of {result['recipe']['batch_size']} "
-        f"| {100 * result['test_accuracy']:.2f} % | {result['test_cost']:,.4g} "
+        f"| {100 * result['test_accuracy']:.2f} % | {_cost(result['test_cost'])} "
         f"| {result['seconds'] / 60:.0f} min | {result['images_per_second']:,.0f} |"
         for result in results
     ]
@@ -74,6 +74,10 @@ def _recipe_table(results: list[dict[str, Any]]) -> str:
             f"({_place(results[0])}; seed {results[0]['seed']}, {results[0]['precision']})",
         ]
     )
+
+
+def _cost(nats: float) -> str:
+    return f"{nats:,.0f}" if nats >= 100 else f"{nats:.4f}"
 
 
 def _place(facts: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ class Checkpoints:
         paths = self._paths()
         for path in paths:
             try:
-                with np.load(path) as archive:
+                with path.open("rb") as file, np.load(file) as archive:
                     arrays = dict(archive)
             except Exception:  # a damaged container fails in more ways than it documents
                 continue

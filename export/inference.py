@@ -46,8 +46,9 @@ def _first_with_kernel(model: keras.Model, layer: keras.Layer) -> keras.Layer:
     """Follow the one path from ``layer`` to the kernel that can take its factor."""
     while not hasattr(layer, "kernel"):
         followers = [each for each in model.layers if each.input is layer.output]
+        passing = (layers.Dropout, layers.Flatten, layers.ZeroPadding2D)
         if len(followers) != 1 or not (
-            hasattr(followers[0], "kernel") or isinstance(followers[0], layers.Flatten)
+            hasattr(followers[0], "kernel") or isinstance(followers[0], passing)
         ):
             raise ValueError(f"{model.name}: the scaling does not lead straight to one kernel")
         layer = followers[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from etils import epy
 
@@ -27,6 +28,9 @@ class ModelSpec:
         name: registry name, the name on every command line.
         build: function of ``(input_shape, classes)`` that returns the Keras functional model.
         parameters: number of weights at the default shapes.
+        multiply_adds: multiplications with a weight for one image, at the default shapes.
+        largest_activation: bytes of the largest tensor between two layers, one float32 image.
+        smallest: least height and width of an image.
         input_shape: default ``(height, width, channels)``.
         classes: default number of classes.
         origin: the paper, table or post the network comes from.
@@ -35,6 +39,9 @@ class ModelSpec:
     name: str
     build: Build
     parameters: int
+    multiply_adds: int
+    largest_activation: int
+    smallest: int
     input_shape: tuple[int, int, int]
     classes: int
     origin: str
@@ -43,10 +50,11 @@ class ModelSpec:
 _specs: dict[str, ModelSpec] = {}
 
 
-def register_model(
-    *, parameters: int, input_shape: tuple[int, int, int], classes: int, origin: str
-) -> Callable[[Build], Build]:
+def register_model(**facts: Any) -> Callable[[Build], Build]:
     """Register the decorated function under its own name, ``_`` written as ``-``.
+
+    Args:
+        **facts: the attributes of ``ModelSpec``, its name and function excepted.
 
     Raises:
         ValueError: the name is taken.
@@ -56,7 +64,7 @@ def register_model(
         name = build.__name__.replace("_", "-")
         if name in _specs:
             raise ValueError(f"two models are called {name!r}")
-        _specs[name] = ModelSpec(name, build, parameters, input_shape, classes, origin)
+        _specs[name] = ModelSpec(name=name, build=build, **facts)
         return build
 
     return register
@@ -105,9 +113,16 @@ def create_model(
         floats holding 0..255) to float32 logits ``[N, classes]``.
 
     Raises:
-        InputError: unknown name or precision, or Keras runs on another backend.
+        InputError: unknown name or precision, too small an image, no class, or Keras runs on
+            another backend.
     """
     spec = get_spec(name)
+    shape, classes = input_shape or spec.input_shape, classes or spec.classes
+    if len(shape) != 3 or min(shape[:2]) < spec.smallest or shape[2] < 1 or classes < 1:
+        raise InputError(
+            f"{name} takes images of at least {spec.smallest}x{spec.smallest}x1 and one class, "
+            f"received {'x'.join(map(str, shape))} and {classes}"
+        )
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     if keras.backend.backend() != "tensorflow":
@@ -118,6 +133,6 @@ def create_model(
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(PRECISIONS[precision])
     try:
-        return spec.build(input_shape or spec.input_shape, classes or spec.classes)
+        return spec.build(shape, classes)
     finally:
         keras.config.set_dtype_policy(previous)

@@ -92,7 +92,7 @@ def train(
     initialize(model, recipe)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
-    train_step = make_train_step(model, optimizer)
+    train_step = make_train_step(model, optimizer, recipe.weight_decay)
     predict = predict_fn(model)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
@@ -142,9 +142,14 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
             warmup_steps=rise,
             decay_steps=max(1, steps - rise),
         )
-    kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+    elif recipe.schedule == "drops":
+        drops = [steps * sevenths // 7 for sevenths in (4, 5, 6)]
+        rates = [recipe.learning_rate / tenths for tenths in (1, 10, 100, 1000)]
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
     averaging = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
-    return kinds[recipe.optimizer](learning_rate=rate, **averaging)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(rate, momentum=recipe.momentum, **averaging)
+    return keras.optimizers.Adam(rate, **averaging)
 
 
 def initialize(model: keras.Model, recipe: Recipe) -> None:
@@ -163,8 +168,11 @@ def initialize(model: keras.Model, recipe: Recipe) -> None:
             layer.bias.assign(np.zeros(layer.bias.shape, np.float32))
 
 
-def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> Callable:
+def make_train_step(
+    model: keras.Model, optimizer: keras.Optimizer, weight_decay: float = 0.0
+) -> Callable:
     """Return the compiled step: images and labels in, cost and accuracy before the update out."""
+    kernels = {id(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
     cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @tf.function(autograph=False)
@@ -172,8 +180,14 @@ def make_train_step(model: keras.Model, optimizer: keras.Optimizer) -> Callable:
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
             cost = cross_entropy(labels, logits)
-        gradients = tape.gradient(cost, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
+        weights = model.trainable_variables
+        gradients = tape.gradient(cost, weights)
+        if weight_decay:
+            gradients = [
+                gradient + weight_decay * weight if id(weight) in kernels else gradient
+                for gradient, weight in zip(gradients, weights, strict=True)
+            ]
+        optimizer.apply(gradients, weights)
         right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
         return cost, tf.reduce_mean(tf.cast(right, tf.float32))
 

@@ -1,4 +1,4 @@
-"""The networks of the series "Learn TensorFlow Now".
+"""The networks of the series "Learn TensorFlow Now", and ltfn5's other ways to downsample.
 
 Each takes raw pixels and begins by scaling them to 0..1, as the posts' data loader does. The
 logits stay float32 whatever the precision of the layers before them.
@@ -16,7 +16,50 @@ with epy.lazy_imports():
 
 
 @register_model(
+    parameters=7_850,
+    multiply_adds=7_840,
+    largest_activation=3_136,
+    smallest=1,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin="Learn TensorFlow Now 1: softmax regression",
+)
+def ltfn1(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Softmax regression: each class weighs all 784 pixels by itself."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Flatten(name="flatten")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn1")
+
+
+@register_model(
+    parameters=648_010,
+    multiply_adds=647_000,
+    largest_activation=3_136,
+    smallest=1,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin="Learn TensorFlow Now 3, the fully connected network that ltfn5 is held against",
+)
+def ltfn3(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Two hidden layers of 500: the fully connected network, blind to where a pixel is."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(500, activation="relu", name="layer1")(x)
+    x = layers.Dense(500, activation="relu", name="layer2")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn3")
+
+
+@register_model(
     parameters=321_738,
+    multiply_adds=72_767_744,
+    largest_activation=200_704,
+    smallest=4,
     input_shape=(28, 28, 1),
     classes=10,
     origin="Learn TensorFlow Now 5: Building a ConvNet",
@@ -41,3 +84,180 @@ def ltfn5(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     x = layers.Flatten(name="flatten")(x)
     logits = layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="ltfn5")
+
+
+@register_model(
+    parameters=321_738,
+    multiply_adds=72_767_744,
+    largest_activation=200_704,
+    smallest=4,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin="ltfn5, with the alternative that the post names",
+)
+def ltfn5_avgpool(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """ltfn5 with average pooling: every one of the four values counts, not the largest alone."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer2")(x)
+    x = layers.AveragePooling2D(pool_size=2, strides=2, name="pool1")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer4")(x)
+    x = layers.AveragePooling2D(pool_size=2, strides=2, name="pool2")(x)
+
+    x = layers.Flatten(name="flatten")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn5-avgpool")
+
+
+@register_model(
+    parameters=321_738,
+    multiply_adds=29_415_680,
+    largest_activation=200_704,
+    smallest=1,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin="ltfn5, with the alternative that the post names",
+)
+def ltfn5_strided(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """ltfn5 without pooling: the convolution before each moves by two pixels instead of one."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="layer2")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, strides=2, padding="same", activation="relu", name="layer4")(x)
+
+    x = layers.Flatten(name="flatten")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn5-strided")
+
+
+@register_model(
+    parameters=506_250,
+    multiply_adds=87_218_432,
+    largest_activation=200_704,
+    smallest=1,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+)
+def ltfn5_allconv(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """ltfn5 with each pool replaced by a 3x3 convolution of stride 2 that learns to reduce."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer2")(x)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="down1")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer4")(x)
+    x = layers.Conv2D(128, 3, strides=2, padding="same", activation="relu", name="down2")(x)
+
+    x = layers.Flatten(name="flatten")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn5-allconv")
+
+
+@register_model(
+    parameters=506_250,
+    multiply_adds=130_570_496,
+    largest_activation=200_704,
+    smallest=4,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+)
+def ltfn5_convpool(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """The control to ltfn5-allconv: as many weights, but the added convolutions do not reduce."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer2")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="extra1")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool1")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer4")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="extra2")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool2")(x)
+
+    x = layers.Flatten(name="flatten")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn5-convpool")
+
+
+@register_model(
+    parameters=444_810,
+    multiply_adds=87_218_432,
+    largest_activation=200_704,
+    smallest=1,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+)
+def ltfn5_allconv_gap(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """ltfn5-allconv to the end: 1x1 convolution and global average instead of the dense layer."""
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer2")(x)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="down1")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer4")(x)
+    x = layers.Conv2D(128, 3, strides=2, padding="same", activation="relu", name="down2")(x)
+
+    x = layers.Conv2D(classes, 1, dtype="float32", name="classes")(x)
+    logits = layers.GlobalAveragePooling2D(dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn5-allconv-gap")
+
+
+@register_model(
+    parameters=16_067_786,
+    multiply_adds=292_134_912,
+    largest_activation=262_144,
+    smallest=12,
+    input_shape=(28, 28, 1),
+    classes=10,
+    origin="Learn TensorFlow Now, the VGG-style network on images padded to 32x32",
+)
+def ltfn_vgg(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Ten 3x3 convolutions in four blocks, each twice as deep as the one before up to 512.
+
+    Two black pixels on each side make 28x28 into 32x32, so that four halvings leave 2x2x512.
+    """
+    image = keras.Input(input_shape, name="image")
+    x = layers.Rescaling(1 / 255, name="scale")(image)
+    x = layers.ZeroPadding2D(2, name="pad")(x)
+
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer1")(x)
+    x = layers.Conv2D(64, 3, padding="same", activation="relu", name="layer2")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool1")(x)
+
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer3")(x)
+    x = layers.Conv2D(128, 3, padding="same", activation="relu", name="layer4")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool2")(x)
+
+    x = layers.Conv2D(256, 3, padding="same", activation="relu", name="layer5")(x)
+    x = layers.Conv2D(256, 3, padding="same", activation="relu", name="layer6")(x)
+    x = layers.Conv2D(256, 3, padding="same", activation="relu", name="layer7")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool3")(x)
+
+    x = layers.Conv2D(512, 3, padding="same", activation="relu", name="layer8")(x)
+    x = layers.Conv2D(512, 3, padding="same", activation="relu", name="layer9")(x)
+    x = layers.Conv2D(512, 3, padding="same", activation="relu", name="layer10")(x)
+    x = layers.MaxPooling2D(pool_size=2, strides=2, name="pool4")(x)
+
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(4096, activation="relu", name="layer11")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="ltfn-vgg")

@@ -1,0 +1,97 @@
+"""Networks for microcontrollers: one each under 4,000, 10,000 and 40,000 parameters.
+
+Plain 3x3 convolutions, each followed by batch normalisation, which costs nothing once deployed: the
+converters fold it into the kernel. The head is a global average, so that the last layer's size does
+not depend on the image's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from etils import epy
+
+from zoo.registry import Build, register_model
+
+with epy.lazy_imports():
+    import keras
+    from keras import layers
+
+
+def _register(**facts: int) -> Callable[[Build], Build]:
+    return register_model(input_shape=(28, 28, 1), classes=10, origin="this project", **facts)
+
+
+def _begin(input_shape: tuple[int, int, int]) -> tuple[Any, Any]:
+    image = keras.Input(input_shape, name="image")
+    return image, layers.Rescaling(1 / 255, name="scale")(image)
+
+
+def _conv(x: Any, filters: int, name: str) -> Any:
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _pool(x: Any, name: str) -> Any:
+    return layers.MaxPooling2D(pool_size=2, strides=2, name=name)(x)
+
+
+def _end(image: Any, x: Any, classes: int, name: str) -> keras.Model:
+    x = layers.GlobalAveragePooling2D(name="average")(x)
+    logits = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name=name)
+
+
+@_register(
+    parameters=3_976,
+    multiply_adds=428_832,
+    largest_activation=31_360,
+    smallest=4,
+)
+def compact_4k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Three convolutions, 10, 14 and 18 deep."""
+    image, x = _begin(input_shape)
+    x = _conv(x, 10, "layer1")
+    x = _pool(x, "pool1")
+    x = _conv(x, 14, "layer2")
+    x = _pool(x, "pool2")
+    x = _conv(x, 18, "layer3")
+    return _end(image, x, classes, "compact-4k")
+
+
+@_register(
+    parameters=9_836,
+    multiply_adds=952_880,
+    largest_activation=43_904,
+    smallest=4,
+)
+def compact_10k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Three convolutions, 14, 22 and 32 deep."""
+    image, x = _begin(input_shape)
+    x = _conv(x, 14, "layer1")
+    x = _pool(x, "pool1")
+    x = _conv(x, 22, "layer2")
+    x = _pool(x, "pool2")
+    x = _conv(x, 32, "layer3")
+    return _end(image, x, classes, "compact-10k")
+
+
+@_register(
+    parameters=35_994,
+    multiply_adds=5_532_544,
+    largest_activation=50_176,
+    smallest=4,
+)
+def compact_40k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
+    """Five convolutions, 16, 16, 32, 32 and 64 deep: ltfn5's shape at a quarter of its width."""
+    image, x = _begin(input_shape)
+    x = _conv(x, 16, "layer1")
+    x = _conv(x, 16, "layer2")
+    x = _pool(x, "pool1")
+    x = _conv(x, 32, "layer3")
+    x = _conv(x, 32, "layer4")
+    x = _pool(x, "pool2")
+    x = _conv(x, 64, "layer5")
+    return _end(image, x, classes, "compact-40k")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from export.bundle import export_bundle
 from zoo import commands
-from zoo.errors import InputError
 from zoo.runs import Run, load_model
 
 
@@ -25,9 +24,7 @@ def main(argv: Sequence[str]) -> None:
 
     commands.start_tensorflow()
     model = load_model(run.folder)
-    dataset = commands.load_data(result["data"]["name"], arguments)
-    if dataset.facts() != result["data"]:
-        raise InputError(f"the data set is not the one {run.result} records")
+    dataset = commands.load_run_data(run, arguments)
     out = arguments.out or Path("exports") / result["model"]
     version, table = export_bundle(model, result, dataset, out, print)
     print(f"\n{table}\n\n{version} holds the bundle (data: {dataset.name})")

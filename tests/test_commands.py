@@ -21,10 +21,10 @@ from zoo.runs import Run
 # What a person may type -> exit code, what was received, what was allowed.
 BAD = [
     ("zoo.train", 2, "the following arguments are required: MODEL"),
-    ("zoo.train ltfn6", 2, "unknown model 'ltfn6'; did you mean 'ltfn5'? allowed: ltfn5"),
+    ("zoo.train ltfn6", 2, "unknown model 'ltfn6'; did you mean 'ltfn5'? allowed: all-cnn-a, "),
     ("zoo.train ltfn5 --data mnits", 2, "unknown data set 'mnits'; did you mean 'mnist'?"),
     ("zoo.train ltfn5 --recipe pots", 2, "unknown recipe 'pots'; did you mean 'post'?"),
-    ("zoo.train ltfn5 --set momentum=0.9", 2, "unknown recipe key 'momentum'"),
+    ("zoo.train ltfn5 --set momentun=0.9", 2, "unknown recipe key 'momentun'; did you mean"),
     ("zoo.train ltfn5 --set shift=far", 2, "shift takes a whole number, received 'far'"),
     ("zoo.train ltfn5 --set optimizer=rmsprop", 2, "unknown optimizer 'rmsprop'"),
     ("zoo.train ltfn5 --steps -5", 2, "--steps: takes a whole number of at least 1, received '-5'"),
@@ -39,6 +39,9 @@ BAD = [
     ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
     ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) a network connection"),
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
+    ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
+    ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
+    ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
     ("export", 2, "the following arguments are required: RUN"),
     ("export nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("export unfinished", 2, "unfinished is an unfinished run without weights"),
@@ -73,7 +76,9 @@ def test_bad_input_gets_one_line(
     assert sorted(corner.rglob("*")) == before
 
 
-@pytest.mark.parametrize("module", ["zoo.train", "export", "export.tflite", "export.score"])
+@pytest.mark.parametrize(
+    "module", ["zoo.train", "zoo.list", "zoo.evaluate", "export", "export.tflite", "export.score"]
+)
 def test_help_explains_the_exit_codes_without_tensorflow(
     environment: dict[str, str], module: str
 ) -> None:
@@ -82,6 +87,29 @@ def test_help_explains_the_exit_codes_without_tensorflow(
     assert "exit codes:" in done.stdout
     imported = {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
     assert not imported & {"tensorflow", "keras", "tensorflow_datasets", "ai_edge_litert"}
+
+
+def test_the_list_is_the_registry(command: Command) -> None:
+    told = json.loads(command("zoo.list", "--json").stdout)
+    assert [each["name"] for each in told] == zoo.list_models()
+    (ltfn5,) = [each for each in told if each["name"] == "ltfn5"]
+    assert (ltfn5["parameters"], ltfn5["multiply_adds"]) == (321_738, 72_767_744)
+    lines = command("zoo.list").stdout.splitlines()
+    assert len(lines) == 1 + len(told)
+    (line,) = [line for line in lines if line.startswith("ltfn5 ")]
+    assert line.split()[:6] == ["ltfn5", "28x28x1", "321,738", "72,767,744", "200,704", "B"]
+
+
+def test_a_run_evaluates_to_what_it_records(command: Command, workplace: Path) -> None:
+    result = Run(workplace / "runs" / "ltfn5").read_result()
+    told = json.loads(command("zoo.evaluate", "runs/ltfn5", "--json", cwd=workplace).stdout)
+    assert (told["split"], told["data"], told["count"]) == ("test", "digits", 353)
+    assert told["correct"] == result["test_correct"]
+    assert told["cost"] == pytest.approx(result["test_cost"], rel=1e-5)
+    plain = command("zoo.evaluate", "runs/ltfn5", "--split", "validation", cwd=workplace).stdout
+    assert re.fullmatch(
+        r"Validation cost: [\d.]+\nValidation accuracy: \d+\.\d\d %, \d+ of 178 on digits\n", plain
+    )
 
 
 def test_a_run_says_what_it_was(workplace: Path) -> None:

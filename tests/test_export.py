@@ -22,6 +22,7 @@ import zoo
 from export import saved_model, tflite, verify
 from export.bundle import export_bundle
 from export.inference import inference_model
+from export.runtimes import _quantized, _real
 from zoo.data import Dataset
 from zoo.errors import InputError, VerificationError
 from zoo.metrics import Metrics
@@ -277,3 +278,11 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
         export.load_predict_fn(tmp_path / "nothing")
     with pytest.raises(InputError, match="cannot be loaded"):
         export.load_predict_fn(tmp_path)
+
+
+def test_pixels_are_rounded_to_the_input_s_numbers_not_cut() -> None:
+    tensor = {"dtype": np.int8, "quantization": (2.0, -128)}
+    images = np.array([0, 1, 3, 5, 254, 255], np.uint8)
+    # 0.5 and 2.5 go to the even neighbour, 1.5 up.
+    assert _quantized(images, tensor).tolist() == [-128, -128, -126, -126, -1, 0]
+    assert _real(np.array([-128, 0], np.int8), tensor).tolist() == [0.0, 256.0]

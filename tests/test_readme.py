@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import zoo
 from tests.conftest import ROOT
 from zoo import recipes
 from zoo.errors import EXIT_CODES
@@ -31,7 +32,17 @@ def test_snippet(
 
 
 def test_every_recipe_is_listed() -> None:
-    assert set(re.findall(r"^\| `(\w+)` \| (?!\d)", README, re.MULTILINE)) == set(recipes.RECIPES)
+    rows = re.search(r"\| recipe \| what it is \|\n\|---\|---\|\n((?:\|.*\n)+)", README)
+    assert rows
+    names = [row.split("|")[1] for row in rows[1].splitlines()]
+    assert set(re.findall(r"`([\w-]+)`", " ".join(names))) == set(recipes.RECIPES)
+
+
+def test_every_network_is_listed() -> None:
+    listed = README[README.index("## Choose a network") : README.index("## Use a network")]
+    names = set(re.findall(r"`([\w-]+)`", listed))
+    names |= {family + letter for family in names if family.endswith("-") for letter in "abc"}
+    assert set(zoo.list_models()) <= names
 
 
 def test_every_exit_code_is_listed() -> None:

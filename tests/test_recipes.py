@@ -27,6 +27,27 @@ def test_a_small_set_gets_the_minimum_but_a_given_length_is_kept() -> None:
     assert recipe.replace(steps=7).total_steps(100) == 7
 
 
+def test_each_recipe_has_its_own_name() -> None:
+    for name in recipes.RECIPES:
+        assert recipes.get_recipe(name).name == name
+
+
+def test_the_series_changes_one_thing_at_a_time() -> None:
+    for before, after, changed in (
+        ("post", "he", {"name", "initializer", "learning_rate"}),
+        ("he", "adam", {"name", "optimizer"}),
+        ("adam", "crop", {"name", "shift"}),
+    ):
+        one, other = (dataclasses.asdict(recipes.get_recipe(name)) for name in (before, after))
+        assert {key for key in one if one[key] != other[key]} == changed
+
+
+def test_the_papers_recipe_is_expressible_whole() -> None:
+    recipe = recipes.get_recipe("all-cnn")
+    assert recipe.total_steps(50_000) == 350 * 50_000 // 128 + 1
+    assert (recipe.momentum, recipe.weight_decay, recipe.schedule) == (0.9, 1e-3, "drops")
+
+
 def test_overrides_are_typed() -> None:
     given = recipes.parse_overrides(["learning_rate=1e-4", "shuffle=false", "shift=1", "steps=9"])
     assert given == {"learning_rate": 1e-4, "shuffle": False, "shift": 1, "steps": 9}
@@ -57,6 +78,7 @@ def test_bad_overrides_say_what_is_allowed(text: str, message: str) -> None:
         ({"learning_rate": float("inf")}, "received inf"),
         ({"average": 1.5}, "average takes a number from 0 to 1, received 1.5"),
         ({"steps": -3}, "steps takes a number at least 1, received -3"),
+        ({"momentum": 0.9}, "momentum goes with sgd, not with adam"),
         ({"steps": 3, "epochs": 2}, "either epochs or steps"),
     ],
 )

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from zoo import data
 from zoo.errors import EXIT_CODES, InputError, ZooError
+from zoo.runs import Run
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,6 +71,19 @@ def load_data(name: str, arguments: argparse.Namespace) -> data.Dataset:
         manual_dir=arguments.manual_dir,
         offline=arguments.offline,
     )
+
+
+def load_run_data(run: Run, arguments: argparse.Namespace) -> data.Dataset:
+    """Read the data set that a finished run was trained on.
+
+    Raises:
+        InputError: what is here now is not what the run records.
+    """
+    recorded = run.read_result()["data"]
+    dataset = load_data(recorded["name"], arguments)
+    if dataset.facts() != recorded:
+        raise InputError(f"the data set is not the one {run.result} records")
+    return dataset
 
 
 def start_tensorflow() -> None:

@@ -97,6 +97,16 @@ class Dataset:
         }
 
 
+def check_name(name: str) -> None:
+    """Refuse the name of no data set. Does not start TensorFlow.
+
+    Raises:
+        InputError: the message suggests the nearest name.
+    """
+    if name not in NAMES:
+        raise unknown("data set", name, NAMES)
+
+
 def load(
     name: str = "auto",
     *,
@@ -117,8 +127,7 @@ def load(
     Raises:
         InputError: the set is unknown, cannot be had, or cannot be written where it should be.
     """
-    if name not in NAMES:
-        raise unknown("data set", name, NAMES)
+    check_name(name)
     manual = Path(given) if (given := manual_dir or os.environ.get("ZOO_MANUAL_DIR")) else None
     if name == "digits":
         return _load_digits(data_dir, announce)

@@ -66,13 +66,15 @@ class Recipe:
     )
 
     def __post_init__(self) -> None:
-        """Refuse what is out of range.
+        """Refuse what is out of range or goes not together.
 
         Raises:
-            InputError: a value is out of range; the message says what is allowed.
+            InputError: the message says what is allowed.
         """
         for field in dataclasses.fields(self):
             _check_range(field, getattr(self, field.name))
+        if self.momentum and self.optimizer != "sgd":
+            raise InputError(f"momentum goes with sgd, not with {self.optimizer}")
         if (self.epochs is None) == (self.steps is None):
             raise InputError("a recipe has either epochs or steps")
 

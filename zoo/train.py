@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
     run = Run(arguments.out or f"runs/{arguments.model}")
     recorded = _read_unfinished(run, arguments) if arguments.resume else None
     if recorded is None:
+        data.check_name(_data_name(arguments))
         run.check_free(force=arguments.force)
         recipe = _recipe(arguments)
     else:

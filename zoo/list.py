@@ -1,0 +1,56 @@
+"""``python -m zoo.list``: every network with what it costs. Does not start TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+
+from zoo import commands, registry
+from zoo.registry import ModelSpec
+
+_HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation", "origin")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Print the registry as a table, or as JSON."""
+    parser = commands.Parser("zoo.list", "List the networks and what one image costs them.")
+    parser.add_argument("--json", action="store_true", help="an array of objects, exact numbers")
+    arguments = parser.parse_args(argv)
+    specs = [registry.get_spec(name) for name in registry.list_models()]
+    if arguments.json:
+        print(json.dumps([_facts(spec) for spec in specs], indent=2))
+    else:
+        print(table(specs))
+
+
+def table(specs: Sequence[ModelSpec]) -> str:
+    """Return an aligned text table; the largest activation is of one float32 image."""
+    rows = [_HEADINGS, *map(_cells, specs)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    lines = []
+    for name, *numbers, origin in rows:
+        aligned = (text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *aligned, origin]))
+    return "\n".join(lines)
+
+
+def _cells(spec: ModelSpec) -> tuple[str, ...]:
+    return (
+        spec.name,
+        "x".join(map(str, spec.input_shape)),
+        f"{spec.parameters:,}",
+        f"{spec.multiply_adds:,}",
+        f"{spec.largest_activation:,} B",
+        spec.origin,
+    )
+
+
+def _facts(spec: ModelSpec) -> dict[str, object]:
+    facts = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
+    del facts["build"]
+    return facts
+
+
+if __name__ == "__main__":
+    commands.run("zoo.list", main)

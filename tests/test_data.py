@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from tests.conftest import MNIST_DIR, needs_mnist
 from zoo import data
@@ -75,8 +78,57 @@ def test_an_altered_manual_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_set_is_refused() -> None:
-    with pytest.raises(InputError, match=r"unknown data set 'mnits'; did you mean 'mnist'\?"):
+    with pytest.raises(
+        InputError,
+        match=r"unknown data set 'mnits'; did you mean 'mnist'\? allowed: auto, digits, a tensor",
+    ):
         data.load("mnits")
+
+
+class Stripes(tfds.core.GeneratorBasedBuilder):
+    """A registered set as others are, but small: pictures of three sizes, in one split."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3)),
+            "label": tfds.features.ClassLabel(names=["dark", "light"]),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(40):
+            image = np.full((8 + index % 3, 9, 3), 200 * (index % 2), np.uint8)
+            yield index, {"image": image, "label": index % 2}
+
+
+def test_any_registered_set_is_read_and_split(tmp_path: Path) -> None:
+    stripes = data.load("stripes", image_size=(6, 7), data_dir=str(tmp_path), offline=False)
+    assert (stripes.image_shape, stripes.class_names) == ((6, 7, 3), ("dark", "light"))
+    assert [len(split) for split in (stripes.train, stripes.validation, stripes.test)] == [28, 4, 8]
+    for split in (stripes.train, stripes.validation, stripes.test):
+        assert np.bincount(split.labels).tolist() == [len(split) // 2] * 2
+        np.testing.assert_array_equal(split.images[:, 0, 0, 0], 200 * split.labels)
+    with pytest.raises(InputError, match="differ in size; give one with --image-size"):
+        data.load("stripes", data_dir=str(tmp_path))
+
+
+def test_another_set_without_a_way_to_it_names_three(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"fashion_mnist is not prepared .*\(1\) a network"):
+        data.load("fashion_mnist", data_dir=str(tmp_path), offline=True)
+
+
+def test_a_set_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="imdb_reviews is no image classification set"):
+        data.load("imdb_reviews", data_dir=str(tmp_path))
 
 
 def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -63,10 +63,19 @@ def add_data_arguments(parser: Parser) -> None:
     parser.add_argument("--offline", action="store_true", help="never touch the network")
 
 
-def load_data(name: str, arguments: argparse.Namespace) -> data.Dataset:
+def size(text: str) -> tuple[int, int]:
+    """Parse ``N`` or ``HxW``, for ``type=`` of an argument."""
+    height, _, width = text.partition("x")
+    return positive(height), positive(width or height)
+
+
+def load_data(
+    name: str, arguments: argparse.Namespace, image_size: tuple[int, int] | None
+) -> data.Dataset:
     """Read the data set that the data options describe."""
     return data.load(
         name,
+        image_size=image_size,
         data_dir=arguments.data_dir,
         manual_dir=arguments.manual_dir,
         offline=arguments.offline,
@@ -80,7 +89,8 @@ def load_run_data(run: Run, arguments: argparse.Namespace) -> data.Dataset:
         InputError: what is here now is not what the run records.
     """
     recorded = run.read_result()["data"]
-    dataset = load_data(recorded["name"], arguments)
+    height, width, _ = recorded["image_shape"]
+    dataset = load_data(recorded["name"], arguments, (height, width))
     if dataset.facts() != recorded:
         raise InputError(f"the data set is not the one {run.result} records")
     return dataset

@@ -1,7 +1,8 @@
 """The one place that reads data: each set becomes three disjoint splits of uint8 images.
 
-MNIST comes through tensorflow-datasets: prepared before, from a folder with the four original
-files, or from the network. Where none of these is to be had, ``auto`` takes the embedded digits.
+A set is any image classification set of tensorflow-datasets, a person's own folder of pictures, or
+the embedded digits. MNIST may also come from a folder with the four original files; ``auto`` takes
+it where it can be had, and else the digits.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from filelock import FileLock
 from zoo.errors import InputError, unknown
 
 with epy.lazy_imports():
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
-NAMES = ("auto", "digits", "mnist")
+HELP = "auto, digits, a tensorflow-datasets name such as mnist, or a folder of pictures"
 
 MNIST_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -37,7 +39,8 @@ MNIST_FILES = (
 
 _LICENCES = {"digits": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}
 
-# As in the post: where a set has no validation split, the first training images are held out.
+# As in the post, where a set has no validation split, the first training images are held out, but
+# no more than a tenth of them.
 _VALIDATION_IMAGES = 5_000
 
 _PROBE_SECONDS = 3.0
@@ -101,15 +104,19 @@ def check_name(name: str) -> None:
     """Refuse the name of no data set. Does not start TensorFlow.
 
     Raises:
-        InputError: the message suggests the nearest name.
+        InputError: there is no such folder, or the name is unknown; the message suggests another.
     """
-    if name not in NAMES:
-        raise unknown("data set", name, NAMES)
+    if name in {"auto", "digits"} or is_folder(name):
+        return
+    known = tfds.list_builders(with_community_datasets=False)
+    if name not in known:
+        raise unknown("data set", name, ["auto", "digits", *known], told=HELP)
 
 
 def load(
     name: str = "auto",
     *,
+    image_size: tuple[int, int] | None = None,
     data_dir: str | None = None,
     manual_dir: str | None = None,
     offline: bool = False,
@@ -118,41 +125,64 @@ def load(
     """Read a data set, preparing it first where that was not done before.
 
     Args:
-        name: one of ``NAMES``; ``auto`` is ``mnist`` where it can be had and else ``digits``.
+        name: ``auto`` (``mnist`` where it can be had and else ``digits``), ``digits``, the name
+            of a tfds set, or a folder of pictures.
+        image_size: height and width to resize to; by default a tfds set's own, which a folder
+            does not have.
         data_dir: where tfds keeps prepared sets; by default ``TFDS_DATA_DIR`` or tfds' own.
-        manual_dir: folder with the four original MNIST files; by default ``ZOO_MANUAL_DIR``.
+        manual_dir: folder with a set's original files; by default ``ZOO_MANUAL_DIR``.
         offline: never touch the network.
         announce: called with each line a person should know of.
 
     Raises:
-        InputError: the set is unknown, cannot be had, or cannot be written where it should be.
+        InputError: the set is unknown, no image classification set, cannot be had, or cannot be
+            written where it should be.
     """
     check_name(name)
     manual = Path(given) if (given := manual_dir or os.environ.get("ZOO_MANUAL_DIR")) else None
-    if name == "digits":
-        return _load_digits(data_dir, announce)
-
-    builder = tfds.builder("mnist:3.*.*", data_dir=data_dir)
-    if builder.is_prepared():
-        return _read(builder)
-    if manual is not None:
-        _check_manual_dir(manual)
-    elif offline or not _answers(builder.URL):
-        tried = "--offline was given" if offline else "its host does not answer"
-        if name == "mnist":
+    if is_folder(name):
+        if image_size is None:
+            raise InputError(f"the pictures of {name} need a size; give it with --image-size")
+        builder = _pictures_builder(Path(name), image_size, data_dir)
+    elif name == "digits":
+        builder = _digits_builder(data_dir)
+    else:
+        builder = _tfds_builder("mnist" if name == "auto" else name, data_dir)
+        obstacle = _obstacle(builder, manual, offline)
+        if obstacle and name == "auto":
+            announce(
+                "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given "
+                f"and {obstacle}: using the 1,797 embedded digits instead (--data digits)."
+            )
+            builder = _digits_builder(data_dir)
+        elif obstacle:
             raise InputError(
-                f"mnist is not prepared in {builder.data_dir_root} and {tried}; provide it by "
-                "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the four "
-                "original files, or (3) --data-dir or TFDS_DATA_DIR with a prepared mnist/3.*; "
+                f"{name} is not prepared in {builder.data_dir_root} and {obstacle}; provide it by "
+                "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the original "
+                f"files, or (3) --data-dir or TFDS_DATA_DIR with a prepared {name}; "
                 "--data digits needs none of these"
             )
-        announce(
-            "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given and "
-            f"{tried}: using the 1,797 embedded digits instead (--data digits)."
-        )
-        return _load_digits(data_dir, announce)
-    _prepare(builder, announce, tfds.download.DownloadConfig(manual_dir=manual))
-    return _read(builder)
+    if not builder.is_prepared():
+        _prepare(builder, announce, manual)
+    return _read(builder, name if is_folder(name) else builder.name, image_size)
+
+
+def split_of(labels: np.ndarray) -> np.ndarray:
+    """Return the split of each image of an unsplit set, stratified and fixed.
+
+    Of ten images of one class, in stored order, seven are to learn from, one is to select with
+    and two are to score.
+
+    Args:
+        labels: int [N].
+
+    Returns:
+        ``train``, ``validation`` or ``test``, str [N].
+    """
+    rank = np.zeros(len(labels), np.int64)
+    for label in np.unique(labels):
+        rank[labels == label] = np.arange(np.sum(labels == label))
+    return np.array(["train"] * 7 + ["validation"] + ["test"] * 2)[rank % 10]
 
 
 def stratified(split: Split, count: int) -> np.ndarray:
@@ -164,16 +194,47 @@ def stratified(split: Split, count: int) -> np.ndarray:
     return np.sort(np.concatenate(chosen))
 
 
-def _load_digits(data_dir: str | None, announce: Announce) -> Dataset:
+def is_folder(name: str) -> bool:
+    """Say whether a data set's name means a folder of pictures."""
+    return os.sep in name or Path(name).is_dir()
+
+
+def _digits_builder(data_dir: str | None) -> Any:
     from zoo.digits import Digits  # noqa: PLC0415 - its base class starts tfds
 
-    builder = Digits(data_dir=data_dir)
-    if not builder.is_prepared():
-        _prepare(builder, announce, tfds.download.DownloadConfig())
-    return _read(builder)
+    return Digits(data_dir=data_dir)
 
 
-def _prepare(builder: Any, announce: Announce, config: Any) -> None:
+def _pictures_builder(folder: Path, size: tuple[int, int], data_dir: str | None) -> Any:
+    from zoo import pictures  # noqa: PLC0415 - its base class starts tfds
+
+    return pictures.builder(folder, size, data_dir)
+
+
+def _tfds_builder(name: str, data_dir: str | None) -> Any:
+    """Return the builder of an image classification set, MNIST's at its pinned major version."""
+    builder = tfds.builder("mnist:3.*.*" if name == "mnist" else name, data_dir=data_dir)
+    features = builder.info.features
+    wanted = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    if not all(key in features and isinstance(features[key], wanted[key]) for key in wanted):
+        raise InputError(f"{name} is no image classification set: it has no image and label")
+    return builder
+
+
+def _obstacle(builder: Any, manual: Path | None, offline: bool) -> str | None:
+    """Return what keeps a set from being prepared, if anything does."""
+    if builder.is_prepared():
+        return None
+    if manual is not None and builder.name == "mnist":
+        _check_manual_dir(manual)
+        return None
+    if offline:
+        return "--offline was given"
+    url = next(iter(builder.url_infos or ()), None)
+    return "its host does not answer" if url and not _answers(url) else None
+
+
+def _prepare(builder: Any, announce: Announce, manual: Path | None) -> None:
     """Let tfds write the set, one process at a time: two at once make one of them crash."""
     root = Path(builder.data_dir_root)
     terminal = sys.stderr.isatty()
@@ -184,9 +245,12 @@ def _prepare(builder: Any, announce: Announce, config: Any) -> None:
         with FileLock(root / f".{builder.name}.lock"):
             if not builder.is_prepared():
                 announce(f"Preparing {builder.name} in {root} (once)")
+                config = tfds.download.DownloadConfig(manual_dir=manual)
                 # tfds tells of its work on standard output, where ours is expected alone.
                 with contextlib.redirect_stdout(sys.stderr if terminal else None):
                     builder.download_and_prepare(download_config=config)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(
             f"cannot prepare {builder.name} in {root}: {error.strerror or error}; "
@@ -199,34 +263,54 @@ def _prepare(builder: Any, announce: Announce, config: Any) -> None:
         if type(error).__name__ != "NonMatchingChecksumError":
             raise
         raise InputError(
-            f"a file of {builder.name} in {config.manual_dir or 'the download'} is not the "
+            f"a file of {builder.name} in {manual or 'the download'} is not the "
             "original: its SHA-256 is not the one tfds registers"
         ) from error
 
 
-def _read(builder: Any) -> Dataset:
+def _read(builder: Any, name: str, image_size: tuple[int, int] | None) -> Dataset:
     """Decode every split of a prepared set into memory."""
     config = tfds.ReadConfig(interleave_cycle_length=1)  # several files would be mixed otherwise
+    if image_size is None and None in builder.info.features["image"].shape:
+        raise InputError(f"the images of {name} differ in size; give one with --image-size")
     splits = {}
-    for name in builder.info.splits:
+    for split in {"train", "validation", "test"} & builder.info.splits.keys():
         data = builder.as_dataset(
-            split=name, batch_size=-1, as_supervised=True, shuffle_files=False, read_config=config
+            split=split, as_supervised=True, shuffle_files=False, read_config=config
         )
-        splits[name] = Split(name, *tfds.as_numpy(data))
-    if "validation" not in splits:
-        train, held = splits["train"], _VALIDATION_IMAGES
-        splits["validation"] = Split("validation", train.images[:held], train.labels[:held])
-        splits["train"] = Split("train", train.images[held:], train.labels[held:])
+        if image_size not in {None, builder.info.features["image"].shape[:2]}:
+            data = data.map(lambda image, label: (_resized(image, image_size), label))
+        whole = data.batch(builder.info.splits[split].num_examples).get_single_element()
+        splits[split] = Split(split, *tfds.as_numpy(whole))
     return Dataset(
-        name=builder.name,
+        name=name,
         version=str(builder.version),
         class_names=tuple(builder.info.features["label"].names),
-        licence=_LICENCES[builder.name],
+        licence=_LICENCES.get(builder.name, "see its homepage"),
         homepage=builder.info.homepage,
-        train=splits["train"],
-        validation=splits["validation"],
-        test=splits["test"],
+        **_completed(splits),
     )
+
+
+def _resized(image: Any, size: tuple[int, int] | None) -> Any:
+    pixels = tf.image.resize(image, size, antialias=True)
+    return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
+
+
+def _completed(splits: dict[str, Split]) -> dict[str, Split]:
+    """Return all three splits, taking from ``train`` those that a set does not have."""
+    whole = splits["train"]
+    if "test" not in splits:
+        parts = split_of(whole.labels)
+        chosen = {name: np.flatnonzero(parts == name) for name in ("train", "validation", "test")}
+    elif "validation" not in splits:
+        held = min(_VALIDATION_IMAGES, len(whole) // 10)
+        order = np.arange(len(whole))
+        chosen = {"validation": order[:held], "train": order[held:]}
+    else:
+        return splits
+    taken = {name: Split(name, whole.images[at], whole.labels[at]) for name, at in chosen.items()}
+    return splits | taken
 
 
 def _check_manual_dir(folder: Path) -> None:

@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-# Of ten images of one digit, in stored order: seven to learn from, one to select, two to score.
-_SPLIT_OF_TEN = ("train",) * 7 + ("validation",) + ("test",) * 2
+from zoo.data import split_of
 
 
 def _like_mnist(images: np.ndarray) -> np.ndarray:
@@ -53,12 +52,9 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         with (files("zoo") / "digits.npz").open("rb") as file, np.load(file) as arrays:
             images, labels = _like_mnist(arrays["images"]), arrays["labels"]
-        rank = np.zeros(len(labels), np.int64)
-        for digit in range(10):
-            rank[labels == digit] = np.arange(np.sum(labels == digit))
-        split_of = np.array(_SPLIT_OF_TEN)[rank % 10]
+        parts = split_of(labels)
         return {
-            split: self._generate_examples(np.flatnonzero(split_of == split), images, labels)
+            split: self._generate_examples(np.flatnonzero(parts == split), images, labels)
             for split in ("train", "validation", "test")
         }
 

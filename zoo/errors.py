@@ -47,9 +47,14 @@ EXIT_CODES = """exit codes:
   130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
 
 
-def unknown(kind: str, received: str, allowed: Iterable[str]) -> InputError:
-    """Return the error for a name that is not one of ``allowed``, with the nearest one."""
+def unknown(
+    kind: str, received: str, allowed: Iterable[str], *, told: str | None = None
+) -> InputError:
+    """Return the error for a name that is not one of ``allowed``, with the nearest one.
+
+    ``told`` says what is allowed where a list of all would be too long to read.
+    """
     allowed = sorted(allowed)
     nearest = difflib.get_close_matches(received, allowed, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return InputError(f"unknown {kind} {received!r}; {hint}allowed: {', '.join(allowed)}")
+    return InputError(f"unknown {kind} {received!r}; {hint}allowed: {told or ', '.join(allowed)}")

@@ -34,16 +34,14 @@ def main(argv: Sequence[str]) -> None:
     run = Run(arguments.out or f"runs/{arguments.model}")
     recorded = _read_unfinished(run, arguments) if arguments.resume else None
     if recorded is None:
-        data.check_name(_data_name(arguments))
         run.check_free(force=arguments.force)
         recipe = _recipe(arguments)
     else:
         recipe = Recipe(**recorded["recipe"])
 
+    name, image_size = _data_request(arguments, recorded)
     commands.start_tensorflow()
-    dataset = commands.load_data(
-        recorded["data"]["name"] if recorded else _data_name(arguments), arguments
-    )
+    dataset = commands.load_data(name, arguments, image_size)
     request = {
         "model": arguments.model,
         "data": dataset.facts(),
@@ -78,7 +76,13 @@ def _parser() -> commands.Parser:
     parser.add_argument(
         "--recipe", metavar="NAME", help=f"{', '.join(recipes.RECIPES)} (default: quick)"
     )
-    parser.add_argument("--data", metavar="NAME", help=f"{', '.join(data.NAMES)} (default: auto)")
+    parser.add_argument("--data", metavar="NAME", help=f"{data.HELP} (default: auto)")
+    parser.add_argument(
+        "--image-size",
+        type=commands.size,
+        metavar="N|HxW",
+        help="resize the images (default: the set's size; for a folder the network's)",
+    )
     commands.add_data_arguments(parser)
     parser.add_argument(
         "--set",
@@ -106,19 +110,32 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     return recipes.get_recipe(arguments.recipe or "quick").replace(**overrides | given)
 
 
-def _data_name(arguments: argparse.Namespace) -> str:
-    return arguments.data or "auto"
+def _data_request(
+    arguments: argparse.Namespace, recorded: dict[str, Any] | None
+) -> tuple[str, tuple[int, int] | None]:
+    """Return the name of the data set and the size of its images, None for the set's own."""
+    if recorded:
+        height, width, _ = recorded["data"]["image_shape"]
+        return recorded["data"]["name"], (height, width)
+    name = arguments.data or "auto"
+    data.check_name(name)
+    if arguments.image_size is None and data.is_folder(name):
+        height, width, _ = registry.get_spec(arguments.model).input_shape
+        return name, (height, width)
+    return name, arguments.image_size
 
 
 def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the run to go on with records; it alone says what is trained and how."""
     given = [
-        name for name in (*_RECIPE_FLAGS, "recipe", "data") if getattr(arguments, name) is not None
+        name
+        for name in (*_RECIPE_FLAGS, "recipe", "data", "image_size")
+        if getattr(arguments, name) is not None
     ]
     if given or arguments.overrides or arguments.force:
         raise InputError(
-            f"--resume goes on as {run.recipe} records; it takes no --recipe, --data, --set, "
-            "--steps, --epochs, --batch-size, --seed or --force"
+            f"--resume goes on as {run.recipe} records; it takes no --recipe, --data, "
+            "--image-size, --set, --steps, --epochs, --batch-size, --seed or --force"
         )
     recorded = run.read_request()
     if recorded["model"] != arguments.model:

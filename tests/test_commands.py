@@ -42,6 +42,8 @@ BAD = [
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
+    ("zoo.draw ltfn5 -o ltfn5.gif", 2, "ending in .svg or .png, received ltfn5.gif"),
+    ("zoo.draw ltfn5 -o no/ltfn5.svg", 2, "a folder that exists, received no/ltfn5.svg"),
     ("export", 2, "the following arguments are required: RUN"),
     ("export nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("export unfinished", 2, "unfinished is an unfinished run without weights"),
@@ -77,7 +79,16 @@ def test_bad_input_gets_one_line(
 
 
 @pytest.mark.parametrize(
-    "module", ["zoo.train", "zoo.list", "zoo.evaluate", "export", "export.tflite", "export.score"]
+    "module",
+    [
+        "zoo.train",
+        "zoo.draw",
+        "zoo.list",
+        "zoo.evaluate",
+        "export",
+        "export.tflite",
+        "export.score",
+    ],
 )
 def test_help_explains_the_exit_codes_without_tensorflow(
     environment: dict[str, str], module: str
@@ -86,7 +97,21 @@ def test_help_explains_the_exit_codes_without_tensorflow(
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=True)
     assert "exit codes:" in done.stdout
     imported = {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
-    assert not imported & {"tensorflow", "keras", "tensorflow_datasets", "ai_edge_litert"}
+    assert not imported & {
+        "tensorflow",
+        "keras",
+        "tensorflow_datasets",
+        "ai_edge_litert",
+        "matplotlib",
+    }
+
+
+@pytest.mark.parametrize(("file", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")])
+def test_a_network_is_drawn(command: Command, tmp_path: Path, file: str, start: bytes) -> None:
+    done = command("zoo.draw", "compact-4k", "-o", file, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{file} shows compact-4k\n"), done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    assert (tmp_path / file).read_bytes().startswith(start)
 
 
 def test_the_list_is_the_registry(command: Command) -> None:

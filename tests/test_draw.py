@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from matplotlib.patches import Polygon
+
+import zoo
+from zoo import draw
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_no_label_touches_another_or_leaves_the_picture(name: str) -> None:
+    picture = draw.draw(zoo.create_model(name))
+    picture.draw_without_rendering()
+    (axes,) = picture.axes
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    labels = [(text.get_text(), text.get_window_extent()) for text in axes.texts]
+    for (one, first), (other, second) in combinations(labels, 2):
+        assert not first.shrunk(0.98, 0.8).overlaps(second.shrunk(0.98, 0.8)), (one, other)
+    for label, box in labels:
+        assert box.x0 >= 0, label
+        assert box.y0 >= 0, label
+        assert box.x1 <= picture.bbox.x1, label
+        assert box.y1 <= picture.bbox.y1, label
+    assert {"image", "logits"} <= boxes.keys()
+
+
+def test_blocks_are_to_scale() -> None:
+    picture = draw.draw(zoo.create_model("ltfn5"))
+    (axes,) = picture.axes
+    blue = [
+        patch.get_xy()
+        for patch in axes.patches
+        if isinstance(patch, Polygon) and patch.get_alpha() == 1
+    ]
+    # The front of each block: corners from lower left, counter-clockwise, the first repeated.
+    sizes = [(corners[1][0] - corners[0][0], corners[3][1] - corners[0][1]) for corners in blue]
+    _, layer1, _, pool1, layer3, _, pool2, _, _ = sizes
+    assert layer1[1] == pytest.approx(2 * pool1[1]) == pytest.approx(4 * pool2[1])
+    assert layer3[0] == pytest.approx(2 * layer1[0]) == pytest.approx(pool2[0])
+
+
+def test_a_grey_image_is_a_sheet_not_a_block() -> None:
+    picture = draw.draw(zoo.create_model("ltfn1"))
+    corners = picture.axes[0].patches[0].get_xy()
+    assert corners[1][0] - corners[0][0] < 0.05 * (corners[3][1] - corners[0][1])
+
+
+def test_the_picture_says_what_the_network_does() -> None:
+    told = {volume.name: volume for volume in draw.volumes(zoo.create_model("ltfn5-strided"))}
+    assert list(told) == [
+        "image",
+        "layer1",
+        "layer2",
+        "layer3",
+        "layer4",
+        "flatten",
+        "logits",
+    ]
+    assert told["layer2"].lines == ("3x3 conv", "same, stride 2")
+    assert told["layer2"].shape == (14, 14, 64)
+    assert (told["layer2"].window, told["layer2"].stride) == ((3, 3), 2)

@@ -1,0 +1,218 @@
+"""``python -m zoo.draw MODEL -o FILE``: a network's volumes, as the post draws them.
+
+Every block is to scale: height and width by one factor for the whole picture, depth by another,
+since 512 filters over 2x2 pixels would be a needle. On the face that the next layer reads, its
+kernel is drawn, and dashed where its stride takes it next. A row of values is an upright bar,
+longer for more values but not to scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from etils import epy
+
+from zoo import commands, files, registry
+from zoo.errors import InputError
+
+with epy.lazy_imports():
+    import keras
+    from keras import layers
+    from matplotlib import figure, patches
+
+_ENDINGS = (".svg", ".png")
+
+# All lengths in points, 1/72 inch.
+_TALLEST, _DEEPEST, _FONT, _LINE, _GAP, _MARGIN = 150.0, 110.0, 8.0, 11.0, 26.0, 18.0
+_SLANT = (0.42, 0.26)  # how far one unit of width runs right and up
+_BAR = 7.0  # how thick a row of values is drawn
+_LEAST_DEPTH = 32  # the depth that a picture's scale leaves room for, were its blocks all thinner
+
+_COLOURS = {"image": "#d9d9d9", "conv": "#9ecae1", "pool": "#fdae6b", "dense": "#a1d99b"}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One block of the picture.
+
+    Attributes:
+        name: of the layer that computes it.
+        kind: ``image``, ``conv``, ``pool`` or ``dense``.
+        lines: what the layer does, a short line each.
+        shape: ``(height, width, depth)``; a row of values is ``(1, 1, values)``.
+        window: ``(height, width)`` of what the layer reads of the block before, at once.
+        stride: by how much that window moves.
+    """
+
+    name: str
+    kind: str
+    lines: tuple[str, ...]
+    shape: tuple[int, int, int]
+    window: tuple[int, int] | None = None
+    stride: int = 1
+
+
+def volumes(model: keras.Model) -> list[Volume]:
+    """Return the blocks of a network: its image, and each layer that computes another volume."""
+    found = (_volume(layer) for layer in model.layers)
+    return [volume for volume in found if volume is not None]
+
+
+def _volume(layer: keras.Layer) -> Volume | None:
+    shape = layer.output.shape[1:]
+    volume = (1, 1, shape[0]) if len(shape) == 1 else tuple(shape)
+    if isinstance(layer, layers.InputLayer):
+        return Volume(layer.name, "image", ("pixels",), volume)
+    if isinstance(layer, layers.ZeroPadding2D):
+        return Volume(layer.name, "image", ("black border",), volume)
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
+        told = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "conv"
+        window, stride = layer.kernel_size, layer.strides[0]
+        lines = (f"{window[0]}x{window[1]} {told}", f"{layer.padding}, stride {stride}")
+        return Volume(layer.name, "conv", lines, volume, window, stride)
+    if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
+        told = "max" if isinstance(layer, layers.MaxPooling2D) else "average"
+        window, stride = layer.pool_size, layer.strides[0]
+        lines = (f"{window[0]}x{window[1]} {told} pool", f"{layer.padding}, stride {stride}")
+        return Volume(layer.name, "pool", lines, volume, window, stride)
+    if isinstance(layer, layers.GlobalAveragePooling2D):
+        return Volume(layer.name, "pool", ("average of all",), volume, layer.input.shape[1:3])
+    if isinstance(layer, layers.Dense):
+        return Volume(layer.name, "dense", ("dense",), volume)
+    if isinstance(layer, layers.Flatten):
+        return Volume(layer.name, "dense", ("the same values", "in a row"), volume)
+    return None
+
+
+def draw(model: keras.Model) -> figure.Figure:
+    """Return the picture of a network's volumes, a matplotlib figure.
+
+    Args:
+        model: functional model of one path, as all of the zoo's are.
+    """
+    blocks = volumes(model)
+    scale = _TALLEST / max(max(block.shape[:2]) for block in blocks)
+    depths = [block.shape[2] for block in blocks if block.shape[:2] != (1, 1)]
+    depth = _DEEPEST / max(_LEAST_DEPTH, *depths)
+    boxes = [_Box(block, scale, depth) for block in blocks]
+
+    at = _MARGIN
+    for box in boxes:
+        column = max(box.width, box.text_width)
+        box.x = at + (column - box.width) / 2
+        box.middle = at + column / 2
+        at += column + _GAP
+    text = max(len(box.text) for box in boxes) * _LINE
+    base = _MARGIN + text
+    height = base + max(box.height for box in boxes) + 3 * _LINE
+    width = at - _GAP + _MARGIN
+
+    canvas = figure.Figure(figsize=(width / 72, height / 72), dpi=144)
+    axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height), frame_on=False)
+    axes.set_axis_off()
+    title = f"{model.name}: {model.count_params():,} parameters"
+    axes.text(_MARGIN, height - 1.5 * _LINE, title, fontsize=_FONT + 3, weight="bold")
+    for box, following in zip(boxes, [*boxes[1:], None], strict=True):
+        box.draw(axes, base, following)
+    return canvas
+
+
+class _Box:
+    """Where a volume stands on the canvas, and how it is drawn there."""
+
+    def __init__(self, volume: Volume, scale: float, depth: float) -> None:
+        height, width, values = volume.shape
+        self.volume = volume
+        self.scale = scale
+        self.x = self.middle = 0.0
+        self.flat = (height, width) == (1, 1)
+        # A row of values stands upright: as a block it would have no height to see.
+        self.tall = _TALLEST * min(1.0, 0.25 + values / 1000) if self.flat else height * scale
+        self.deep = _BAR if self.flat else max(values * depth, 1.5)
+        self.slant = (
+            (0.0, 0.0) if self.flat else (_SLANT[0] * width * scale, _SLANT[1] * width * scale)
+        )
+        self.width, self.height = self.deep + self.slant[0], self.tall + self.slant[1]
+        shape = f"{values:,}" if self.flat else f"{height}x{width}x{values}"
+        self.text = (volume.name, shape, *volume.lines)
+        self.text_width = 0.58 * _FONT * max(map(len, self.text))
+
+    def draw(self, axes: Any, base: float, following: _Box | None) -> None:
+        """Draw the block, its text, and the window through which the next layer reads it."""
+        colour = _COLOURS[self.volume.kind]
+        x, (right, up) = self.x, self.slant
+        far, top = x + self.deep, base + self.tall
+        front = [(x, base), (far, base), (far, top), (x, top)]
+        side = [(far, base), (far + right, base + up), (far + right, top + up), (far, top)]
+        roof = [(x, top), (far, top), (far + right, top + up), (x + right, top + up)]
+        for corners, alpha in ((front, 1.0), (side, 0.75), (roof, 0.5)):
+            axes.add_patch(_polygon(corners, facecolor=colour, alpha=alpha, edgecolor="#444444"))
+        for row, line in enumerate(self.text):
+            weight = "bold" if row == 0 else "normal"
+            y = base - (row + 1) * _LINE
+            axes.text(self.middle, y, line, fontsize=_FONT, ha="center", weight=weight)
+        if following and following.volume.window and not self.flat:
+            self._draw_window(axes, base, following)
+
+    def _draw_window(self, axes: Any, base: float, following: _Box) -> None:
+        rows, columns = following.volume.window or (1, 1)
+        height, width, _ = self.volume.shape
+        row, column = (height - rows) // 2, (width - columns) // 3
+        corners = self._window(base, row, column, rows, columns)
+        target = (following.x, base + following.tall / 2)
+        for corner in corners:
+            axes.plot(*zip(corner, target, strict=True), color="#cb181d", linewidth=0.4)
+        axes.add_patch(_polygon(corners, facecolor="#fb6a4a", edgecolor="#cb181d"))
+        stride = following.volume.stride
+        if column + stride + columns <= width:
+            moved = self._window(base, row, column + stride, rows, columns)
+            axes.add_patch(_polygon(moved, fill=False, edgecolor="#cb181d", linestyle="--"))
+
+    def _window(
+        self, base: float, row: int, column: int, rows: int, columns: int
+    ) -> list[tuple[float, float]]:
+        """Return the corners of a window of pixels on the side of the block."""
+
+        def corner(pixel_row: int, pixel_column: int) -> tuple[float, float]:
+            along = pixel_column * self.scale
+            x = self.x + self.deep + _SLANT[0] * along
+            return x, base + _SLANT[1] * along + pixel_row * self.scale
+
+        return [
+            corner(row, column),
+            corner(row, column + columns),
+            corner(row + rows, column + columns),
+            corner(row + rows, column),
+        ]
+
+
+def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
+    return patches.Polygon(corners, closed=True, linewidth=0.6, **style)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Draw one network into one file."""
+    parser = commands.Parser("zoo.draw", "Draw a network's volumes to scale.")
+    parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FILE", help="a .svg or .png (default: MODEL.svg)"
+    )
+    arguments = parser.parse_args(argv)
+    registry.get_spec(arguments.model)
+    out = arguments.out or Path(f"{arguments.model}.svg")
+    if out.suffix not in _ENDINGS:
+        raise InputError(f"--out takes a file ending in {' or '.join(_ENDINGS)}, received {out}")
+    if not out.parent.is_dir():
+        raise InputError(f"--out takes a file in a folder that exists, received {out}")
+    commands.start_tensorflow()
+    picture = draw(registry.create_model(arguments.model))
+    with files.staged(out) as stage:
+        picture.savefig(stage, format=out.suffix[1:])
+    print(f"{out} shows {arguments.model}")
+
+
+if __name__ == "__main__":
+    commands.run("zoo.draw", main)

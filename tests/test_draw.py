@@ -43,7 +43,9 @@ def test_blocks_are_to_scale() -> None:
 
 def test_a_grey_image_is_a_sheet_not_a_block() -> None:
     picture = draw.draw(zoo.create_model("ltfn1"))
-    corners = picture.axes[0].patches[0].get_xy()
+    front = picture.axes[0].patches[0]
+    assert isinstance(front, Polygon)
+    corners = front.get_xy()
     assert corners[1][0] - corners[0][0] < 0.05 * (corners[3][1] - corners[0][1])
 
 

@@ -85,6 +85,13 @@ class Dataset:
         height, width, channels = self.train.images.shape[1:]
         return height, width, channels
 
+    @property
+    def border(self) -> float:
+        """Mean pixel along the edges of the training images, 0..255: ink on black has about 0."""
+        images = self.train.images
+        edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
+        return round(float(np.mean([edge.mean() for edge in edges])), 1)
+
     def facts(self) -> dict[str, Any]:
         """Return what a run and a bundle say of their data, as JSON values."""
         return {
@@ -97,6 +104,7 @@ class Dataset:
             "train_count": len(self.train),
             "validation_count": len(self.validation),
             "test_count": len(self.test),
+            "border": self.border,
         }
 
 

@@ -35,6 +35,10 @@ class Run:
         self.checkpoints = self.folder / "checkpoints"
         self.weights = self.folder / "model.weights.h5"
         self.result = self.folder / "result.json"
+        self.curves = self.folder / "curves.png"
+        self.confusion = self.folder / "confusion.png"
+        self.mistakes = self.folder / "mistakes.png"
+        self.filters = self.folder / "filters.png"
         self._previous = self.folder.with_name(f".{self.folder.name}.previous")
 
     def check_free(self, *, force: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo import commands, data, progress, recipes, registry
+from zoo import commands, data, plots, progress, recipes, registry
 from zoo.errors import InputError
 from zoo.machine import machine, versions
 from zoo.metrics import Metrics, evaluate
@@ -66,6 +66,7 @@ def main(argv: Sequence[str]) -> None:
     trained.set_weights(model.get_weights())
     score = evaluate(predict_fn(trained), dataset.test)
     run.finish(trained, _result(request, recipe, training, score))
+    plots.save_all(run, trained, dataset, score)
     _report(request, score)
     print(f"{run.folder} holds the run; next: python -m export {run.folder}")
 

@@ -1,8 +1,9 @@
 """Networks for microcontrollers: one each under 4,000, 10,000 and 40,000 parameters.
 
-Plain 3x3 convolutions, each followed by batch normalisation, which costs nothing once deployed: the
+Each convolution is followed by batch normalisation, which costs nothing once deployed: the
 converters fold it into the kernel. The head is a global average, so that the last layer's size does
-not depend on the image's.
+not depend on the image's. Of six shapes under 4,000 parameters the depthwise-separable one was best
+on MNIST's validation images, after six epochs and with one seed; the larger two are plain.
 """
 
 from __future__ import annotations
@@ -34,6 +35,14 @@ def _conv(x: Any, filters: int, name: str) -> Any:
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
+def _separable(x: Any, filters: int, name: str) -> Any:
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depth")(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_depth_norm")(x)
+    x = layers.Conv2D(filters, 1, use_bias=False, name=name)(x)
+    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
 def _pool(x: Any, name: str) -> Any:
     return layers.MaxPooling2D(pool_size=2, strides=2, name=name)(x)
 
@@ -45,47 +54,52 @@ def _end(image: Any, x: Any, classes: int, name: str) -> keras.Model:
 
 
 @_register(
-    parameters=3_976,
-    multiply_adds=428_832,
-    largest_activation=31_360,
+    parameters=3_986,
+    multiply_adds=595_884,
+    largest_activation=50_176,
     smallest=4,
 )
 def compact_4k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Three convolutions, 10, 14 and 18 deep."""
+    """One plain and five separable convolutions, 12 to 24 deep."""
     image, x = _begin(input_shape)
-    x = _conv(x, 10, "layer1")
+    x = _conv(x, 12, "layer1")
+    x = _separable(x, 16, "layer2")
     x = _pool(x, "pool1")
-    x = _conv(x, 14, "layer2")
+    x = _separable(x, 20, "layer3")
+    x = _separable(x, 20, "layer4")
     x = _pool(x, "pool2")
-    x = _conv(x, 18, "layer3")
+    x = _separable(x, 24, "layer5")
+    x = _separable(x, 24, "layer6")
     return _end(image, x, classes, "compact-4k")
 
 
 @_register(
-    parameters=9_836,
-    multiply_adds=952_880,
-    largest_activation=43_904,
+    parameters=9_646,
+    multiply_adds=1_046_232,
+    largest_activation=37_632,
     smallest=4,
 )
 def compact_10k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Three convolutions, 14, 22 and 32 deep."""
+    """Five convolutions, 12 to 18 deep."""
     image, x = _begin(input_shape)
-    x = _conv(x, 14, "layer1")
+    x = _conv(x, 12, "layer1")
     x = _pool(x, "pool1")
-    x = _conv(x, 22, "layer2")
+    x = _conv(x, 14, "layer2")
+    x = _conv(x, 16, "layer3")
     x = _pool(x, "pool2")
-    x = _conv(x, 32, "layer3")
+    x = _conv(x, 18, "layer4")
+    x = _conv(x, 18, "layer5")
     return _end(image, x, classes, "compact-10k")
 
 
 @_register(
-    parameters=35_994,
-    multiply_adds=5_532_544,
+    parameters=35_674,
+    multiply_adds=5_532_224,
     largest_activation=50_176,
     smallest=4,
 )
 def compact_40k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Five convolutions, 16, 16, 32, 32 and 64 deep: ltfn5's shape at a quarter of its width."""
+    """Six convolutions, 16 to 32 deep."""
     image, x = _begin(input_shape)
     x = _conv(x, 16, "layer1")
     x = _conv(x, 16, "layer2")
@@ -93,5 +107,6 @@ def compact_40k(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     x = _conv(x, 32, "layer3")
     x = _conv(x, 32, "layer4")
     x = _pool(x, "pool2")
-    x = _conv(x, 64, "layer5")
+    x = _conv(x, 32, "layer5")
+    x = _conv(x, 32, "layer6")
     return _end(image, x, classes, "compact-40k")

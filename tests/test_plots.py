@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import zoo
+from zoo import plots
+from zoo.data import Dataset
+from zoo.metrics import Metrics
+
+
+@pytest.fixture(scope="module")
+def score(digits: Dataset) -> Metrics:
+    """All right, but for a hesitant mistake and two convinced ones."""
+    logits = 5 * np.eye(10, dtype=np.float32)[digits.test.labels]
+    for image, conviction in ((3, 6), (7, 90), (9, 20)):
+        logits[image, (digits.test.labels[image] + 1) % 10] = conviction
+    return Metrics(len(digits.test) - 3, len(digits.test), 0.1, logits)
+
+
+def test_the_worst_mistake_comes_first(digits: Dataset, score: Metrics) -> None:
+    picture = plots.mistakes(digits, score)
+    shown = [axes for axes in picture.axes if axes.images]
+    expected = [
+        f"{digits.test.labels[at]} taken for {(digits.test.labels[at] + 1) % 10}"
+        for at in (7, 9, 3)
+    ]
+    assert [axes.get_title() for axes in shown] == expected
+    np.testing.assert_array_equal(shown[0].images[0].get_array(), digits.test.images[7, :, :, 0])
+
+
+def test_the_confusion_counts_every_image(digits: Dataset, score: Metrics) -> None:
+    (axes,) = plots.confusion(digits, score).axes
+    assert sum(int(text.get_text()) for text in axes.texts) == len(digits.test)
+    assert np.asarray(axes.images[0].get_array()).sum() == 3
+    assert axes.get_title() == "3 mistakes"
+
+
+@pytest.mark.parametrize(("name", "count", "side"), [("ltfn5", 64, 3), ("ltfn1", 10, 28)])
+def test_the_filters_are_the_first_kernels(name: str, count: int, side: int) -> None:
+    model = zoo.create_model(name)
+    shown = [axes.images[0] for axes in plots.filters(model).axes if axes.images]
+    images = [np.asarray(image.get_array()) for image in shown]
+    assert [image.shape for image in images] == [(side, side)] * count
+    kernel = np.asarray(model.layers[2 if name == "ltfn5" else 3].kernel)
+    np.testing.assert_array_equal(images[4].ravel(), kernel[..., 4].ravel())
+
+
+def test_a_perfect_score_leaves_no_mistakes_to_show(digits: Dataset) -> None:
+    perfect = Metrics(353, 353, 0.0, np.eye(10, dtype=np.float32)[digits.test.labels])
+    assert not [axes for axes in plots.mistakes(digits, perfect).axes if axes.images]
+
+
+def test_a_run_has_its_pictures(workplace: Path) -> None:
+    for name in ("curves", "confusion", "mistakes", "filters"):
+        with PIL.Image.open(workplace / "runs" / "ltfn5" / f"{name}.png") as picture:
+            assert min(picture.size) > 200
+            assert len(set(picture.convert("L").resize((64, 64)).tobytes())) > 3, name

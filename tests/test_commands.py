@@ -43,6 +43,9 @@ BAD = [
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
     ("zoo.predict nothing a.png", 2, "nothing is not a run folder: it has no result.json"),
+    ("zoo.compare ltfn5 ltfn6", 2, "unknown model 'ltfn6'"),
+    ("zoo.compare ltfn5 --seeds 0", 2, "--seeds: takes a whole number of at least 1"),
+    ("zoo.train ltfn5 --data ./none", 2, "there is no folder ./none"),
     ("zoo.draw ltfn5 -o ltfn5.gif", 2, "ending in .svg or .png, received ltfn5.gif"),
     ("zoo.draw ltfn5 -o no/ltfn5.svg", 2, "a folder that exists, received no/ltfn5.svg"),
     ("export", 2, "the following arguments are required: RUN"),
@@ -83,6 +86,7 @@ def test_bad_input_gets_one_line(
     "module",
     [
         "zoo.train",
+        "zoo.compare",
         "zoo.draw",
         "zoo.list",
         "zoo.predict",

@@ -87,7 +87,7 @@ def test_preparing_is_paid_once_and_again_when_a_picture_changed(folder: Path) -
 
 
 def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no folder nothing"):
+    with pytest.raises(InputError, match=r"there is no folder \./nothing"):
         data.load("./nothing", image_size=(28, 28))
     with pytest.raises(InputError, match="need a size"):
         data.load(str(folder))

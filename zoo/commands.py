@@ -11,9 +11,12 @@ import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from zoo import data
+from zoo import data, recipes, registry
 from zoo.errors import EXIT_CODES, InputError, ZooError
+from zoo.recipes import Recipe
 from zoo.runs import Run
+
+RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed")
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,6 +51,50 @@ def _whole(text: str, least: int) -> int:
             f"takes a whole number of at least {least}, received {text!r}"
         )
     return int(text)
+
+
+def add_experiment_arguments(parser: Parser) -> None:
+    """Add the options that say what to train on and how."""
+    parser.add_argument(
+        "--recipe", metavar="NAME", help=f"{', '.join(recipes.RECIPES)} (default: quick)"
+    )
+    parser.add_argument("--data", metavar="NAME", help=f"{data.HELP} (default: auto)")
+    parser.add_argument(
+        "--image-size",
+        type=size,
+        metavar="N|HxW",
+        help="resize the images (default: the set's size; for a folder the network's)",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="overrides",
+        action="append",
+        default=[],
+        help="replace one value of the recipe; may be repeated",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=positive, help="train on this many batches")
+    length.add_argument("--epochs", type=positive, help="see each image this often")
+    parser.add_argument("--batch-size", type=positive, help="images in each step")
+
+
+def recipe(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe that the experiment options describe."""
+    flags = {name: getattr(arguments, name, None) for name in RECIPE_FLAGS}
+    given = {name: value for name, value in flags.items() if value is not None}
+    overrides = recipes.parse_overrides(arguments.overrides)
+    return recipes.get_recipe(arguments.recipe or "quick").replace(**overrides | given)
+
+
+def data_request(arguments: argparse.Namespace, model: str) -> tuple[str, tuple[int, int] | None]:
+    """Return the name of the data set and the size of its images, None for the set's own."""
+    name = arguments.data or "auto"
+    data.check_name(name)
+    if arguments.image_size is None and data.is_folder(name):
+        height, width, _ = registry.get_spec(model).input_shape
+        return name, (height, width)
+    return name, arguments.image_size
 
 
 def add_data_arguments(parser: Parser) -> None:

@@ -114,6 +114,8 @@ def check_name(name: str) -> None:
     Raises:
         InputError: there is no such folder, or the name is unknown; the message suggests another.
     """
+    if is_folder(name) and not Path(name).is_dir():
+        raise InputError(f"there is no folder {name}")
     if name in {"auto", "digits"} or is_folder(name):
         return
     known = tfds.list_builders(with_community_datasets=False)

@@ -56,10 +56,8 @@ def survey(folder: Path) -> Survey:
     """Return what a folder holds.
 
     Raises:
-        InputError: no folder, a single class, a class without pictures or with too few of them.
+        InputError: a single class, a class without pictures or with too few of them.
     """
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}")
     parts = {name: folder / name for name in _SPLITS if (folder / name).is_dir()}
     if parts and "train" not in parts:
         raise InputError(f"{folder} has {', '.join(parts)} but no train folder")

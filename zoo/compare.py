@@ -1,0 +1,143 @@
+"""``python -m zoo.compare MODEL MODEL ...``: the same recipe for each, over several seeds.
+
+The study is a folder of runs; one that was interrupted goes on where it stopped when the command is
+repeated, and networks or seeds can be added to one that is finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+from zoo import commands, files, registry
+from zoo.errors import InputError
+from zoo.experiments import carry_out
+from zoo.runs import Run
+
+with epy.lazy_imports():
+    from matplotlib import figure
+
+# Two means differ by more than the noise of their seeds from this many standard errors on.
+_STANDARD_ERRORS = 2.0
+
+
+def main(argv: Sequence[str]) -> None:
+    """Train every network with every seed, then write table and plot."""
+    parser = commands.Parser("zoo.compare", "Compare networks under one recipe, over seeds.")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="two or more, see zoo.list")
+    parser.add_argument(
+        "--seeds", type=commands.positive, default=3, help="seeds for each network (default: 3)"
+    )
+    commands.add_experiment_arguments(parser)
+    commands.add_data_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the study (default: studies/RECIPE)"
+    )
+    arguments = parser.parse_args(argv)
+    for model in arguments.models:
+        registry.get_spec(model)
+    recipe = commands.recipe(arguments)
+    name, image_size = commands.data_request(arguments, arguments.models[0])
+    out = arguments.out or Path("studies") / recipe.name
+
+    commands.start_tensorflow()
+    dataset = commands.load_data(name, arguments, image_size)
+    results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
+    # Seed by seed, so that an interrupted study has as many of each network.
+    for seed, model in itertools.product(range(arguments.seeds), results):
+        seeded = recipe.replace(seed=seed)
+        run = Run(out / f"{model}-seed{seed}")
+        results[model].append(_result(model, dataset, seeded, run))
+    text = table(results)
+    with files.staged(out / "table.md") as stage:
+        stage.write_text(text + "\n", encoding="utf-8")
+    with files.staged(out / "comparison.png") as stage:
+        plot(results).savefig(stage, format="png")
+    print(f"\n{text}\n\n{out} holds the study (data: {dataset.name})")
+
+
+def table(results: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the study as Markdown, the best mean first.
+
+    Args:
+        results: of each network, the facts of its runs.
+    """
+    ranked = sorted(results, key=lambda model: -_mean_and_error(results[model])[0])
+    best = _mean_and_error(results[ranked[0]])
+    lines = [
+        "| network | test accuracy, mean and standard deviation | runs | parameters "
+        "| multiply-adds | training | behind the best |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for model in ranked:
+        runs = results[model]
+        accuracies = [100 * run["test_accuracy"] for run in runs]
+        spec = registry.get_spec(model)
+        cells = (
+            model,
+            f"{np.mean(accuracies):.2f} % ± {_deviation(accuracies):.2f}",
+            str(len(runs)),
+            f"{spec.parameters:,}",
+            f"{spec.multiply_adds:,}",
+            f"{np.mean([run['seconds'] for run in runs]):,.0f} s",
+            "" if model == ranked[0] else _verdict(best, _mean_and_error(runs)),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
+    """Draw the test accuracy of every run against its network's multiply-adds."""
+    picture = figure.Figure(figsize=(7, 4), dpi=120, layout="constrained")
+    axes = picture.subplots()
+    for model, runs in results.items():
+        accuracies = [100 * run["test_accuracy"] for run in runs]
+        cost = registry.get_spec(model).multiply_adds
+        axes.errorbar(
+            cost, np.mean(accuracies), _deviation(accuracies), fmt="o", capsize=4, label=model
+        )
+        axes.plot([cost] * len(runs), accuracies, ".", color="grey", markersize=4)
+    axes.set(xscale="log", xlabel="multiply-adds of one image", ylabel="test accuracy, %")
+    axes.legend()
+    return picture
+
+
+def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
+    """Return the facts of one run of the study, trained now if it is not finished."""
+    if not run.result.exists():
+        return carry_out(model, dataset, recipe, run)
+    result = run.read_result()
+    wanted = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
+    if {key: result[key] for key in wanted} != wanted:
+        raise InputError(f"{run.folder} holds another experiment; give another folder with --out")
+    return result
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the sample standard deviation, 0 for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _mean_and_error(runs: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Return the mean test accuracy in percent, and the standard error of that mean."""
+    accuracies = [100 * run["test_accuracy"] for run in runs]
+    error = _deviation(accuracies) / math.sqrt(len(runs)) if len(runs) > 1 else math.inf
+    return float(np.mean(accuracies)), error
+
+
+def _verdict(best: tuple[float, float], other: tuple[float, float]) -> str:
+    behind = best[0] - other[0]
+    noise = _STANDARD_ERRORS * math.hypot(best[1], other[1])
+    beyond = "beyond" if behind > noise else "within"
+    return f"{behind:.2f} points, {beyond} the seeds' noise"
+
+
+if __name__ == "__main__":
+    commands.run("zoo.compare", main)

@@ -1,0 +1,100 @@
+"""One experiment from its request to its facts: build, train, score the test split once, record."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from etils import epy
+
+from zoo import plots, progress, registry
+from zoo.data import Dataset
+from zoo.errors import InputError
+from zoo.machine import machine, versions
+from zoo.metrics import Metrics, evaluate
+from zoo.recipes import Recipe
+from zoo.runs import Run
+from zoo.training import Training, predict_fn, train
+
+with epy.lazy_imports():
+    import keras
+
+
+def carry_out(
+    model: str, dataset: Dataset, recipe: Recipe, run: Run, *, force: bool = False
+) -> dict[str, Any]:
+    """Train a network as asked and leave a finished run; return its facts.
+
+    Args:
+        model: name of the network.
+        dataset: what to learn and be scored on.
+        recipe: how to train.
+        run: a folder that is free, or holds the same experiment, unfinished.
+        force: whether a run that stands there may be replaced.
+
+    Raises:
+        InputError: the network does not take such images, or the folder holds something else.
+        DivergedError: the cost is no longer a finite number.
+        Interrupted: a signal came; the state was saved first.
+    """
+    request = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
+    network = _build(model, dataset, recipe.precision, recipe.seed)
+    unfinished = run.recipe.exists() and not run.result.exists() and not force
+    if not unfinished:
+        run.create(request, force=force)
+    elif run.read_request() != request:
+        raise InputError(f"{run.folder} holds another experiment; its {run.recipe.name} says which")
+
+    steps = recipe.total_steps(len(dataset.train))
+    print(
+        f"{model}: {network.count_params():,} parameters; {_describe(dataset)}; "
+        f"recipe {recipe.name}, {steps:,} steps of {recipe.batch_size} in {recipe.precision}, "
+        f"seed {recipe.seed}"
+    )
+    with progress.show(steps, recipe.batch_size) as shown:
+        training = train(network, recipe, dataset, run, shown, resume=unfinished)
+
+    # Scored as it will be used: in float32, whatever the precision of the training.
+    trained = _build(model, dataset, "float32", recipe.seed)
+    trained.set_weights(network.get_weights())
+    score = evaluate(predict_fn(trained), dataset.test)
+    result = request | _facts(recipe, training, score)
+    run.finish(trained, result)
+    plots.save_all(run, trained, dataset, score)
+    return result
+
+
+def _build(name: str, dataset: Dataset, precision: str, seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return registry.create_model(
+        name,
+        input_shape=dataset.image_shape,
+        classes=len(dataset.class_names),
+        precision=precision,
+    )
+
+
+def _describe(dataset: Dataset) -> str:
+    counts = (dataset.train, dataset.validation, dataset.test)
+    train_count, validation_count, test_count = (f"{len(split):,}" for split in counts)
+    return (
+        f"data {dataset.name} {dataset.version}, {train_count} training, "
+        f"{validation_count} validation and {test_count} test images"
+    )
+
+
+def _facts(recipe: Recipe, training: Training, score: Metrics) -> dict[str, Any]:
+    return {
+        "seed": recipe.seed,
+        "precision": recipe.precision,
+        "steps": training.steps,
+        "validation_accuracy": training.validation_accuracy,
+        "test_accuracy": score.accuracy,
+        "test_correct": score.correct,
+        "test_count": score.count,
+        "test_cost": score.cost,
+        "seconds": training.seconds,
+        "images_per_second": training.images_per_second,
+        "versions": versions(),
+        "machine": machine(),
+    }

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.conftest import ROOT
+
+LESSON = (ROOT / "docs" / "building-a-convnet.md").read_text(encoding="utf-8")
+
+
+def test_the_lesson_runs_as_one_program(capsys: pytest.CaptureFixture) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", LESSON, re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "building-a-convnet.md", "exec"), names)
+    told = capsys.readouterr().out
+    assert len(blocks) == 10
+    assert "ltfn3: 648,010 weights" in told
+    assert "ltfn5-strided  321,738 weights" in told
+
+
+def test_its_figures_are_there() -> None:
+    figures = re.findall(r"\]\((figures/[^)]+)\)", LESSON)
+    assert figures
+    for figure in figures:
+        assert (ROOT / "docs" / figure).read_text(encoding="utf-8").startswith("<?xml")

@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow.core.util import event_pb2
 
 import zoo
 from zoo import recipes, training
@@ -102,6 +104,22 @@ def test_a_training_killed_before_its_first_checkpoint_begins_again(
         ends.append(model.get_weights())
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_tensorboard_gets_the_same_metrics(few: Dataset, new_run: Run) -> None:
+    recipe = SHORT.replace(steps=2)
+    training.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any(), tensorboard=True)
+    (events,) = new_run.tensorboard.iterdir()
+    told = {}
+    for record in tf.data.TFRecordDataset(str(events)):
+        event = event_pb2.Event.FromString(record.numpy())
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name == "scalars"
+            told[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    rows = [json.loads(line) for line in new_run.metrics.read_text().splitlines()]
+    expected = {(row["step"], tag): row[tag] for row in rows for tag in row if tag != "step"}
+    assert told == pytest.approx(expected)
+    assert len(told) == 7
 
 
 def test_the_average_replaces_the_weights_at_the_end(few: Dataset, new_run: Run) -> None:

@@ -21,7 +21,13 @@ with epy.lazy_imports():
 
 
 def carry_out(
-    model: str, dataset: Dataset, recipe: Recipe, run: Run, *, force: bool = False
+    model: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    run: Run,
+    *,
+    force: bool = False,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Train a network as asked and leave a finished run; return its facts.
 
@@ -31,6 +37,7 @@ def carry_out(
         recipe: how to train.
         run: a folder that is free, or holds the same experiment, unfinished.
         force: whether a run that stands there may be replaced.
+        tensorboard: whether to write TensorBoard's events too.
 
     Raises:
         InputError: the network does not take such images, or the folder holds something else.
@@ -52,7 +59,9 @@ def carry_out(
         f"seed {recipe.seed}"
     )
     with progress.show(steps, recipe.batch_size) as shown:
-        training = train(network, recipe, dataset, run, shown, resume=unfinished)
+        training = train(
+            network, recipe, dataset, run, shown, resume=unfinished, tensorboard=tensorboard
+        )
 
     # Scored as it will be used: in float32, whatever the precision of the training.
     trained = _build(model, dataset, "float32", recipe.seed)

@@ -35,6 +35,7 @@ class Run:
         self.checkpoints = self.folder / "checkpoints"
         self.weights = self.folder / "model.weights.h5"
         self.result = self.folder / "result.json"
+        self.tensorboard = self.folder / "tensorboard"
         self.curves = self.folder / "curves.png"
         self.confusion = self.folder / "confusion.png"
         self.mistakes = self.folder / "mistakes.png"

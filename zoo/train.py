@@ -34,7 +34,14 @@ def main(argv: Sequence[str]) -> None:
 
     commands.start_tensorflow()
     dataset = commands.load_data(name, arguments, image_size)
-    result = carry_out(arguments.model, dataset, recipe, run, force=arguments.force)
+    result = carry_out(
+        arguments.model,
+        dataset,
+        recipe,
+        run,
+        force=arguments.force,
+        tensorboard=arguments.tensorboard,
+    )
     _report(result)
     print(f"{run.folder} holds the run; next: python -m export {run.folder}")
 
@@ -48,6 +55,9 @@ def _parser() -> commands.Parser:
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/MODEL)")
     parser.add_argument("--force", action="store_true", help="replace the run folder")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write events into the run's tensorboard folder"
+    )
     return parser
 
 

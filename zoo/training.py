@@ -68,6 +68,7 @@ def train(
     progress: Progress,
     *,
     resume: bool = False,
+    tensorboard: bool = False,
 ) -> Training:
     """Train ``model`` in place.
 
@@ -78,6 +79,7 @@ def train(
         run: receives the metrics and the checkpoints.
         progress: shown each step.
         resume: go on from the run's latest checkpoint, if it has one yet.
+        tensorboard: write the metrics as TensorBoard's events too.
 
     Raises:
         DivergedError: the cost is no longer a finite number.
@@ -96,7 +98,8 @@ def train(
     predict = predict_fn(model)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
-    with _signals_noted() as received, _MetricsLog(run.metrics, position.step) as log:
+    events = run.tensorboard if tensorboard else None
+    with _signals_noted() as received, _MetricsLog(run.metrics, position.step, events) as log:
         stream = recipe_batches(recipe, data, position.step, steps)
         for number, (images, labels) in enumerate(stream, position.step + 1):
             with clock:
@@ -238,7 +241,8 @@ class _Clock:
 class _MetricsLog:
     """``metrics.jsonl``, cut back to the step from which a training goes on."""
 
-    def __init__(self, path: Path, start: int) -> None:
+    def __init__(self, path: Path, start: int, events: Path | None) -> None:
+        self._events = tf.summary.create_file_writer(str(events)) if events else None
         kept = path.read_text(encoding="utf-8").splitlines() if start else []
         self._file = path.open("w", encoding="utf-8", buffering=1)
         for line in kept:
@@ -246,14 +250,24 @@ class _MetricsLog:
             if line.endswith("}") and json.loads(line)["step"] < start:
                 self._file.write(line + "\n")
 
-    def write(self, **values: float) -> None:
-        self._file.write(json.dumps(values) + "\n")
+    def write(self, *, step: int, **values: float) -> None:
+        self._file.write(json.dumps({"step": step} | values) + "\n")
+        if self._events is not None:
+            # tf.summary.scalar would need TensorBoard itself; this is what it writes.
+            scalar = tf.compat.v1.SummaryMetadata(
+                plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
+            )
+            with self._events.as_default(step):
+                for name, value in values.items():
+                    tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
 
     def __enter__(self) -> _MetricsLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
+        if self._events is not None:
+            self._events.close()
 
 
 @dataclass

@@ -23,10 +23,11 @@ from etils import epy
 from export import card, process, saved_model, score, tflite, verify
 from export.inference import inference_model
 from zoo import files
-from zoo.data import Announce, Dataset, stratified
+from zoo.data import Announce, Dataset
 from zoo.errors import InputError
 from zoo.machine import machine, versions
 from zoo.metrics import Metrics, evaluate
+from zoo.splits import stratified
 from zoo.training import predict_fn
 
 with epy.lazy_imports():

@@ -19,8 +19,8 @@ from etils import epy
 from export import process
 from export.runtimes import Artifact, open_artifact
 from zoo import commands
-from zoo.data import Split
 from zoo.metrics import Metrics, PredictFn, evaluate
+from zoo.splits import Split
 
 with epy.lazy_imports():
     import tensorflow as tf

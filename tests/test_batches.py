@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from zoo.batches import batches
-from zoo.data import Split
+from zoo.splits import Split
 
 
 def _numbered(count: int) -> Split:

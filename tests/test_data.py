@@ -11,8 +11,9 @@ import tensorflow_datasets as tfds
 
 from tests.conftest import MNIST_DIR, needs_mnist
 from zoo import data
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.errors import InputError
+from zoo.splits import Split, stratified
 
 
 @pytest.fixture(autouse=True)
@@ -151,4 +152,4 @@ def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
 
 def test_stratified_takes_the_first_of_each_class() -> None:
     split = Split("train", np.zeros((6, 1, 1, 1), np.uint8), np.array([1, 0, 1, 1, 0, 0]))
-    assert data.stratified(split, 4).tolist() == [0, 1, 2, 4]
+    assert stratified(split, 4).tolist() == [0, 1, 2, 4]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.data import Split
 from zoo.metrics import evaluate
+from zoo.splits import Split
 
 SPLIT = Split("test", np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1), np.array([0, 1, 0, 1, 1]))
 LOGITS = np.array([[2, 0], [0, 2], [0, 2], [0, 0], [-3000, 3000]], np.float32)

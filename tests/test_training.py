@@ -13,9 +13,10 @@ from tensorflow.core.util import event_pb2
 import zoo
 from zoo import recipes, training
 from zoo.checkpoints import Checkpoints, Position
-from zoo.data import Dataset, Split
+from zoo.data import Dataset
 from zoo.errors import DivergedError
 from zoo.runs import Run
+from zoo.splits import Split
 
 SHORT = recipes.get_recipe("quick").replace(steps=8, batch_size=16)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.data import Split
+from zoo.splits import Split
 
 with epy.lazy_imports():
     import tensorflow as tf

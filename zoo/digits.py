@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from zoo.data import split_of
+from zoo.splits import split_of
 
 
 def _like_mnist(images: np.ndarray) -> np.ndarray:

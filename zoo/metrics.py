@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from zoo.data import Split
+from zoo.splits import Split
 
 PredictFn = Callable[[np.ndarray], np.ndarray]
 """uint8 images [N, H, W, C] -> float32 logits [N, classes]; what every runtime offers."""

@@ -78,6 +78,27 @@ def test_an_altered_manual_file_is_refused(tmp_path: Path) -> None:
         data.load("mnist", data_dir=str(tmp_path / "tfds"), manual_dir=str(tmp_path))
 
 
+def test_a_folder_never_hides_a_known_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mnist", "digits", "pets"):
+        (tmp_path / name).mkdir()
+    assert [data.is_folder(name) for name in ("mnist", "digits", "pets", "./mnist", "cats")] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_the_variable_is_mnists_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOO_MANUAL_DIR", str(tmp_path))
+    with pytest.raises(InputError, match="fashion_mnist is not prepared"):
+        data.load("fashion_mnist", data_dir=str(tmp_path), offline=True)
+    with pytest.raises(InputError, match="the manual folder"):
+        data.load("mnist", data_dir=str(tmp_path), offline=True)
+
+
 def test_an_unknown_set_is_refused() -> None:
     with pytest.raises(
         InputError,

@@ -101,9 +101,8 @@ def check_name(name: str) -> None:
         raise InputError(f"there is no folder {name}")
     if name in {"auto", "digits"} or is_folder(name):
         return
-    known = tfds.list_builders(with_community_datasets=False)
-    if name not in known:
-        raise unknown("data set", name, ["auto", "digits", *known], told=HELP)
+    if name not in (known := ["auto", "digits", *_tfds_names()]):
+        raise unknown("data set", name, known, told=HELP)
 
 
 def load(
@@ -123,7 +122,7 @@ def load(
         image_size: height and width to resize to; by default a tfds set's own, which a folder
             does not have.
         data_dir: where tfds keeps prepared sets; by default ``TFDS_DATA_DIR`` or tfds' own.
-        manual_dir: folder with a set's original files; by default ``ZOO_MANUAL_DIR``.
+        manual_dir: folder with a set's original files; for MNIST by default ``ZOO_MANUAL_DIR``.
         offline: never touch the network.
         announce: called with each line a person should know of.
 
@@ -132,7 +131,9 @@ def load(
             written where it should be.
     """
     check_name(name)
-    manual = Path(given) if (given := manual_dir or os.environ.get("ZOO_MANUAL_DIR")) else None
+    # The variable may stand in a profile; other sets have files of the same names.
+    standing = os.environ.get("ZOO_MANUAL_DIR") if name in {"auto", "mnist"} else None
+    manual = Path(given) if (given := manual_dir or standing) else None
     if is_folder(name):
         if image_size is None:
             raise InputError(f"the pictures of {name} need a size; give it with --image-size")
@@ -161,8 +162,14 @@ def load(
 
 
 def is_folder(name: str) -> bool:
-    """Say whether a data set's name means a folder of pictures."""
-    return os.sep in name or Path(name).is_dir()
+    """Say whether a data set's name means a folder of pictures: a known name never does."""
+    if "/" in name or os.sep in name:
+        return True
+    return Path(name).is_dir() and name not in {"auto", "digits", *_tfds_names()}
+
+
+def _tfds_names() -> list[str]:
+    return tfds.list_builders(with_community_datasets=False)
 
 
 def _digits_builder(data_dir: str | None) -> Any:
@@ -218,8 +225,10 @@ def _prepare(builder: Any, announce: Announce, manual: Path | None) -> None:
     except InputError:
         raise
     except OSError as error:
+        if error.errno is None:  # not of this machine: what a broken connection raises
+            raise InputError(f"the download of {builder.name} failed: {error}") from error
         raise InputError(
-            f"cannot prepare {builder.name} in {root}: {error.strerror or error}; "
+            f"cannot prepare {builder.name} in {root}: {error.strerror}; "
             "give a folder that can be written with --data-dir or TFDS_DATA_DIR"
         ) from error
     except tfds.download.DownloadError as error:

@@ -107,7 +107,7 @@ class Run:
         if self.recipe.exists() and not self.result.exists():
             raise InputError(
                 f"{self.folder} is an unfinished run without weights; "
-                "repeat its python -m zoo.train command with --resume"
+                f"go on with python -m zoo.train MODEL --resume --out {self.folder}"
             )
         return self._read(self.result, "python -m zoo.train makes one")
 

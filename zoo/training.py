@@ -121,8 +121,8 @@ def train(
                 saved_at = time.monotonic()
             if received.signal:
                 raise Interrupted(
-                    f"interrupted after step {number} of {steps}; {run.folder} holds the state: "
-                    "repeat the command with --resume to go on",
+                    f"interrupted after step {number} of {steps}; its state is saved: go on with "
+                    f"python -m zoo.train {model.name} --resume --out {run.folder}",
                     received.signal,
                 )
         checkpoints.save(Position(steps, clock.seconds))

@@ -27,13 +27,13 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where tfds keeps prepared sets in this session."""
+    """Where tfds keeps prepared sets while the tests run."""
     return tmp_path_factory.mktemp("tfds")
 
 
 @pytest.fixture(scope="session")
 def environment(data_dir: Path) -> dict[str, str]:
-    """Environment of a command: no MNIST unless a test hands it over."""
+    """The environment of a command: no MNIST unless a test hands it over."""
     kept = {key: value for key, value in os.environ.items() if key != "ZOO_MANUAL_DIR"}
     return kept | {"TFDS_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT)}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import commands, data
+from zoo import commands, data, registry
 from zoo.runs import Run
 
 commands.start_tensorflow()
@@ -21,6 +21,15 @@ MNIST_DIR = os.environ.get("ZOO_MANUAL_DIR")
 needs_mnist = pytest.mark.skipif(
     not MNIST_DIR, reason="needs ZOO_MANUAL_DIR, a folder with the four original MNIST files"
 )
+
+# Every network's name; the large ones are tested where the slow tests are.
+EVERY_MODEL = [
+    pytest.param(
+        name,
+        marks=[pytest.mark.slow] if registry.get_spec(name).multiply_adds > 90_000_000 else [],
+    )
+    for name in registry.list_models()
+]
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

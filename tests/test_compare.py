@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Command
 from zoo import compare
 from zoo.runs import Run
@@ -48,6 +50,7 @@ def test_one_seed_tells_nothing_beyond_noise() -> None:
     assert "49.00 points, within the seeds' noise" in text
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> None:
     first = command("zoo.compare", *TINY, cwd=tmp_path)
     assert first.returncode == 0, first.stderr

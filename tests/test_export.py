@@ -23,6 +23,7 @@ from export import saved_model, tflite, verify
 from export.bundle import export_bundle
 from export.inference import inference_model
 from export.runtimes import _quantized, _real
+from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.errors import InputError, VerificationError
 from zoo.metrics import Metrics
@@ -142,7 +143,7 @@ def test_a_device_computes_the_network_and_nothing_else(
         assert {t["dtype"] for t in interpreter.get_tensor_details()} <= {np.float32, np.int32}
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize("name", EVERY_MODEL)
 def test_every_model_is_the_same_in_both_formats(name: str, tmp_path: Path) -> None:
     model = zoo.create_model(name)
     # Normalisation that has seen no data would hide a fold that was forgotten.
@@ -242,6 +243,7 @@ def test_what_fails_its_proof_is_not_published(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_next_version_is_taken(workplace: Path, digits: Dataset, tmp_path: Path) -> None:
     run = Run(workplace / "runs" / "ltfn5")
     (tmp_path / "9").mkdir()

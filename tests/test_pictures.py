@@ -111,6 +111,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
         _load(own)
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
     place = folder.parent
     trained = command(

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 import zoo
+from tests.conftest import EVERY_MODEL
 from zoo import recipes, training
 from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
@@ -36,7 +37,7 @@ def few(digits: Dataset) -> Dataset:
     )
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+@pytest.mark.parametrize("name", EVERY_MODEL)
 def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) -> None:
     def middle(split: Split) -> Split:
         return Split(split.name, split.images[:64, 6:22, 6:22], split.labels[:64])

@@ -62,7 +62,8 @@ def _open_saved_model(folder: Path) -> Artifact:
     signature = loaded.signatures["serving_default"]
 
     def predict_fn(images: np.ndarray) -> np.ndarray:
-        return signature(image=tf.constant(images))["logits"].numpy()
+        # Through the loaded object: it owns the variables, which a signature does not keep alive.
+        return loaded.signatures["serving_default"](image=tf.constant(images))["logits"].numpy()
 
     def facts(specs: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {
@@ -70,8 +71,6 @@ def _open_saved_model(folder: Path) -> Artifact:
             for name, spec in specs.items()
         }
 
-    # The loaded object owns the variables; the signature alone does not keep it alive.
-    predict_fn.owner = loaded  # type: ignore[attr-defined]
     return Artifact(
         predict_fn,
         inputs=facts(signature.structured_input_signature[1]),

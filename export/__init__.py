@@ -1,10 +1,11 @@
-"""Turns a trained run into files for servers and devices, and proves that they compute the same.
+"""Turns a trained network into files for servers and devices, proven to compute the same.
 
 >>> import export
->>> predict_fn = export.load_predict_fn("exports/ltfn5/1/tflite/ltfn5-int8.tflite")
+>>> predict_fn = export.load("exports/ltfn5/1", runtime="int8")  # every byte is checked first
 >>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] -> float32 [N, 10]
 """
 
+from export.loading import load
 from export.runtimes import load_predict_fn
 
-__all__ = ["load_predict_fn"]
+__all__ = ["load", "load_predict_fn"]

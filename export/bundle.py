@@ -1,8 +1,10 @@
 """The bundle: every file of one exported network, published by one rename.
 
 exports/<model>/<version>/      what TensorFlow Serving watches is exports/<model>
-saved_model.pb, variables/  the folder itself is the SavedModel
-tflite/                     the LiteRT files
+saved_model.pb, variables/, assets/, assets.extra/
+                            the folder itself is the SavedModel
+tflite/, onnx/, openvino/   the files of the other formats
+microcontroller/            C++ sources of the int8 file
 manifest.json               hashes, tensors, golden inputs and logits, where it comes from
 README.md                   the model card
 """
@@ -10,43 +12,84 @@ README.md                   the model card
 from __future__ import annotations
 
 import base64
-import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from etils import epy
 
-from export import card, process, saved_model, score, tflite, verify
-from export.inference import inference_model
+from export import (
+    card,
+    departures,
+    finetune,
+    integrity,
+    microcontroller,
+    process,
+    proof,
+    saved_model,
+    score,
+    tflite,
+    warmup,
+)
+from export.formats import FORMATS, LITERT, Format
+from export.metadata import add as add_metadata
+from export.publication import publish, staging
+from export.runtimes import load_predict_fn
+from export.sources import Source, deployable
 from zoo import files
 from zoo.data import Announce, Dataset
-from zoo.errors import InputError
+from zoo.errors import InputError, VerificationError
 from zoo.machine import machine, versions
 from zoo.metrics import Metrics, evaluate
-from zoo.splits import stratified
+from zoo.splits import Split, stratified
 from zoo.training import predict_fn
 
-with epy.lazy_imports():
-    import keras
-
-_SCHEMA = 1
 _CALIBRATION_IMAGES = 500
 _GOLDEN_IMAGES = 10
+_REPORTED_IMAGES = 20
+_CONVERSIONS_AT_ONCE = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be exported.
+
+    Attributes:
+        formats: which, each with the bound it is held to.
+        batch: images in each call of a LiteRT file.
+        allow_drop: whether bounds looser than the formats' own were accepted.
+    """
+
+    formats: Sequence[Format]
+    batch: int = 1
+    allow_drop: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what goes not together.
+
+        Raises:
+            InputError: sources for a microcontroller with a batch of more than one image.
+        """
+        names = {each.name for each in self.formats}
+        if self.batch != 1 and "microcontroller" in names:
+            raise InputError(
+                f"format microcontroller has a batch of 1, received --batch {self.batch}; "
+                "leave it out with --formats"
+            )
 
 
 def export_bundle(
-    model: keras.Model, result: dict[str, Any], dataset: Dataset, out: Path, announce: Announce
+    source: Source, dataset: Dataset, request: Request, out: Path, announce: Announce
 ) -> tuple[Path, str]:
-    """Write, verify and publish all files of a trained network.
+    """Write, verify and publish the files of a trained network.
 
     Args:
-        model: the trained float32 network, raw pixels to logits.
-        result: the facts of its run.
+        source: the network.
         dataset: calibrates on ``train``, verifies on the whole of ``test``.
+        request: what to export.
         out: folder of the versions; the next whole number is taken.
         announce: called with a line for each step of the work.
 
@@ -55,159 +98,268 @@ def export_bundle(
 
     Raises:
         VerificationError: a file does not compute what the network computes.
-        InputError: ``out`` cannot be written.
+        InputError: ``out`` cannot be written, or the network is not one of such images or labels.
         ZooError: a conversion failed.
     """
-    name = result["model"]
-    with _staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
-        scratch = Path(scratch_name)
-        announce("Writing the SavedModel")
-        deployed = inference_model(model)
-        saved_model.save_serving(deployed, stage)
-        calibration = stratified(dataset.train, _CALIBRATION_IMAGES)
-        saved_model.save_fixed(deployed, scratch / "fixed")
-        np.save(scratch / "calibration.npy", dataset.train.images[calibration])
-        (stage / "tflite").mkdir()
-        for kind in tflite.FORMATS:
-            announce(f"Converting to LiteRT {kind}")
-            _convert(kind, stage / _tflite(name, kind), scratch)
-
+    _check_fits(source, dataset)
+    with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
+        work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
+        for note in source.notes:
+            announce(note)
+        calibration = work.write_files()
         announce(f"Scoring Keras on the {len(dataset.test):,} test images")
-        reference = evaluate(predict_fn(model), dataset.test)
-        score.write_split(dataset.test, scratch / "test.npz")
-        artifacts = {"saved_model": stage}
-        artifacts |= {kind: stage / _tflite(name, kind) for kind in tflite.FORMATS}
-        rows = []
-        for kind, file in artifacts.items():
-            announce(f"Scoring {kind} in a process of its own")
-            rows.append(_score(reference, kind, file, stage, scratch))
-        verify.check(reference, rows)
+        reference = evaluate(predict_fn(source.model), dataset.test)
+        rows = work.score(reference)
+        work.check(reference, rows)
 
-        table = verify.markdown_table(reference, rows)
-        (stage / "README.md").write_text(card.model_card(result, rows, table), encoding="utf-8")
+        table = proof.markdown_table(reference, rows)
+        golden = stratified(dataset.test, _GOLDEN_IMAGES)
         manifest = {
-            "schema": _SCHEMA,
-            "model": name,
-            "parameters": model.count_params(),
+            "model": source.name,
+            "parameters": source.model.count_params(),
             "labels": list(dataset.class_names),
-            "run": result,
-            "artifacts": [_artifact(reference, row) for row in rows],
-            "calibration": {
-                "split": dataset.train.name,
-                "indices": calibration.tolist(),
-            },
-            "golden": _golden(dataset, reference),
+            "data": dataset.facts(),
+            "origin": source.origin,
+            "batch": request.batch,
+            "allow_drop": request.allow_drop,
+            "reference": {"correct": reference.correct, "cost": reference.cost},
+            "artifacts": [_artifact(reference, row, golden) for row in rows],
+            "finetuned": work.finetuned,
+            "microcontroller": work.microcontroller_facts(),
+            "calibration": _calibration(dataset.train, calibration),
+            "golden": _golden(dataset.test, reference, golden),
             "versions": versions(),
             "machine": machine(),
-            "files": _hashes(stage),
         }
-        files.write_json(stage / "manifest.json", manifest)
-        return _publish(stage, out), table
+        text = card.model_card(manifest, source.story, table)
+        (stage / "README.md").write_text(text, encoding="utf-8")
+        integrity.seal(stage, manifest)
+        return publish(stage, out), table
 
 
-def _convert(kind: str, file: Path, scratch: Path) -> None:
-    options = ["--calibration", scratch / "calibration.npy"] if kind == "int8" else []
-    process.run_module("export.tflite", scratch / "fixed", kind, file, *options)
+@dataclass
+class _Work:
+    """One export on its way: the steps in which its files come to be."""
+
+    source: Source
+    dataset: Dataset
+    request: Request
+    stage: Path
+    scratch: Path
+    announce: Announce
+    finetuned: dict[str, int] | None = None
+
+    def write_files(self) -> np.ndarray:
+        """Write every file into the stage; return the positions of the calibration images."""
+        self.announce("Writing the SavedModel")
+        model, labels = self.source.deployed, self.dataset.class_names
+        saved_model.save_serving(model, labels, self.stage)
+        warmup.write(self.stage, self.source.name, model.input_shape[1:])
+        saved_model.save_fixed(model, self._fixed, self.request.batch)
+        model.save(self.scratch / "model.keras")
+        calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)
+        np.save(self.scratch / "calibration.npy", self.dataset.train.images[calibration])
+
+        converted = [each for each in self.request.formats if self._converter(each)]
+        self.announce(f"Converting to {', '.join(each.name for each in converted)}")
+        for each in converted:
+            self._path(each).parent.mkdir(exist_ok=True)
+        with ThreadPoolExecutor(_CONVERSIONS_AT_ONCE) as pool:
+            try:
+                list(pool.map(self._convert, converted))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if self._has("int8"):
+            self._finetune_if_needed(self.dataset.train.images[calibration])
+        if self._has("microcontroller"):
+            self.announce("Writing the microcontroller's sources")
+            images = self.dataset.test.images[stratified(self.dataset.test, _GOLDEN_IMAGES)]
+            folder = self.stage / microcontroller.FOLDER
+            microcontroller.write(self._path(FORMATS["int8"]).read_bytes(), images, folder)
+        return calibration
+
+    def score(self, reference: Metrics) -> list[proof.Row]:
+        """Score every file with its own runtime, in a process of its own, over the test split."""
+        score.write_split(self.dataset.test, self.scratch / "test.npz")
+        return [
+            self._score(reference, each)
+            for each in self.request.formats
+            if each.name != "microcontroller"
+        ]
+
+    def check(self, reference: Metrics, rows: Sequence[proof.Row]) -> None:
+        """Refuse files out of their bounds, and show where a quantized one departs.
+
+        Raises:
+            VerificationError: a file is out of its bounds.
+        """
+        try:
+            proof.check(reference, rows)
+        except VerificationError:
+            for row in rows:
+                if row.format.name in LITERT and proof.faults(reference, row):
+                    self.announce(f"{row.file}: {self._departures(row)}")
+            raise
+
+    def microcontroller_facts(self) -> dict[str, Any] | None:
+        """Return what the manifest says of the microcontroller's sources."""
+        if not self._has("microcontroller"):
+            return None
+        return microcontroller.facts(self.stage / microcontroller.FOLDER)
+
+    @property
+    def _fixed(self) -> Path:
+        return self.scratch / "fixed"
+
+    def _has(self, name: str) -> bool:
+        return name in {each.name for each in self.request.formats}
+
+    def _path(self, format: Format) -> Path:  # noqa: A002
+        return self.stage / format.path(self.source.name)
+
+    @staticmethod
+    def _converter(format: Format) -> str | None:  # noqa: A002
+        """Return the module that converts to a format, None if no conversion makes it."""
+        if format.name in LITERT:
+            return "export.tflite"
+        return "export.keras_formats" if format.packages else None
+
+    def _finetune_if_needed(self, calibration: np.ndarray) -> None:
+        """Train on with rounded weights if the int8 file misses its bound.
+
+        The validation split decides: the test split is for the proof alone.
+        """
+        int8 = next(each for each in self.request.formats if each.name == "int8")
+        lost = self._lost_on_validation(int8)
+        allowed = int8.allowed_losses(len(self.dataset.validation))
+        if lost <= allowed:
+            return
+        self.announce(
+            f"The int8 file loses {lost} of {len(self.dataset.validation):,} validation images, "
+            f"allowed {allowed}: fine-tuning with rounded weights"
+        )
+        model = finetune.finetuned(self.source.model, self.dataset.train, calibration)
+        saved_model.save_fixed(deployable(model), self._fixed, self.request.batch)
+        self._convert(int8)
+        self.finetuned = {
+            "steps": finetune.STEPS,
+            "validation_losses_before": lost,
+            "validation_losses_after": self._lost_on_validation(int8),
+        }
+
+    def _lost_on_validation(self, int8: Format) -> int:
+        """Return how many validation images fewer the int8 file has right than Keras."""
+        validation = self.dataset.validation
+        reference = evaluate(predict_fn(self.source.model), validation)
+        return reference.correct - evaluate(load_predict_fn(self._path(int8)), validation).correct
+
+    def _convert(self, format: Format) -> None:  # noqa: A002
+        module, file = self._converter(format), self._path(format)
+        assert module is not None
+        if format.name not in LITERT:
+            process.run_module(module, self.scratch / "model.keras", format.name, file)
+            return
+        options = ["--calibration", self.scratch / "calibration.npy"]
+        process.run_module(
+            module,
+            self._fixed,
+            format.name,
+            file,
+            *(options if format.name in tflite.INTEGER else []),
+        )
+        described = add_metadata(
+            file.read_bytes(),
+            name=self.source.name,
+            description=f"Image classifier, trained on {self.dataset.name}; {format.says}.",
+            labels=self.dataset.class_names,
+            channels=self.dataset.image_shape[2],
+        )
+        file.write_bytes(described)
+
+    def _score(self, reference: Metrics, format: Format) -> proof.Row:  # noqa: A002
+        self.announce(f"Scoring {format.name} in a process of its own")
+        file = self._path(format)
+        opened = self.stage if format.name == "saved_model" else file
+        metrics, facts = score.score(opened, self.scratch / "test.npz", self.scratch)
+        return proof.compare(
+            reference,
+            metrics,
+            format=format,
+            file=file.relative_to(self.stage).as_posix(),
+            size=sum(part.stat().st_size for part in _parts(format, file)),
+            facts=facts,
+        )
+
+    def _departures(self, row: proof.Row) -> str:
+        """Return the error of each operation of a file that failed."""
+        single = self.scratch / "single"
+        saved_model.save_fixed(self.source.deployed, single)
+        images = self.dataset.test.images[:_REPORTED_IMAGES]
+        calibration = np.load(self.scratch / "calibration.npy")
+        original = tflite.convert(single, "float32")
+        converted = tflite.convert(single, row.format.name, calibration)
+        return departures.report(departures.departures(original, converted, images))
 
 
-def _score(reference: Metrics, kind: str, file: Path, stage: Path, scratch: Path) -> verify.Row:
-    """Return the proof of the staged ``file``, or of the SavedModel that the stage itself is."""
-    metrics, facts = score.score(file, scratch / "test.npz", scratch)
-    shown = stage / "saved_model.pb" if file == stage else file
-    return verify.compare(
-        reference,
-        metrics,
-        file=shown.relative_to(stage).as_posix(),
-        kind=kind,
-        size=_saved_model_size(stage) if file == stage else file.stat().st_size,
-        facts=facts,
-    )
+def _check_fits(source: Source, dataset: Dataset) -> None:
+    """Say before anything is converted what no format can hold.
+
+    Raises:
+        InputError: the network takes other images than the data set has, or knows other classes;
+            or a class has a name that a file of labels, a line for each, cannot hold.
+    """
+    takes, gives = source.model.input_shape[1:], source.model.output_shape[1]
+    if takes != dataset.image_shape or gives != len(dataset.class_names):
+        raise InputError(
+            f"{source.name} takes images of {'x'.join(map(str, takes))} and knows {gives} classes; "
+            f"{dataset.name} has {'x'.join(map(str, dataset.image_shape))} and "
+            f"{len(dataset.class_names)}"
+        )
+    if broken := [name for name in dataset.class_names if len(name.splitlines()) != 1]:
+        raise InputError(f"the class {broken[0]!r} needs a name of one line")
 
 
-def _tflite(name: str, kind: str) -> str:
-    return f"tflite/{name}-{kind}.tflite"
+def _parts(format: Format, file: Path) -> list[Path]:  # noqa: A002
+    """Return the files that one artifact consists of."""
+    if format.name == "saved_model":
+        return [file, *(file.parent / "variables").iterdir()]
+    if format.name == "openvino":
+        return [file, file.with_suffix(".bin")]
+    return [file]
 
 
-def _saved_model_size(folder: Path) -> int:
-    parts = [folder / "saved_model.pb", *(folder / "variables").iterdir()]
-    return sum(part.stat().st_size for part in parts)
-
-
-def _artifact(reference: Metrics, row: verify.Row) -> dict[str, Any]:
+def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[str, Any]:
     return row.facts | {
         "file": row.file,
-        "format": row.kind,
+        "format": row.format.name,
         "bytes": row.size,
+        "allowed_losses": row.format.allowed_losses(reference.count),
         "test_correct": row.metrics.correct,
         "test_count": row.metrics.count,
         "test_cost": row.metrics.cost,
         "agreeing": row.agreeing,
-        "keras_test_correct": reference.correct,
         "largest_logit_difference": row.difference,
         "logit_range": row.range,
+        "golden_logits": row.metrics.logits[golden].tolist(),
     }
 
 
-def _golden(dataset: Dataset, reference: Metrics) -> dict[str, Any]:
+def _calibration(split: Split, chosen: np.ndarray) -> dict[str, Any]:
+    return {
+        "split": split.name,
+        "indices": chosen.tolist(),
+        "sha256": files.sha256_of(split.images[chosen].tobytes()),
+    }
+
+
+def _golden(split: Split, reference: Metrics, chosen: np.ndarray) -> dict[str, Any]:
     """Return test images with the Keras network's logits, for whoever checks a file later."""
-    chosen = stratified(dataset.test, _GOLDEN_IMAGES)
-    images = dataset.test.images[chosen]
+    images = split.images[chosen]
     return {
         "images_base64": base64.b64encode(images.tobytes()).decode("ascii"),
         "shape": list(images.shape),
         "dtype": images.dtype.name,
-        "labels": dataset.test.labels[chosen].tolist(),
+        "labels": split.labels[chosen].tolist(),
         "logits": reference.logits[chosen].tolist(),
     }
-
-
-def _hashes(folder: Path) -> dict[str, dict[str, Any]]:
-    return {
-        path.relative_to(folder).as_posix(): {
-            "sha256": files.sha256(path),
-            "bytes": path.stat().st_size,
-        }
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-@contextmanager
-def _staging(out: Path) -> Iterator[Path]:
-    """Yield a folder beside the versions, under a name no server loads; it never outlives us."""
-    created = not out.exists()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".staging-", dir=out))
-    except OSError as error:
-        raise InputError(
-            f"cannot write the export folder {out}: {error.strerror}; "
-            "give one that can be written with --out"
-        ) from error
-    try:
-        yield stage
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if created and not any(out.iterdir()):
-            out.rmdir()
-
-
-def _publish(stage: Path, out: Path) -> Path:
-    """Make the staged folder the next version, at once and for good."""
-    stage.chmod(0o755)  # mkdtemp's folders are for their owner alone
-    files.sync_tree(stage)
-    while True:
-        version = out / str(1 + max(_versions(out), default=0))
-        try:
-            stage.rename(version)
-        except OSError:
-            # Another export took this number just now; if it did not, the error is a real one.
-            if not version.exists():
-                raise
-        else:
-            files.sync(out)
-            return version
-
-
-def _versions(out: Path) -> Sequence[int]:
-    return [int(path.name) for path in out.iterdir() if path.name.isdecimal()]

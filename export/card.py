@@ -2,61 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from export.verify import Row
-
 _CARD = """\
-# {model}, trained on {data[name]}
+# {name}, trained on {data[name]}
 
 A Keras image classifier of {classes} classes, exported and verified: every file below was loaded
 by its own runtime in a process of its own and scored on all {test_count:,} test images.
 
 {table}
 
+Activations: what a device must keep of the network's intermediate results at one time (float16
+weights, unpacked, count too). One image: on one thread of {machine[processor]}.
+{bounds}
+
 - Data: {data[name]} {data[version]} ({data[licence]}), {data[homepage]}:
   {data[train_count]:,} training, {data[validation_count]:,} validation
   and {data[test_count]:,} test images.
-- Training: recipe `{recipe[name]}`, {steps:,} steps of {recipe[batch_size]} images,
-  seed {seed}, {precision}.
-- Input: pixels, {height}x{width}x{channels}, 0..255, as they are; the scaling is inside.
-- Output: logits in the order of the classes {classes_list}.
+- Training: {story}.
+- Integer formats were calibrated with {calibration_count} training images, as many of each class.
+{finetuned}
+## What goes in, what comes out
+
+{tensors}
+
+Pixels are 0..255, as they are, {height}x{width}x{channels}; their scaling is inside. Logits are in
+the order of the classes: {classes_list}. An int8 or int16 logit stands for
+scale * (value - zero point).
 
 ## Calling it
 
+{calls}
+
+## Limits
+
+It knows its {classes} classes and no others: it has an answer for every picture of anything.
+Its accuracy holds for pictures like those it was tested on; it was not tested for fairness, against
+deliberate deception, or on pictures of another kind.
+
+`python -m export.verify .` checks the SHA-256 of every file and replays {golden_count} test images;
+`manifest.json` holds both.
+"""
+
+_SAVED_MODEL = """\
+Python, with TensorFlow:
+
     import tensorflow as tf
-    network = tf.saved_model.load(".").signatures["serving_default"]
-    # uint8 [N, {height}, {width}, {channels}] in; logits, probabilities and class_id out
-    network(image=images)
+    network = tf.saved_model.load(".").signatures
+    # uint8 [N, {height}, {width}, {channels}] in; logits, probabilities, class_id and label out
+    network["serving_default"](image=images)
+
+TensorFlow Serving, watching the folder above this one as model `{name}`; a file as it is (the
+signature `serve_bytes`) or pixels (`serving_default`):
+
+    curl http://localhost:8501/v1/models/{name}:predict -d '{{"signature_name": "serve_bytes",
+      "inputs": {{"image_bytes": [{{"b64": "'$(base64 -w0 picture.png)'"}}]}}}}'
+"""
+
+_LITERT = """\
+Python, with `pip install ai-edge-litert numpy`:
 
     from ai_edge_litert.interpreter import Interpreter
-    network = Interpreter(model_path="{int8_file}").get_signature_runner()
-    # one uint8 image in; its int8 logits stand for scale * (value - zero point)
-    network(image=images[:1])
+    network = Interpreter(model_path="{file}").get_signature_runner()
+    network(image=images[:{batch}])["logits"]
 
-`manifest.json` holds the SHA-256 of every file, each tensor's type, scale and zero point, and ten
-test images with their logits.
+C++, with LiteRT's interpreter:
+
+    auto model = tflite::FlatBufferModel::BuildFromFile("{file}");
+    tflite::ops::builtin::BuiltinOpResolver resolver;
+    std::unique_ptr<tflite::Interpreter> interpreter;
+    tflite::InterpreterBuilder(*model, resolver)(&interpreter);
+    interpreter->AllocateTensors();
+    TfLiteTensor* input = interpreter->input_tensor(0);
+    std::memcpy(input->data.raw, pixels, input->bytes);
+    interpreter->Invoke();  // then interpreter->output_tensor(0)
+"""
+
+_MICROCONTROLLER = """\
+A microcontroller, with TensorFlow Lite Micro: add `microcontroller/` to its build. The network
+takes {flash_bytes:,} bytes of flash and an arena of {arena_bytes:,} bytes; `main.cc` replays the
+golden inputs.
+"""
+
+_ONNX = """\
+Python, with `pip install onnxruntime`:
+
+    import onnxruntime
+    onnxruntime.InferenceSession("{file}").run(["logits"], {{"image": images}})
+"""
+
+_OPENVINO = """\
+Python, with `pip install openvino`; without the hint some processors compute in bfloat16:
+
+    import openvino
+    hint = {{"INFERENCE_PRECISION_HINT": "f32"}}
+    openvino.Core().compile_model("{file}", "CPU", hint)(images)
 """
 
 
-def model_card(result: dict[str, Any], rows: Sequence[Row], table: str) -> str:
+def model_card(manifest: dict[str, Any], story: str, table: str) -> str:
     """Return the card in Markdown.
 
     Args:
-        result: the facts of the run.
-        rows: the proof of each file.
-        table: the same as a Markdown table.
+        manifest: as the bundle will hold it.
+        story: how the network was trained, in a sentence.
+        table: the proof as a Markdown table.
     """
-    height, width, channels = result["data"]["image_shape"]
+    data = manifest["data"]
+    height, width, channels = data["image_shape"]
     return _CARD.format(
-        **{key: result[key] for key in ("model", "data", "recipe", "seed", "precision", "steps")},
-        test_count=result["test_count"],
-        classes=len(result["data"]["class_names"]),
-        classes_list=", ".join(result["data"]["class_names"]),
+        name=manifest["model"],
+        data=data,
+        machine=manifest["machine"],
+        classes=len(manifest["labels"]),
+        classes_list=", ".join(manifest["labels"]),
+        test_count=data["test_count"],
+        calibration_count=len(manifest["calibration"]["indices"]),
+        golden_count=len(manifest["golden"]["labels"]),
+        finetuned=_finetuned(manifest["finetuned"]),
+        story=story,
+        table=table,
+        bounds=_bounds(manifest),
+        tensors="\n".join(_tensors(manifest)),
+        calls="\n".join(_calls(manifest)),
         height=height,
         width=width,
         channels=channels,
-        table=table,
-        int8_file=next(row.file for row in rows if row.kind == "int8"),
     )
+
+
+def _bounds(manifest: dict[str, Any]) -> str:
+    told = [
+        f"{each['format']} at most {each['allowed_losses']}"
+        for each in manifest["artifacts"]
+        if each["allowed_losses"]
+    ]
+    text = (
+        "Images that a file was allowed to lose: " + ", ".join(told or ["none"]) + "; others none."
+    )
+    if manifest["allow_drop"]:
+        text += " A loss above the formats' own bounds was accepted on request (--allow-drop)."
+    return text
+
+
+def _finetuned(facts: dict[str, int] | None) -> str:
+    if facts is None:
+        return ""
+    return (
+        f"- The int8 file's weights were trained on for {facts['steps']} steps in which they were "
+        f"rounded:\n  it lost {facts['validation_losses_before']} validation images before, "
+        f"{facts['validation_losses_after']} after.\n"
+    )
+
+
+def _tensors(manifest: dict[str, Any]) -> list[str]:
+    lines = ["| file | input | outputs |", "|---|---|---|"]
+    for each in manifest["artifacts"]:
+        inputs, outputs = (
+            ", ".join(_tensor(name, facts) for name, facts in each[side].items())
+            for side in ("inputs", "outputs")
+        )
+        lines.append(f"| {each['file']} | {inputs} | {outputs} |")
+    return lines
+
+
+def _tensor(name: str, facts: dict[str, Any]) -> str:
+    shape = "x".join("N" if size is None else str(size) for size in facts["shape"])
+    text = f"{name} {facts['dtype']} [{shape}]"
+    if "scale" in facts:
+        text += f", scale {facts['scale']:.6g}, zero point {facts['zero_point']}"
+    return text
+
+
+def _calls(manifest: dict[str, Any]) -> list[str]:
+    height, width, channels = manifest["data"]["image_shape"]
+    files = {each["format"]: each["file"] for each in manifest["artifacts"]}
+    calls = [
+        _SAVED_MODEL.format(name=manifest["model"], height=height, width=width, channels=channels)
+    ]
+    # One LiteRT file stands for all: the int8 file where there is one.
+    litert = [files[name] for name in files if files[name].endswith(".tflite")]
+    if litert:
+        calls.append(_LITERT.format(file=files.get("int8", litert[0]), batch=manifest["batch"]))
+    if manifest["microcontroller"]:
+        calls.append(_MICROCONTROLLER.format(**manifest["microcontroller"]))
+    if "onnx" in files:
+        calls.append(_ONNX.format(file=files["onnx"]))
+    if "openvino" in files:
+        calls.append(_OPENVINO.format(file=files["openvino"]))
+    return calls

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 from etils import epy
 
 with epy.lazy_imports():
@@ -16,40 +19,72 @@ def inference_model(model: keras.Model) -> keras.Model:
     so the copy computes the same logits with one operation less on every device.
 
     Args:
-        model: float32 functional model of the zoo, raw pixels to logits.
+        model: float32 functional model, raw pixels to logits.
 
     Returns:
-        A float32 functional model with the same input, the same logits and the same layer names
-        (the scaling layer's excepted).
+        A float32 functional model of raw pixels to the same logits, with the same layer names
+        (a scaling layer's excepted).
 
     Raises:
         ValueError: the scaling is not a plain factor or does not lead straight to one kernel.
     """
-    scales = [layer for layer in model.layers if isinstance(layer, layers.Rescaling)]
-    if len(scales) != 1 or scales[0].offset != 0:
-        raise ValueError(f"{model.name} has no single scaling layer without offset to fold")
-    first = _first_with_kernel(model, scales[0])
+    scales, first = _scales_and_first_kernel(model)
+    if first is None and _has_scaling(model):
+        raise ValueError(f"{model.name}: the scaling does not lead straight to one kernel")
 
     def without_scale(layer: keras.Layer) -> keras.Layer:
-        if layer is scales[0]:
-            return layers.Identity(name="pixels")
+        if layer in scales:
+            return layers.Identity(name=layer.name)
         return type(layer).from_config(layer.get_config())
 
     folded = keras.models.clone_model(model, clone_function=without_scale)
     folded.set_weights(model.get_weights())
-    kernel = folded.get_layer(first.name).kernel
-    kernel.assign(kernel * scales[0].scale)
+    if first is not None:
+        kernel = folded.get_layer(first.name).kernel
+        kernel.assign(kernel * math.prod(layer.scale for layer in scales))
     return folded
 
 
-def _first_with_kernel(model: keras.Model, layer: keras.Layer) -> keras.Layer:
-    """Follow the one path from ``layer`` to the kernel that can take its factor."""
-    while not hasattr(layer, "kernel"):
-        followers = [each for each in model.layers if each.input is layer.output]
-        passing = (layers.Dropout, layers.Flatten, layers.ZeroPadding2D)
-        if len(followers) != 1 or not (
-            hasattr(followers[0], "kernel") or isinstance(followers[0], passing)
-        ):
-            raise ValueError(f"{model.name}: the scaling does not lead straight to one kernel")
-        layer = followers[0]
-    return layer
+def features_model(model: keras.Model) -> keras.Model:
+    """Return the network up to what its last layer with weights reads."""
+    last = next(layer for layer in reversed(model.layers) if layer.weights)
+    return keras.Model(model.input, last.input)
+
+
+def _scales_and_first_kernel(
+    model: keras.Model,
+) -> tuple[list[keras.Layer], keras.Layer | None]:
+    """Follow the one path from the pixels to the first kernel, None if another layer stands there.
+
+    Returns:
+        The scaling layers passed on the way, and the layer whose kernel can take their factor.
+    """
+    scales: list[keras.Layer] = []
+    passing = (layers.Dropout, layers.Flatten, layers.ZeroPadding2D)
+    tensor = model.input
+    while True:
+        followers = [
+            each for each in model.layers if each.input is tensor and each.output is not tensor
+        ]
+        if len(followers) != 1:
+            return scales, None
+        (layer,) = followers
+        if hasattr(layer, "kernel"):
+            return scales, layer
+        if _is_plain_factor(layer):
+            scales.append(layer)
+        elif not isinstance(layer, passing):
+            return scales, None
+        tensor = layer.output
+
+
+def _has_scaling(model: keras.Model) -> bool:
+    return any(isinstance(layer, layers.Rescaling) for layer in model.layers)
+
+
+def _is_plain_factor(layer: keras.Layer) -> bool:
+    return (
+        isinstance(layer, layers.Rescaling)
+        and np.ndim(layer.scale) == 0
+        and not np.any(layer.offset)
+    )

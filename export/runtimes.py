@@ -13,6 +13,8 @@ from zoo.errors import InputError
 from zoo.metrics import PredictFn
 
 with epy.lazy_imports():
+    import onnxruntime
+    import openvino
     import tensorflow as tf
     from ai_edge_litert import interpreter as litert
 
@@ -33,28 +35,34 @@ class Artifact:
 
 
 def load_predict_fn(path: str | Path) -> PredictFn:
-    """Return the predictions of a SavedModel folder or a ``.tflite`` file.
+    """Return the predictions of a SavedModel folder, or a LiteRT, ONNX or OpenVINO file.
 
     Raises:
-        InputError: the path is neither, or its runtime cannot read it.
+        InputError: the path is none of these, or its runtime is missing or cannot read it.
     """
     return open_artifact(Path(path)).predict_fn
 
 
 def open_artifact(path: Path) -> Artifact:
-    """Load a SavedModel folder or a ``.tflite`` file with its own runtime.
+    """Load a SavedModel folder, or a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file.
+
+    Each runs on one thread; LiteRT and ONNX Runtime are given the threads here, TensorFlow by
+    whoever starts it.
 
     Raises:
-        InputError: the path is neither, or its runtime cannot read it.
+        InputError: the path is none of these, or its runtime is missing or cannot read it.
     """
+    openers = {".tflite": _open_tflite, ".onnx": _open_onnx, ".xml": _open_openvino}
     try:
         if path.is_dir():
             return _open_saved_model(path)
-        if path.suffix == ".tflite" and path.is_file():
-            return _open_tflite(path)
+        if path.suffix in openers and path.is_file():
+            return openers[path.suffix](path)
+    except ImportError as error:
+        raise InputError(f"{path} needs {error.name}, which is not installed") from error
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
-    raise InputError(f"{path} is neither a SavedModel folder nor a .tflite file")
+    raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 
 def _open_saved_model(folder: Path) -> Artifact:
@@ -80,21 +88,82 @@ def _open_saved_model(folder: Path) -> Artifact:
 
 def _open_tflite(file: Path) -> Artifact:
     # From bytes: the runtime was seen to survive damaged bytes, not damaged files.
-    interpreter = litert.Interpreter(model_content=file.read_bytes(), num_threads=1)
+    return open_litert(file.read_bytes())
+
+
+def open_litert(content: bytes, *, reference_kernels: bool = False) -> Artifact:
+    """Load a LiteRT file's bytes on one thread.
+
+    Args:
+        content: the bytes.
+        reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats to
+            the last bit; the optimized ones may round one step off.
+    """
+    kind = litert.OpResolverType
+    interpreter = litert.Interpreter(
+        model_content=content,
+        num_threads=1,
+        experimental_op_resolver_type=kind.BUILTIN_REF if reference_kernels else kind.AUTO,
+    )
     runner = interpreter.get_signature_runner("serving_default")
     image = runner.get_input_details()["image"]
     logits = runner.get_output_details()["logits"]
+    batch = image["shape"][0]
 
     def predict_fn(images: np.ndarray) -> np.ndarray:
-        pixels = _quantized(images, image)
-        rows = [runner(image=pixels[at : at + 1])["logits"] for at in range(len(pixels))]
-        return _real(np.concatenate(rows), logits)
+        # The last batch is filled up with blanks, whose rows are dropped.
+        blanks = np.zeros((-len(images) % batch, *images.shape[1:]), images.dtype)
+        pixels = quantized(np.concatenate([images, blanks]), image)
+        starts = range(0, len(pixels), batch)
+        rows = [runner(image=pixels[at : at + batch])["logits"] for at in starts]
+        return real(np.concatenate(rows)[: len(images)], logits)
 
     return Artifact(predict_fn, inputs={"image": _facts(image)}, outputs={"logits": _facts(logits)})
 
 
-def _quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return the pixels in the tensor's own numbers."""
+def _open_onnx(file: Path) -> Artifact:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        file.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    (image,), (logits,) = session.get_inputs(), session.get_outputs()
+
+    def facts(tensor: Any, dtype: str) -> dict[str, Any]:
+        # A size that is free has a name instead of a number.
+        shape = [size if isinstance(size, int) else None for size in tensor.shape]
+        return {tensor.name: {"dtype": dtype, "shape": shape}}
+
+    return Artifact(
+        lambda images: session.run([logits.name], {image.name: images})[0],
+        inputs=facts(image, "uint8"),
+        outputs=facts(logits, "float32"),
+    )
+
+
+def _open_openvino(file: Path) -> Artifact:
+    # Its usual precision on processors with bfloat16 is not that of the file.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = openvino.Core().compile_model(str(file), "CPU", settings)
+
+    def facts(port: Any, name: str, dtype: str) -> dict[str, Any]:
+        shape = [None if size.is_dynamic else size.get_length() for size in port.partial_shape]
+        return {name: {"dtype": dtype, "shape": shape}}
+
+    return Artifact(
+        lambda images: compiled(images)[compiled.output(0)],
+        inputs=facts(compiled.input(0), "image", "uint8"),
+        outputs=facts(compiled.output(0), "logits", "float32"),
+    )
+
+
+def quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Return pixels in a LiteRT tensor's own numbers.
+
+    Args:
+        images: uint8 pixels.
+        tensor: its details, as the interpreter gives them.
+    """
     scale, zero_point = tensor["quantization"]
     if not scale:
         return images.astype(tensor["dtype"])
@@ -103,8 +172,8 @@ def _quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     return np.clip(numbers, limits.min, limits.max).astype(tensor["dtype"])
 
 
-def _real(numbers: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return what the tensor's numbers stand for, as float32."""
+def real(numbers: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+    """Return what a LiteRT tensor's numbers stand for, as float32."""
     scale, zero_point = tensor["quantization"]
     if not scale:
         return numbers.astype(np.float32)

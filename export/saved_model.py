@@ -2,58 +2,117 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from etils import epy
 
+from export import decode
+from export.inference import features_model
+
 with epy.lazy_imports():
     import keras
     import tensorflow as tf
 
+LABELS = "labels.txt"
 
-def save_serving(model: keras.Model, folder: Path) -> None:
-    """Write the SavedModel of a server.
 
-    ``serving_default`` takes ``image``, uint8 [None, H, W, C], and gives ``logits`` and
-    ``probabilities``, float32 [None, classes], and ``class_id``, int64 [None].
+def save_serving(model: keras.Model, labels: Sequence[str], folder: Path) -> None:
+    """Write the SavedModel of a server, with the labels as its asset.
+
+    ========================= =============================== =====================================
+    signature                 input                           outputs
+    ========================= =============================== =====================================
+    ``serving_default``       ``image`` uint8 [N, H, W, C]    ``logits``, ``probabilities`` float32
+                                                              [N, classes]; ``class_id`` int64 [N];
+                                                              ``label`` string [N]
+    ``serve_bytes``           ``image_bytes`` string [N],     the same
+                              PNG or JPEG files
+    ``features``              ``image`` uint8 [N, H, W, C]    ``features`` float32, what the last
+                                                              layer with weights reads
+    ========================= =============================== =====================================
+
+    N is at least 1. ``serve_bytes`` is left out where a decoder has no such channels.
 
     Args:
         model: inference model, raw pixels to logits.
-        folder: where ``saved_model.pb`` and ``variables/`` go.
+        labels: names of the classes.
+        folder: where ``saved_model.pb``, ``variables/`` and ``assets/`` go.
     """
-    shape = [None, *model.input_shape[1:]]
+    height, width, channels = model.input_shape[1:]
+    names = tf.constant(list(labels))
 
-    def serving_default(image: Any) -> dict[str, Any]:
-        # First of all: a tensor of another rank would end the whole process in oneDNN.
-        image = tf.ensure_shape(image, shape)
+    def classify(image: Any) -> dict[str, Any]:
         logits = model(image, training=False)
+        class_id = tf.argmax(logits, axis=1)
         return {
             "logits": logits,
             "probabilities": tf.nn.softmax(logits),
-            "class_id": tf.argmax(logits, axis=1),
+            "class_id": class_id,
+            "label": tf.gather(names, class_id),
         }
 
-    _write(model, serving_default, tf.TensorSpec(shape, tf.uint8, "image"), folder)
+    def serving_default(image: Any) -> dict[str, Any]:
+        return classify(_checked(image, [None, height, width, channels]))
+
+    def serve_bytes(image_bytes: Any) -> dict[str, Any]:
+        files = _checked(image_bytes, [None])
+        return classify(decode.decode(files, (height, width, channels)))
+
+    def features(image: Any) -> dict[str, Any]:
+        pixels = _checked(image, [None, height, width, channels])
+        return {"features": features_model(model)(pixels, training=False)}
+
+    image = tf.TensorSpec([None, height, width, channels], tf.uint8, "image")
+    image_bytes = tf.TensorSpec([None], tf.string, "image_bytes")
+    endpoints: dict[str, tuple[Callable[..., Any], Any]] = {
+        "serving_default": (serving_default, image),
+        "features": (features, image),
+    }
+    if channels in decode.CHANNELS:
+        endpoints["serve_bytes"] = (serve_bytes, image_bytes)
+    with tempfile.TemporaryDirectory() as scratch:
+        asset = Path(scratch) / LABELS
+        asset.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+        _write(model, endpoints, folder, labels=tf.saved_model.Asset(str(asset)))
 
 
-def save_fixed(model: keras.Model, folder: Path) -> None:
-    """Write the SavedModel that a device converter reads: one float32 image in, logits out.
+def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
+    """Write the SavedModel that a device converter reads: float32 images in, logits out.
 
-    The batch of one is fixed: a dynamic one would leave shape arithmetic in the converted file.
+    The batch is fixed: a dynamic one would leave shape arithmetic in the converted file.
     """
 
     def serving_default(image: Any) -> dict[str, Any]:
         return {"logits": model(image, training=False)}
 
-    spec = tf.TensorSpec([1, *model.input_shape[1:]], tf.float32, "image")
-    _write(model, serving_default, spec, folder)
+    spec = tf.TensorSpec([batch, *model.input_shape[1:]], tf.float32, "image")
+    _write(model, {"serving_default": (serving_default, spec)}, folder)
 
 
-def _write(model: keras.Model, function: Any, spec: Any, folder: Path) -> None:
-    endpoint = tf.function(function, input_signature=[spec], autograph=False)
+def _checked(tensor: Any, shape: Sequence[int | None]) -> Any:
+    # First of all: a tensor of another rank would end the whole process in oneDNN.
+    tensor = tf.ensure_shape(tensor, shape)
+    some = tf.debugging.assert_positive(tf.shape(tensor)[0], "the batch is empty")
+    with tf.control_dependencies([some]):
+        return tf.identity(tensor)
+
+
+def _write(
+    model: keras.Model,
+    endpoints: dict[str, tuple[Callable[..., Any], Any]],
+    folder: Path,
+    **tracked: Any,
+) -> None:
     # Keras' own ExportArchive stores every variable twice, so a plain module holds them.
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    signatures = {"serving_default": endpoint.get_concrete_function()}
+    for name, value in tracked.items():
+        setattr(module, name, value)
+    signatures = {
+        name: tf.function(function, input_signature=[spec], autograph=False).get_concrete_function()
+        for name, (function, spec) in endpoints.items()
+    }
     tf.saved_model.save(module, str(folder), signatures=signatures)

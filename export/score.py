@@ -8,6 +8,7 @@ The process has one thread for the network, so that times can be compared.
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from export import process
+from export import flatbuffer, process
+from export.memory import activation_bytes
 from export.runtimes import Artifact, open_artifact
 from zoo import commands
 from zoo.metrics import Metrics, PredictFn, evaluate
@@ -32,13 +34,14 @@ def score(artifact: Path, split_file: Path, scratch: Path) -> tuple[Metrics, dic
     """Return an artifact's metrics over a split, and its facts, from a fresh process.
 
     Args:
-        artifact: SavedModel folder or ``.tflite`` file.
+        artifact: what ``export.runtimes`` opens.
         split_file: what ``write_split`` wrote.
         scratch: folder for the answer.
 
     Returns:
-        The metrics, and ``inputs``, ``outputs`` and ``microseconds`` per image, the median of
-        single calls on one thread.
+        The metrics, and ``inputs``, ``outputs``, ``microseconds`` per image (the median of single
+        calls on one thread), ``peak_bytes`` of the process, and of a LiteRT file ``operators`` and
+        ``activation_bytes``.
 
     Raises:
         ZooError: the process failed.
@@ -81,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
         count=metrics.count,
         cost=metrics.cost,
         logits=metrics.logits,
-        facts=json.dumps(_facts(artifact, split)),
+        facts=json.dumps(_facts(artifact, split) | _graph_facts(arguments.artifact)),
     )
 
 
@@ -90,6 +93,17 @@ def _facts(artifact: Artifact, split: Split) -> dict[str, Any]:
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
         "microseconds": _microseconds(artifact.predict_fn, split.images[:_TIMED_IMAGES]),
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+
+
+def _graph_facts(artifact: Path) -> dict[str, Any]:
+    if artifact.suffix != ".tflite":
+        return {}
+    graph = flatbuffer.read(artifact.read_bytes())
+    return {
+        "operators": [operator.name for operator in graph.operators],
+        "activation_bytes": activation_bytes(graph),
     }
 
 

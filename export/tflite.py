@@ -1,7 +1,16 @@
-"""LiteRT (TFLite) files: built-in operations only, batch 1, pixels in.
+"""LiteRT (TFLite) files: built-in operations only, a fixed batch, pixels in, one signature.
 
-The float32 file takes float pixels of 0..255; the int8 file takes uint8 pixels as they are, since
-its input is quantized with scale 1 and zero point 0.
+========== ================================= ============================ ==================
+format     image                             logits                       weights
+========== ================================= ============================ ==================
+float32    float32, 0..255                   float32                      float32
+float16    float32, 0..255                   float32                      float16
+dynamic    float32, 0..255                   float32                      int8
+int8       uint8, as it is                   int8, with its scale         int8, per channel
+int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, per channel
+========== ================================= ============================ ==================
+
+The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing.
 
 Each conversion runs in a process of its own, since the converter keeps its memory:
 
@@ -16,12 +25,19 @@ from pathlib import Path
 import numpy as np
 from etils import epy
 
+from export import flatbuffer
+from export.formats import LITERT
 from zoo import commands
+from zoo.errors import ZooError
 
 with epy.lazy_imports():
     import tensorflow as tf
 
-FORMATS = ("float32", "int8")
+INTEGER = ("int8", "int16x8")
+"""The formats whose activations are integers, which need calibration images."""
+
+# What a fixed batch and a folded scale leave no reason for.
+_NEEDLESS = {"SHAPE", "STRIDED_SLICE", "PACK"}
 
 
 def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None) -> bytes:
@@ -29,41 +45,72 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
 
     Args:
         saved_model: folder that ``export.saved_model.save_fixed`` wrote.
-        kind: one of ``FORMATS``.
-        calibration: uint8 [N, H, W, C], the representative data set that ``int8`` needs.
+        kind: one of ``LITERT``.
+        calibration: uint8 [N, H, W, C], the representative data set of an integer format; N is a
+            multiple of the batch.
 
     Raises:
         ConverterError: an operation is not a built-in one of this format.
+        ZooError: shape arithmetic is left in the file, or an operation that is not built in.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
     )
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if kind == "int8":
-
-        def representative_dataset() -> Iterator[list[np.ndarray]]:
-            assert calibration is not None
-            for image in calibration:
-                yield [image[None].astype(np.float32)]
-
+    sets = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS]
+    if kind != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = representative_dataset
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind in INTEGER:
+        assert calibration is not None
+        converter.representative_dataset = _representative_dataset(saved_model, calibration)
+    if kind == "int8":
+        converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = tf.uint8
         converter.inference_output_type = tf.int8
-    return converter.convert()
+    if kind == "int16x8":
+        converter.target_spec.supported_ops = [
+            sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        converter.inference_input_type = tf.int16
+        converter.inference_output_type = tf.int16
+    content = converter.convert()
+    _check_operators(content)
+    return content
+
+
+def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> object:
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    batch = signature.structured_input_signature[1]["image"].shape[0]
+
+    def representative_dataset() -> Iterator[list[np.ndarray]]:
+        for at in range(0, len(calibration) - batch + 1, batch):
+            yield [calibration[at : at + batch].astype(np.float32)]
+
+    return representative_dataset
+
+
+def _check_operators(content: bytes) -> None:
+    names = [operator.name for operator in flatbuffer.read(content).operators]
+    if flex := sorted({name for name in names if name.startswith("Flex") or not name.isupper()}):
+        raise ZooError(f"the file needs operations that are not built in: {', '.join(flex)}")
+    if needless := sorted(_NEEDLESS.intersection(names)):
+        raise ZooError(f"shape arithmetic is left in the file: {', '.join(needless)}")
 
 
 def main(argv: Sequence[str]) -> None:
     """Convert one SavedModel to one file."""
     parser = commands.Parser("export.tflite", "Convert a fixed-batch SavedModel to a LiteRT file.")
     parser.add_argument("saved_model", type=Path, metavar="SAVED_MODEL")
-    parser.add_argument("kind", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
+    parser.add_argument("kind", choices=LITERT, metavar="FORMAT", help=", ".join(LITERT))
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--calibration", type=Path, metavar="IMAGES.npy", help="for int8")
+    parser.add_argument(
+        "--calibration", type=Path, metavar="IMAGES.npy", help=f"for {' and '.join(INTEGER)}"
+    )
     arguments = parser.parse_args(argv)
-    if (arguments.kind == "int8") != (arguments.calibration is not None):
-        parser.error("--calibration goes with int8, and int8 needs it")
+    if (arguments.kind in INTEGER) != (arguments.calibration is not None):
+        parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
     commands.start_tensorflow()
     calibration = np.load(arguments.calibration) if arguments.calibration else None
     arguments.file.write_bytes(convert(arguments.saved_model, arguments.kind, calibration))

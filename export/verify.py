@@ -1,124 +1,95 @@
-"""The proof: what each file computes, held against what the Keras network computes."""
+"""``python -m export.verify BUNDLE``: check that it is what was published, and computes the same.
+
+Every byte is checked first; then the golden inputs are replayed through every file whose runtime is
+installed. It needs neither the training's data nor, for the LiteRT files, TensorFlow.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo.errors import VerificationError
-from zoo.metrics import Metrics
+from export import integrity, microcontroller, runtimes
+from export.integrity import Bundle
+from export.proof import FLOAT_DIFFERENCE
+from zoo import commands
+from zoo.errors import InputError, VerificationError
 
-# A float file repeats the same arithmetic in another order: it may differ by rounding alone.
-_FLOAT_DIFFERENCE = 1e-4  # of the logits' range
-# An int8 file rounds every value to one of 256: it may lose this share of the images, or two.
-_INT8_LOSS = 0.001
-_INT8_LOST_IMAGES = 2
-
-
-@dataclass(frozen=True)
-class Row:
-    """One file's proof.
-
-    Attributes:
-        file: path within the bundle.
-        kind: ``saved_model``, or the LiteRT number format.
-        size: bytes of the file, or of all files of the SavedModel.
-        metrics: of the file over the test split.
-        agreeing: images whose class is the Keras network's.
-        difference: largest absolute difference between two logits.
-        range: largest minus smallest logit of the Keras network.
-        facts: what the runtime tells: ``inputs``, ``outputs``, ``microseconds`` per image.
-    """
-
-    file: str
-    kind: str
-    size: int
-    metrics: Metrics
-    agreeing: int
-    difference: float
-    range: float
-    facts: dict[str, Any]
+# Kernels for another processor may round an integer another way, and each layer a step more.
+_INTEGER_STEPS = 4  # of the logits' scale
+_DYNAMIC_DIFFERENCE = 1e-2  # of the logits' range
 
 
-def compare(
-    reference: Metrics,
-    metrics: Metrics,
-    *,
-    file: str,
-    kind: str,
-    size: int,
-    facts: dict[str, Any],
-) -> Row:
-    """Return the proof of one file from its metrics and those of the Keras network."""
-    same = reference.logits.argmax(axis=1) == metrics.logits.argmax(axis=1)
-    return Row(
-        file=file,
-        kind=kind,
-        size=size,
-        metrics=metrics,
-        agreeing=int(np.sum(same)),
-        # NumPy's max keeps a NaN, so a file that computes one has no finite difference.
-        difference=float(np.max(np.abs(reference.logits - metrics.logits))),
-        range=float(np.ptp(reference.logits)),
-        facts=facts,
-    )
-
-
-def check(reference: Metrics, rows: Sequence[Row]) -> None:
-    """Refuse files that do not compute what the network computes.
-
-    A float file must agree on the class of every image, its logits within 1e-4 of their range; an
-    int8 file may lose 0.1 point of accuracy, or two images where the split is small.
+def verify(folder: str | Path) -> list[str]:
+    """Check a bundle's bytes and replay its golden inputs; return a line for each file.
 
     Raises:
-        VerificationError: a file is out of its bounds; the message says which and by how much.
+        DamagedError: a file is missing, altered, or not part of it.
+        VerificationError: a file computes something else now than when it was published.
     """
-    faults = [fault for row in rows for fault in _faults(reference, row)]
-    if faults:
-        raise VerificationError(f"nothing was published: {'; '.join(faults)}")
+    bundle = integrity.open_bundle(folder)
+    lines = [f"{len(bundle.manifest['files'])} files are as they were published"]
+    for artifact in bundle.manifest["artifacts"]:
+        path = bundle.path(artifact)
+        try:
+            predict_fn = runtimes.load_predict_fn(path)
+        except InputError as error:
+            if not isinstance(error.__cause__, ImportError):
+                raise VerificationError(str(error)) from error
+            lines.append(f"{artifact['file']}: not replayed, {error.__cause__.name} is missing")
+            continue
+        difference = _replay(predict_fn(bundle.golden_images), artifact)
+        lines.append(f"{artifact['file']}: replayed, differs by {difference:.2g} at most")
+    if bundle.manifest["microcontroller"]:
+        lines.append(_check_sources(bundle))
+    return lines
 
 
-def _faults(reference: Metrics, row: Row) -> list[str]:
-    faults = []
-    if row.kind == "int8":
-        lost = reference.correct - row.metrics.correct
-        allowed = max(_INT8_LOST_IMAGES, int(_INT8_LOSS * reference.count))
-        if lost > allowed:
-            faults.append(f"{row.file} loses {lost} of {reference.count} images, allowed {allowed}")
-    else:
-        if row.agreeing != reference.count:
-            flipped = reference.count - row.agreeing
-            faults.append(f"{row.file} gives {flipped} images another class, allowed 0")
-        bound = _FLOAT_DIFFERENCE * row.range
-        if not row.difference <= bound:
-            faults.append(f"{row.file} differs by {row.difference:.3g}, allowed {bound:.3g}")
-    if not np.all(np.isfinite(row.metrics.logits)):
-        faults.append(f"{row.file} computes logits that are not finite")
-    return faults
-
-
-def markdown_table(reference: Metrics, rows: Sequence[Row]) -> str:
-    """Return the proof as the Markdown table that the command prints and the card shows."""
-    lines = [
-        "| file | test accuracy | agrees | largest logit difference | size | one image |",
-        "|---|---|---|---|---|---|",
-        f"| Keras, float32 | {_accuracy(reference)} | | | | |",
-    ]
-    for row in rows:
-        cells = (
-            row.file,
-            _accuracy(row.metrics),
-            f"{100 * row.agreeing / reference.count:.2f} %",
-            f"{row.difference:.2g} of {row.range:.3g}",
-            f"{row.size / 1000:,.0f} kB",
-            f"{row.facts['microseconds']:,.0f} us",
+def _replay(logits: np.ndarray, artifact: dict[str, Any]) -> float:
+    """Return the largest difference from the logits that the file gave when it was published."""
+    recorded = np.array(artifact["golden_logits"], np.float32)
+    if logits.shape != recorded.shape:
+        raise VerificationError(f"{artifact['file']} gives {logits.shape}, not {recorded.shape}")
+    difference = float(np.abs(logits - recorded).max())
+    bound = _bound(artifact)
+    if not difference <= bound:
+        raise VerificationError(
+            f"{artifact['file']} differs by {difference:.3g} from what it computed when it was "
+            f"published, allowed {bound:.3g}"
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return difference
 
 
-def _accuracy(metrics: Metrics) -> str:
-    return f"{100 * metrics.accuracy:.2f} % ({metrics.correct:,}/{metrics.count:,})"
+def _bound(artifact: dict[str, Any]) -> float:
+    scale = artifact["outputs"]["logits"].get("scale")
+    if scale:
+        return _INTEGER_STEPS * scale
+    share = _DYNAMIC_DIFFERENCE if artifact["format"] == "dynamic" else FLOAT_DIFFERENCE
+    return share * artifact["logit_range"]
+
+
+def _check_sources(bundle: Bundle) -> str:
+    """Hold the microcontroller's array against the int8 file it was made from."""
+    int8 = bundle.artifact("int8")
+    assert int8 is not None
+    folder = bundle.folder / microcontroller.FOLDER
+    if microcontroller.read_model(folder) != bundle.path(int8).read_bytes():
+        raise VerificationError(f"{folder / 'model_data.cc'} is not {int8['file']}")
+    return f"{microcontroller.FOLDER}/model_data.cc: {int8['file']}, byte for byte"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Verify one bundle."""
+    parser = commands.Parser(
+        "export.verify", "Check every byte of a bundle and replay its golden inputs."
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="a version, such as exports/ltfn5/1")
+    arguments = parser.parse_args(argv)
+    print("\n".join(verify(arguments.bundle)))
+
+
+if __name__ == "__main__":
+    commands.run("export.verify", main)

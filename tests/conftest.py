@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +80,30 @@ def workplace(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / "trained.txt").write_text(trained.stdout)
     (folder / "exported.txt").write_text(exported.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def small(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of a small network and its bundle in every format."""
+    folder = tmp_path_factory.mktemp("small")
+    arguments = ("--data", "digits", "--steps", 150, "--set", "learning_rate=0.02")
+    trained = command("zoo.train", "compact-10k", *arguments, cwd=folder)
+    assert trained.returncode == 0, trained.stderr
+    exported = command("export", "runs/compact-10k", "--formats", "all", cwd=folder)
+    assert exported.returncode == 0, exported.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(small: Path) -> Path:
+    """The bundle of the small network, in every format."""
+    return small / "exports" / "compact-10k" / "1"
+
+
+@pytest.fixture(scope="session")
+def manifest(bundle: Path) -> dict[str, Any]:
+    """What that bundle says of itself."""
+    return json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture

@@ -122,7 +122,7 @@ def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
     assert exported.returncode == 0, exported.stderr
     manifest = json.loads((place / "exports/compact-4k/1/manifest.json").read_text())
     assert manifest["labels"] == ["one", "zero"]
-    assert manifest["run"]["data"]["name"] == "./mine"
+    assert manifest["data"]["name"] == "./mine"
     for artifact in manifest["artifacts"]:
         assert artifact["inputs"]["image"]["shape"][1:] == [20, 20, 1]
         assert (artifact["test_count"], artifact["test_correct"]) == (8, 8)

@@ -28,7 +28,7 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     for bundle in arguments.bundle:
         manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-        text = _replace(text, manifest["run"]["data"]["name"], _bundle_table(bundle, manifest))
+        text = _replace(text, manifest["data"]["name"], _bundle_table(bundle, manifest))
     if arguments.run:
         results = [Run(folder).read_result() for folder in arguments.run]
         text = _replace(text, "recipes", _recipe_table(results))
@@ -45,11 +45,12 @@ def _replace(text: str, name: str, content: str) -> str:
 def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
     """Return the table of the bundle's own card, and where it was measured."""
     card = (bundle / "README.md").read_text(encoding="utf-8")
-    rows = [line for line in card.splitlines() if line.startswith("|")]
-    run = manifest["run"]
+    rows = re.search(r"\n\n(\| file .*?)\n\n", card, re.DOTALL)
+    assert rows
+    run = manifest["origin"]["run"]
     return "\n".join(
         [
-            *rows,
+            rows[1],
             "",
             f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps, "
             f"seed {run['seed']}; one image on one thread)",

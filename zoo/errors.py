@@ -24,6 +24,10 @@ class VerificationError(ZooError):
     exit_code = 3
 
 
+class DamagedError(VerificationError):
+    """A file of a bundle is missing, altered, or not part of it: it is not opened."""
+
+
 class DivergedError(ZooError):
     """Training left the finite numbers."""
 
@@ -42,7 +46,7 @@ EXIT_CODES = """exit codes:
   0    done
   1    the machine refused (disk full, permission, killed helper)
   2    bad input: the message says what was allowed and what was received
-  3    an exported file failed its verification; nothing was published
+  3    an exported file is not what it should be; it is not published, or not opened
   4    training diverged
   130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
 

@@ -36,6 +36,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def sync(path: Path) -> None:
     """Make a file or a folder's list of names durable."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -21,6 +21,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from zoo.errors import InputError
+from zoo.pixels import resized
 
 _SPLITS = ("train", "validation", "test")
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
@@ -161,6 +162,5 @@ class Pictures(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         *size, channels = self._shape
         for path, label in self._found.files[split]:
-            pixels = tf.image.resize(_decode(path, channels), size, antialias=True)
-            image = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8).numpy()
+            image = resized(_decode(path, channels), size).numpy()
             yield path.relative_to(self._found.folder).as_posix(), {"image": image, "label": label}

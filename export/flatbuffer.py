@@ -1,0 +1,153 @@
+"""Reads a LiteRT file as what it is, a flatbuffer of operators and tensors; needs no TensorFlow."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from etils import epy
+
+with epy.lazy_imports():
+    from ai_edge_litert import schema_py_generated as schema
+
+_FILE_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16  # bytes, as the schema's force_align asks for every buffer
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor.
+
+    Attributes:
+        name: as the converter called it.
+        shape: its sizes.
+        dtype: of its elements.
+        constant: whether the file holds its values.
+        scales: number of its quantization scales: 0, 1, or one for each channel.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    constant: bool
+    scales: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of its values."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operation; its operands are positions in ``Graph.tensors``."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The network in a LiteRT file, its operators in the order of their execution."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read(content: bytes) -> Graph:
+    """Return the one subgraph of a LiteRT file."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    subgraph = model.subgraphs[0]
+    return Graph(
+        tensors=tuple(_tensor(each, model.buffers) for each in subgraph.tensors),
+        operators=tuple(
+            Operator(
+                _operator_name(model.operatorCodes[each.opcodeIndex]),
+                # -1 stands for an operand that is left out.
+                tuple(int(at) for at in each.inputs if at >= 0),
+                tuple(int(at) for at in each.outputs),
+            )
+            for each in subgraph.operators
+        ),
+        inputs=tuple(map(int, subgraph.inputs)),
+        outputs=tuple(map(int, subgraph.outputs)),
+    )
+
+
+def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
+    """Return the file with a named metadata buffer more, every buffer aligned.
+
+    The converter aligns weights on four bytes only; processors without unaligned access, and
+    int64 biases, need the sixteen of the schema.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(metadata, np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = name, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = _AlignedBuilder(len(content) + len(metadata))
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def read_metadata(content: bytes, name: str) -> bytes | None:
+    """Return the named metadata buffer of a file, None if it has none."""
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    for entry in model.metadata or []:
+        if entry.name == name.encode():
+            return bytes(model.buffers[entry.buffer].data)
+    return None
+
+
+class _AlignedBuilder(flatbuffers.Builder):
+    def CreateNumpyVector(self, x: np.ndarray) -> Any:  # noqa: N802 - flatbuffers' name
+        # Only buffers hold uint8; the other vectors have the alignment of their elements.
+        alignment = _ALIGNMENT if x.dtype == np.uint8 else x.dtype.alignment
+        self.StartVector(x.itemsize, x.size, alignment)
+        content = x.astype(x.dtype.newbyteorder("<")).tobytes()
+        begin = self.Head() - len(content)
+        self.Bytes[begin : begin + len(content)] = content
+        self.head: int = begin
+        return self.EndVector()
+
+
+def _tensor(tensor: Any, buffers: Any) -> Tensor:
+    quantization = tensor.quantization
+    scale = None if quantization is None else quantization.scale
+    data = buffers[tensor.buffer].data
+    return Tensor(
+        name=tensor.name.decode(),
+        shape=tuple(int(size) for size in (() if tensor.shape is None else tensor.shape)),
+        dtype=_dtypes()[tensor.type],
+        constant=data is not None and len(data) > 0,
+        scales=0 if scale is None else len(scale),
+    )
+
+
+@functools.cache
+def _operators() -> dict[int, str]:
+    """Return the name of each built-in operation's code."""
+    return {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
+
+
+@functools.cache
+def _dtypes() -> dict[int, np.dtype[Any]]:
+    """Return the dtype of each code of a tensor's elements, as far as NumPy has one."""
+    names = {code: name.lower() for name, code in vars(schema.TensorType).items() if name.isupper()}
+    return {code: np.dtype(name) for code, name in names.items() if hasattr(np, name)}
+
+
+def _operator_name(code: Any) -> str:
+    # Old files have the code in a byte, new ones in an integer; the larger is the right one.
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    if builtin == schema.BuiltinOperator.CUSTOM:
+        return code.customCode.decode()
+    return _operators()[builtin]

@@ -1,0 +1,32 @@
+"""Opens a bundle's network in a runtime, after every byte was checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from export import runtimes
+from export.integrity import open_bundle
+from zoo.errors import unknown
+from zoo.metrics import PredictFn
+
+
+def load(bundle: str | Path, *, runtime: str = "saved_model") -> PredictFn:
+    """Return the predictions of one of a bundle's files.
+
+    Args:
+        bundle: a version's folder, such as ``exports/ltfn5/1``.
+        runtime: name of the format: ``saved_model``, ``float32``, ``int8`` ...
+
+    Returns:
+        A function of uint8 images [N, H, W, C] to float32 logits [N, classes].
+
+    Raises:
+        DamagedError: a file of the bundle is missing, altered, or not part of it; it is named.
+        InputError: the bundle has no such format, or its runtime is not installed.
+    """
+    opened = open_bundle(bundle)
+    artifact = opened.artifact(runtime)
+    if artifact is None:
+        names = [each["format"] for each in opened.manifest["artifacts"]]
+        raise unknown("runtime", runtime, names)
+    return runtimes.load_predict_fn(opened.path(artifact))

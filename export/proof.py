@@ -1,0 +1,124 @@
+"""The proof: what each file computes, held against what the Keras network computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from export.formats import Format
+from zoo.errors import VerificationError
+from zoo.metrics import Metrics
+
+# A float file repeats the same arithmetic in another order: it may differ by rounding alone.
+FLOAT_DIFFERENCE = 1e-4  # of the logits' range
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file's proof.
+
+    Attributes:
+        format: the file's format, with the bound it is held to.
+        file: path within the bundle.
+        size: bytes of the file, or of all files of the SavedModel.
+        metrics: of the file over the test split.
+        agreeing: images whose class is the Keras network's.
+        difference: largest absolute difference between two logits.
+        range: largest minus smallest logit of the Keras network.
+        facts: what the runtime tells: ``inputs``, ``outputs``, ``microseconds`` per image,
+            ``peak_bytes`` of the scoring process, and of LiteRT files ``operators`` and
+            ``activation_bytes``.
+    """
+
+    format: Format
+    file: str
+    size: int
+    metrics: Metrics
+    agreeing: int
+    difference: float
+    range: float
+    facts: dict[str, Any]
+
+
+def compare(
+    reference: Metrics,
+    metrics: Metrics,
+    *,
+    format: Format,  # noqa: A002 - the word for it
+    file: str,
+    size: int,
+    facts: dict[str, Any],
+) -> Row:
+    """Return the proof of one file from its metrics and those of the Keras network."""
+    same = reference.logits.argmax(axis=1) == metrics.logits.argmax(axis=1)
+    return Row(
+        format=format,
+        file=file,
+        size=size,
+        metrics=metrics,
+        agreeing=int(np.sum(same)),
+        # NumPy's max keeps a NaN, so a file that computes one has no finite difference.
+        difference=float(np.max(np.abs(reference.logits - metrics.logits))),
+        range=float(np.ptp(reference.logits)),
+        facts=facts,
+    )
+
+
+def check(reference: Metrics, rows: Sequence[Row]) -> None:
+    """Refuse files that do not compute what the network computes, as their formats bound it.
+
+    Raises:
+        VerificationError: a file is out of its bounds; the message says which and by how much.
+    """
+    if found := [fault for row in rows for fault in faults(reference, row)]:
+        raise VerificationError(f"nothing was published: {'; '.join(found)}")
+
+
+def faults(reference: Metrics, row: Row) -> list[str]:
+    """Return in what a file is out of its bounds, nothing if it is within them."""
+    found = []
+    if row.format.loss is not None:
+        lost = reference.correct - row.metrics.correct
+        allowed = row.format.allowed_losses(reference.count)
+        if lost > allowed:
+            found.append(f"{row.file} loses {lost} of {reference.count} images, allowed {allowed}")
+    else:
+        if row.agreeing != reference.count:
+            flipped = reference.count - row.agreeing
+            found.append(f"{row.file} gives {flipped} images another class, allowed 0")
+        bound = FLOAT_DIFFERENCE * row.range
+        if not row.difference <= bound:
+            found.append(f"{row.file} differs by {row.difference:.3g}, allowed {bound:.3g}")
+    if not np.all(np.isfinite(row.metrics.logits)):
+        found.append(f"{row.file} computes logits that are not finite")
+    return found
+
+
+def markdown_table(reference: Metrics, rows: Sequence[Row]) -> str:
+    """Return the proof as the Markdown table that the command prints and the card shows."""
+    lines = [
+        "| file | test accuracy | flipped images | largest logit difference | size | activations "
+        "| one image |",
+        "|---|---|---|---|---|---|---|",
+        f"| Keras, float32 | {_accuracy(reference)} | | | | | |",
+    ]
+    for row in rows:
+        arena = row.facts.get("activation_bytes")
+        cells = (
+            row.file,
+            _accuracy(row.metrics),
+            f"{reference.count - row.agreeing:,}",
+            f"{row.difference:.2g} of {row.range:.3g}",
+            f"{row.size / 1000:,.0f} kB",
+            "" if arena is None else f"{arena / 1000:,.0f} kB",
+            f"{row.facts['microseconds']:,.0f} us",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _accuracy(metrics: Metrics) -> str:
+    return f"{100 * metrics.accuracy:.2f} % ({metrics.correct:,}/{metrics.count:,})"

@@ -1,0 +1,116 @@
+"""The bounds that every exported file is held to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from export import proof
+from export.formats import FORMATS, Format, bounded, choose
+from zoo.errors import InputError, VerificationError
+from zoo.metrics import Metrics
+
+
+def _metrics(logits: np.ndarray, labels: np.ndarray) -> Metrics:
+    return Metrics(int(np.sum(logits.argmax(1) == labels)), len(labels), 0.0, logits)
+
+
+def _check(reference: Metrics, logits: np.ndarray, labels: np.ndarray, held: Format) -> None:
+    row = proof.compare(
+        reference, _metrics(logits, labels), format=held, file="file", size=1, facts={}
+    )
+    proof.check(reference, [row])
+
+
+@pytest.fixture(scope="module")
+def labels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 10, 3000)
+
+
+@pytest.fixture(scope="module")
+def reference(labels: np.ndarray) -> Metrics:
+    noise = np.random.default_rng(1).normal(size=(len(labels), 10))
+    found = _metrics((noise + 8 * np.eye(10)[labels]).astype(np.float32), labels)
+    assert found.correct > 2900
+    return found
+
+
+def _with_losses(reference: Metrics, labels: np.ndarray, count: int) -> np.ndarray:
+    wrong = reference.logits.copy()
+    right = np.flatnonzero(wrong.argmax(1) == labels)
+    for image in right[:count]:
+        wrong[image] = 0
+        wrong[image, (labels[image] + 1) % 10] = 9
+    return wrong
+
+
+@pytest.mark.parametrize("name", ["saved_model", "float32", "onnx", "openvino"])
+def test_a_float_file_agrees_on_every_image(
+    name: str, reference: Metrics, labels: np.ndarray
+) -> None:
+    held, span = FORMATS[name], np.ptp(reference.logits)
+    _check(reference, reference.logits + np.float32(0.9e-4 * span), labels, held)
+    with pytest.raises(VerificationError, match=r"file differs by .*, allowed"):
+        _check(reference, reference.logits + np.float32(1.1e-4 * span), labels, held)
+    with pytest.raises(VerificationError, match="gives 1 images another class, allowed 0"):
+        _check(reference, _with_losses(reference, labels, 1), labels, held)
+
+
+# Of 3,000 images 0.1 points are three, and 0.05 points one and a half.
+@pytest.mark.parametrize(
+    ("name", "allowed"), [("float16", 1), ("dynamic", 1), ("int16x8", 1), ("int8", 3)]
+)
+def test_a_smaller_file_may_lose_a_few(
+    name: str, allowed: int, reference: Metrics, labels: np.ndarray
+) -> None:
+    held = FORMATS[name]
+    _check(reference, _with_losses(reference, labels, allowed), labels, held)
+    with pytest.raises(VerificationError, match=f"of 3000 images, allowed {allowed}"):
+        _check(reference, _with_losses(reference, labels, allowed + 1), labels, held)
+    (strict,) = bounded([held], {name: 0.0}, allow_drop=False)
+    with pytest.raises(VerificationError, match="loses 1 of 3000 images, allowed 0"):
+        _check(reference, _with_losses(reference, labels, 1), labels, strict)
+    (loose,) = bounded([held], {name: 1.0}, allow_drop=True)
+    _check(reference, _with_losses(reference, labels, 30), labels, loose)
+    with pytest.raises(VerificationError, match="loses 31 of 3000 images, allowed 30"):
+        _check(reference, _with_losses(reference, labels, 31), labels, loose)
+
+
+def test_on_a_small_split_an_int8_file_may_lose_two_images() -> None:
+    counts = {count: FORMATS["int8"].allowed_losses(count) for count in (10, 353, 2999, 10_000)}
+    assert counts == {10: 2, 353: 2, 2999: 2, 10_000: 10}
+    assert FORMATS["dynamic"].allowed_losses(10_000) == 5
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_not_finite_is_refused(name: str, reference: Metrics, labels: np.ndarray) -> None:
+    broken = reference.logits.copy()
+    broken[0, (labels[0] + 1) % 10] = np.nan
+    with pytest.raises(VerificationError, match="not finite"):
+        _check(reference, broken, labels, FORMATS[name])
+
+
+def test_a_bound_is_loosened_only_on_request() -> None:
+    with pytest.raises(InputError, match=r"int8=0\.2 is looser .* 0\.1 points; give --allow-drop"):
+        bounded(choose(None), {"int8": 0.2}, allow_drop=False)
+    with pytest.raises(InputError, match="unknown format with a bound 'float32'"):
+        bounded(choose(None), {"float32": 0.2}, allow_drop=True)
+
+
+def test_formats_are_chosen_by_name() -> None:
+    def names(text: str | None) -> list[str]:
+        return [each.name for each in choose(text)]
+
+    assert names("int8") == ["saved_model", "int8"]
+    assert names("microcontroller") == ["saved_model", "int8", "microcontroller"]
+    assert set(names(None)) < set(names("all")) <= set(FORMATS)
+    assert "int16x8" not in names(None)
+    with pytest.raises(InputError, match="unknown format 'int9'; did you mean 'int8'"):
+        names("int9")
+
+
+def test_a_format_without_its_packages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnx" else name)
+    with pytest.raises(InputError, match=r"onnx needs onnx, .* pip install 'ltfn-zoo\[onnx\]'"):
+        choose("onnx")
+    assert "onnx" not in {each.name for each in choose("all")}

@@ -1,0 +1,163 @@
+"""What is published appears whole or not at all, whoever is killed and whoever else exports."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from export import integrity
+from export.publication import publish, staging
+from tests.conftest import ROOT, Command
+from zoo.errors import DamagedError
+
+KILLS = 100
+EXPORTER_KILLS = 5
+
+# An export without its conversions: the same stage, seal and publication.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from export import integrity
+from export.publication import publish, staging
+
+print("begun", flush=True)
+while True:
+    with staging(Path(sys.argv[1])) as stage:
+        (stage / "variables").mkdir()
+        for number in range(20):
+            (stage / "variables" / f"{number}").write_bytes(bytes([number]) * 100_000)
+        integrity.seal(stage, {"artifacts": []})
+        print(publish(stage, Path(sys.argv[1])), flush=True)
+"""
+
+
+class Watcher(threading.Thread):
+    """Looks at a folder of versions as a server does, and opens every one that it sees."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder = folder
+        self.partial: list[str] = []
+        self.looks = 0
+        self._seen: set[str] = set()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            self.looks += 1
+            found = self.folder.iterdir() if self.folder.exists() else iter(())
+            for version in found:
+                # What was whole once is never touched again; it is looked at again in the end.
+                if version.name.isdecimal() and version.name not in self._seen:
+                    self._seen.add(version.name)
+                    self._open(version)
+
+    def _open(self, version: Path) -> None:
+        try:
+            integrity.open_bundle(version)
+        except DamagedError as error:
+            self.partial.append(str(error))
+
+    def stop(self) -> int:
+        """Look at every version once more; return how many there are."""
+        self._stopped.set()
+        self.join()
+        versions = [path for path in self.folder.iterdir() if path.name.isdecimal()]
+        for version in versions:
+            self._open(version)
+        return len(versions)
+
+
+@pytest.mark.slow
+def test_no_kill_leaves_a_partial_version(tmp_path: Path) -> None:
+    out = tmp_path / "exports"
+    watcher = Watcher(out)
+    watcher.start()
+    chance = random.Random(0)
+    stages = 0
+    for _ in range(KILLS):
+        line = [sys.executable, "-c", PROGRAM, str(out)]
+        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(chance.uniform(0, 0.1))
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        stages += len(list(out.glob(".staging-*")))
+    versions = watcher.stop()
+    assert watcher.partial == []
+    # Kills hit both before and after a publication, and each stage left is removed by the next.
+    assert versions >= KILLS // 4
+    assert stages >= KILLS // 4
+    assert watcher.looks > versions
+    with staging(out) as stage:
+        assert list(out.glob(".staging-*")) == [stage]
+    assert not list(out.glob(".staging-*"))
+
+
+@pytest.mark.slow
+def test_a_killed_exporter_publishes_nothing(small: Path, tmp_path: Path, command: Command) -> None:
+    watcher = Watcher(tmp_path)
+    watcher.start()
+    chance = random.Random(1)
+    run, options = small / "runs" / "compact-10k", ("--formats", "float32", "--out", tmp_path)
+    for _ in range(EXPORTER_KILLS):
+        line = [sys.executable, "-m", "export", str(run), *map(str, options)]
+        process = subprocess.Popen(line, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()  # its stage is made
+        time.sleep(chance.uniform(0, 6))
+        process.kill()
+        process.communicate()
+    done = command("export", run, *options)
+    assert done.returncode == 0, done.stderr
+    assert watcher.stop() >= 1
+    assert watcher.partial == []
+    assert not list(tmp_path.glob(".staging-*"))
+
+
+@pytest.mark.slow
+def test_two_exporters_take_two_versions(small: Path, tmp_path: Path) -> None:
+    run = small / "runs" / "compact-10k"
+    options = ["--formats", "float32", "--out", str(tmp_path)]
+    line = [sys.executable, "-m", "export", str(run), *options]
+    both = [subprocess.Popen(line, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate()[0].splitlines()[-1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert {line.split()[0] for line in told} == {str(tmp_path / "1"), str(tmp_path / "2")}
+    for version in ("1", "2"):
+        integrity.open_bundle(tmp_path / version)
+
+
+def test_the_next_number_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "9").mkdir()
+    (tmp_path / "notes").mkdir()
+    with staging(tmp_path) as stage:
+        (stage / "file").write_text("whole")
+        assert publish(stage, tmp_path) == tmp_path / "10"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "9", "notes"]
+    assert (tmp_path / "10" / "file").read_text() == "whole"
+
+
+def test_a_stage_at_work_is_left_alone(tmp_path: Path) -> None:
+    abandoned = tmp_path / ".staging-abandoned"
+    abandoned.mkdir()
+    with staging(tmp_path) as first, staging(tmp_path) as second:
+        assert not abandoned.exists()
+        assert first.is_dir()
+        assert second.is_dir()
+
+
+def test_a_failed_export_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), staging(tmp_path / "new") as stage:  # noqa: PT012
+        (stage / "file").write_text("half")
+        raise KeyError
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,223 @@
+"""The LiteRT files: what a device computes, and what their metadata says of it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from flatbuffers import table
+
+import export
+from export import flatbuffer, memory, metadata, saved_model, tflite
+from export.flatbuffer import Graph, Operator, Tensor
+from export.formats import LITERT
+from export.sources import from_run
+from zoo.errors import ZooError
+from zoo.runs import Run
+
+NETWORK = [
+    "CONV_2D",
+    "MAX_POOL_2D",
+    "CONV_2D",
+    "CONV_2D",
+    "MAX_POOL_2D",
+    "CONV_2D",
+    "CONV_2D",
+    "MEAN",
+    "FULLY_CONNECTED",
+]
+
+
+def _content(bundle: Path, kind: str) -> bytes:
+    return (bundle / "tflite" / f"compact-10k-{kind}.tflite").read_bytes()
+
+
+@pytest.mark.parametrize("kind", LITERT)
+def test_a_device_computes_the_network_and_nothing_else(bundle: Path, kind: str) -> None:
+    operations = [each.name for each in flatbuffer.read(_content(bundle, kind)).operators]
+    # On uint8 pixels QUANTIZE only moves the zero point to int8's; float16 weights are unpacked.
+    before = {"int8": ["QUANTIZE"], "float16": ["DEQUANTIZE"] * 12}
+    assert operations == before.get(kind, []) + NETWORK
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "logits"),
+    [
+        ("float32", np.float32, np.float32),
+        ("float16", np.float32, np.float32),
+        ("dynamic", np.float32, np.float32),
+        ("int8", np.uint8, np.int8),
+        ("int16x8", np.int16, np.int16),
+    ],
+)
+def test_what_goes_in_and_out(bundle: Path, kind: str, image: type, logits: type) -> None:
+    runner = Interpreter(model_content=_content(bundle, kind)).get_signature_runner()
+    taken, given = runner.get_input_details()["image"], runner.get_output_details()["logits"]
+    assert (taken["dtype"], given["dtype"]) == (image, logits)
+    assert (taken["shape"].tolist(), given["shape"].tolist()) == ([1, 28, 28, 1], [1, 10])
+    if kind == "int8":
+        assert taken["quantization"] == (1.0, 0)
+
+
+# The dynamic-range converter leaves kernels of fewer than 1,024 weights as they are.
+@pytest.mark.parametrize(("kind", "count"), [("dynamic", 4), ("int8", 6), ("int16x8", 6)])
+def test_every_channel_has_its_own_scale(bundle: Path, kind: str, count: int) -> None:
+    graph = flatbuffer.read(_content(bundle, kind))
+    kernels = [each for each in graph.tensors if each.constant and each.dtype == np.int8]
+    assert len(kernels) == count
+    assert [each.scales for each in kernels] == [each.shape[0] for each in kernels]
+
+
+@pytest.mark.parametrize("kind", LITERT)
+def test_the_reader_sees_what_the_runtime_sees(bundle: Path, kind: str) -> None:
+    content = _content(bundle, kind)
+    interpreter = Interpreter(model_content=content)
+    theirs = [each["op_name"] for each in interpreter._get_ops_details()]
+    graph = flatbuffer.read(content)
+    assert [each.name for each in graph.operators] == [n for n in theirs if n != "DELEGATE"]
+    for detail in interpreter.get_tensor_details()[: len(graph.tensors)]:
+        ours = graph.tensors[detail["index"]]
+        assert (ours.dtype, list(ours.shape)) == (detail["dtype"], detail["shape"].tolist())
+
+
+@pytest.mark.parametrize("kind", LITERT)
+def test_every_buffer_is_aligned(bundle: Path, kind: str) -> None:
+    content = np.frombuffer(_content(bundle, kind), np.uint8)
+    model = flatbuffer.schema.Model.GetRootAs(content, 0)
+    buffers = [model.Buffers(at).DataAsNumpy() for at in range(model.BuffersLength())]
+    offsets = [
+        each.__array_interface__["data"][0] - content.__array_interface__["data"][0]
+        for each in buffers
+        if not isinstance(each, int)
+    ]
+    assert len(offsets) > 10
+    assert not [offset for offset in offsets if offset % 16]
+
+
+class _Table:
+    """A table of a flatbuffer, its fields by their numbers; written against the format alone."""
+
+    def __init__(self, content: bytes, at: int) -> None:
+        self._table = table.Table(content, at)
+
+    @classmethod
+    def root(cls, content: bytes) -> _Table:
+        return cls(content, int.from_bytes(content[:4], "little"))
+
+    def _at(self, field: int) -> int:
+        offset = self._table.Offset(4 + 2 * field)
+        assert offset, f"field {field} is missing"
+        return offset + self._table.Pos
+
+    def child(self, field: int) -> _Table:
+        return _Table(self._table.Bytes, self._table.Indirect(self._at(field)))
+
+    def only(self, field: int) -> _Table:
+        offset = self._table.Offset(4 + 2 * field)
+        assert self._table.VectorLen(offset) == 1
+        return _Table(self._table.Bytes, self._table.Indirect(self._table.Vector(offset)))
+
+    def text(self, field: int) -> str:
+        return self._table.String(self._at(field)).decode()
+
+    def byte(self, field: int) -> int:
+        return self._table.Bytes[self._at(field)]
+
+    def float(self, field: int) -> float:
+        offset = self._table.Offset(4 + 2 * field)
+        assert self._table.VectorLen(offset) == 1
+        at = self._table.Vector(offset)
+        return float(np.frombuffer(self._table.Bytes[at : at + 4], "<f4")[0])
+
+
+@pytest.mark.parametrize("kind", LITERT)
+def test_the_metadata_says_what_the_tensors_mean(bundle: Path, kind: str) -> None:
+    content = _content(bundle, kind)
+    found = flatbuffer.read_metadata(content, metadata.NAME)
+    assert found is not None
+    assert found[4:8] == b"M001"
+    model = _Table.root(found)
+    assert model.text(0) == "compact-10k"
+    assert "digits" in model.text(1)
+    image, logits = model.only(3).only(2), model.only(3).only(3)
+    assert (image.text(0), logits.text(0)) == ("image", "logits")
+    assert image.child(3).byte(0) == 2  # ImageProperties
+    assert image.child(3).child(1).byte(0) == 2  # GRAYSCALE
+    assert image.only(4).byte(0) == 1  # NormalizationOptions
+    assert (image.only(4).child(1).float(0), image.only(4).child(1).float(1)) == (0.0, 1.0)
+    assert (image.child(5).float(0), image.child(5).float(1)) == (255.0, 0.0)
+    labels = logits.only(6)
+    assert (labels.text(0), labels.byte(2)) == ("labels.txt", 2)  # TENSOR_AXIS_LABELS
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt").decode().split() == list("0123456789")
+
+
+def test_a_batch_is_a_batch(small: Path, bundle: Path, tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "export", str(small / "runs/compact-10k"), "--batch", "3"]
+    formats = ["--formats", "float32,int8", "--out", str(tmp_path)]
+    refused = subprocess.run(
+        [*line, "--formats", "all"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "format microcontroller has a batch of 1, received --batch 3" in refused.stderr
+    done = subprocess.run([*line, *formats], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for kind in ("float32", "int8"):
+        file = tmp_path / "1" / "tflite" / f"compact-10k-{kind}.tflite"
+        graph = flatbuffer.read(file.read_bytes())
+        assert graph.tensors[graph.inputs[0]].shape == (3, 28, 28, 1)
+        images = np.random.default_rng(0).integers(0, 256, (7, 28, 28, 1), np.uint8)
+        single = export.load(bundle, runtime=kind)(images)
+        together = export.load(tmp_path / "1", runtime=kind)(images)
+        np.testing.assert_allclose(together, single, atol=0.02 * np.ptp(single))
+
+
+def _fixed(folder: Path, function: Any) -> Path:
+    serve = tf.function(lambda image: {"logits": function(image)})
+    spec = tf.TensorSpec([1, 4, 4, 1], tf.float32, "image")
+    tf.saved_model.save(
+        tf.Module(), str(folder), {"serving_default": serve.get_concrete_function(spec)}
+    )
+    return folder
+
+
+def test_an_operation_that_is_not_built_in_fails_the_conversion(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="BesselI0"):
+        tflite.convert(_fixed(tmp_path, lambda x: tf.math.bessel_i0(x)[:, :, 0, 0]), "float32")
+
+
+def test_shape_arithmetic_fails_the_conversion(tmp_path: Path) -> None:
+    # How many pixels are not black is known on the device only.
+    with pytest.raises(ZooError, match="shape arithmetic is left in the file: SHAPE"):
+        tflite.convert(_fixed(tmp_path, lambda x: tf.shape(tf.where(x))), "float32")
+
+
+def test_the_plan_of_the_activations() -> None:
+    def tensor(size: int, *, constant: bool = False) -> Tensor:
+        return Tensor("", (size,), np.dtype(np.int8), constant, 0)
+
+    tensors = (tensor(160), tensor(320), tensor(320), tensor(16), tensor(999, constant=True))
+    chain = (Operator("A", (0, 4), (1,)), Operator("B", (1,), (2,)), Operator("C", (2,), (3,)))
+    # At B both large ones live; the small ones lie where one of these does not.
+    assert memory.activation_bytes(Graph(tensors, chain, (0,), (3,))) == 640
+    # What a later operation reads again keeps its place.
+    again = (*chain[:2], Operator("C", (2, 0), (3,)))
+    assert memory.activation_bytes(Graph(tensors, again, (0,), (3,))) == 800
+
+
+def test_save_fixed_leaves_no_scaling(small: Path, tmp_path: Path) -> None:
+    source = from_run(Run(small / "runs" / "compact-10k"))
+    saved_model.save_fixed(source.deployed, tmp_path / "fixed")
+    names = [
+        each.name
+        for each in flatbuffer.read(tflite.convert(tmp_path / "fixed", "float32")).operators
+    ]
+    assert names == NETWORK

@@ -26,6 +26,7 @@ from export import (
     departures,
     finetune,
     integrity,
+    measure,
     microcontroller,
     process,
     proof,
@@ -98,13 +99,16 @@ def export_bundle(
 
     Raises:
         VerificationError: a file does not compute what the network computes.
-        InputError: ``out`` cannot be written, or the network is not one of such images or labels.
+        InputError: ``out`` cannot be written, the network is not one of such images or labels, or a
+            format cannot hold it.
         ZooError: a conversion failed.
     """
     _check_fits(source, dataset)
+    if "microcontroller" in {each.name for each in request.formats}:
+        microcontroller.check_layers(source.deployed)
     with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
         work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
-        for note in source.notes:
+        for note in [*source.notes, *saved_model.notes(source.deployed)]:
             announce(note)
         calibration = work.write_files()
         announce(f"Scoring Keras on the {len(dataset.test):,} test images")
@@ -181,7 +185,7 @@ class _Work:
 
     def score(self, reference: Metrics) -> list[proof.Row]:
         """Score every file with its own runtime, in a process of its own, over the test split."""
-        score.write_split(self.dataset.test, self.scratch / "test.npz")
+        np.save(self._images, self.dataset.test.images)
         return [
             self._score(reference, each)
             for each in self.request.formats
@@ -211,6 +215,10 @@ class _Work:
     @property
     def _fixed(self) -> Path:
         return self.scratch / "fixed"
+
+    @property
+    def _images(self) -> Path:
+        return self.scratch / "test.npy"
 
     def _has(self, name: str) -> bool:
         return name in {each.name for each in self.request.formats}
@@ -278,17 +286,16 @@ class _Work:
         file.write_bytes(described)
 
     def _score(self, reference: Metrics, format: Format) -> proof.Row:  # noqa: A002
-        self.announce(f"Scoring {format.name} in a process of its own")
+        self.announce(f"Scoring {format.name} in processes of its own")
         file = self._path(format)
         opened = self.stage if format.name == "saved_model" else file
-        metrics, facts = score.score(opened, self.scratch / "test.npz", self.scratch)
         return proof.compare(
             reference,
-            metrics,
+            score.score(opened, self.dataset.test, self._images, self.scratch),
             format=format,
             file=file.relative_to(self.stage).as_posix(),
             size=sum(part.stat().st_size for part in _parts(format, file)),
-            facts=facts,
+            facts=measure.measure(opened, self._images, self.scratch),
         )
 
     def _departures(self, row: proof.Row) -> str:

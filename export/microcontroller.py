@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from etils import epy
 
 from export import flatbuffer, runtimes
 from export.flatbuffer import Graph
 from export.memory import activation_bytes
 from zoo.errors import InputError
+
+with epy.lazy_imports():
+    import keras
 
 FOLDER = "microcontroller"
 
@@ -48,6 +52,32 @@ _REGISTRATIONS = {
     "TANH": "AddTanh",
 }
 
+# The Keras layers whose operations are among these.
+_LAYERS = {
+    "Activation",
+    "Add",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Concatenate",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "Identity",
+    "InputLayer",
+    "LeakyReLU",
+    "MaxPooling2D",
+    "Multiply",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "SeparableConv2D",
+    "Subtract",
+    "ZeroPadding2D",
+}
+
 # What TFLM keeps beside the activations, in bytes on a 64-bit machine, where pointers are largest;
 # measured with its recording allocator.
 _PER_TENSOR = 24
@@ -75,6 +105,21 @@ def arena_bytes(graph: Graph) -> int:
         + _FIXED
     )
     return -(-(activation_bytes(graph) + kept) // 16) * 16
+
+
+def check_layers(model: keras.Model) -> None:
+    """Refuse, before anything is converted, a network with layers that TFLM may not run.
+
+    Raises:
+        InputError: such a layer.
+    """
+    for layer in model.layers:
+        if type(layer).__name__ not in _LAYERS:
+            raise InputError(
+                f"format microcontroller cannot hold {type(layer).__name__} "
+                f"(layer {layer.name!r}); it can hold {', '.join(sorted(_LAYERS))}; "
+                "leave it out with --formats"
+            )
 
 
 def check(graph: Graph) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
+from zoo import commands
 from zoo.errors import InputError
 from zoo.metrics import PredictFn
 
@@ -46,8 +47,8 @@ def load_predict_fn(path: str | Path) -> PredictFn:
 def open_artifact(path: Path) -> Artifact:
     """Load a SavedModel folder, or a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file.
 
-    Each runs on one thread; LiteRT and ONNX Runtime are given the threads here, TensorFlow by
-    whoever starts it.
+    LiteRT, ONNX Runtime and OpenVINO run on one thread; a process has one TensorFlow, whose threads
+    are not set here.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -63,6 +64,19 @@ def open_artifact(path: Path) -> Artifact:
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
+
+
+def open_on_one_thread(path: Path) -> Artifact:
+    """Load an artifact in a process that is to have one thread for it.
+
+    Raises:
+        InputError: as ``open_artifact`` does.
+    """
+    if path.is_dir():
+        commands.start_tensorflow()
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    return open_artifact(path)
 
 
 def _open_saved_model(folder: Path) -> Artifact:

@@ -79,6 +79,14 @@ def save_serving(model: keras.Model, labels: Sequence[str], folder: Path) -> Non
         _write(model, endpoints, folder, labels=tf.saved_model.Asset(str(asset)))
 
 
+def notes(model: keras.Model) -> list[str]:
+    """Return what a person should know of the SavedModel before it is written."""
+    channels = model.input_shape[-1]
+    if channels in decode.CHANNELS:
+        return []
+    return [f"No picture file has {channels} channels: the signature serve_bytes is left out."]
+
+
 def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
     """Write the SavedModel that a device converter reads: float32 images in, logits out.
 

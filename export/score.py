@@ -1,120 +1,64 @@
-"""Score one exported file in a fresh process, with nothing but its own runtime.
+"""Score one exported file over a split, in fresh processes with nothing but its own runtime.
 
-    python -m export.score ARTIFACT SPLIT.npz RESULT.npz
+    python -m export.score ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
 
-The process has one thread for the network, so that times can be compared.
+Each process has one thread; the images are shared out among as many of them as there are cores.
 """
 
 from __future__ import annotations
 
-import json
-import resource
-import time
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from etils import epy
 
-from export import flatbuffer, process
-from export.memory import activation_bytes
-from export.runtimes import Artifact, open_artifact
+from export import process
+from export.runtimes import open_on_one_thread
 from zoo import commands
-from zoo.metrics import Metrics, PredictFn, evaluate
+from zoo.metrics import Metrics, metrics_of, predictions
 from zoo.splits import Split
 
-with epy.lazy_imports():
-    import tensorflow as tf
 
-_TIMED_IMAGES = 200
-
-
-def score(artifact: Path, split_file: Path, scratch: Path) -> tuple[Metrics, dict[str, Any]]:
-    """Return an artifact's metrics over a split, and its facts, from a fresh process.
+def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
+    """Return an artifact's metrics over a split.
 
     Args:
         artifact: what ``export.runtimes`` opens.
-        split_file: what ``write_split`` wrote.
-        scratch: folder for the answer.
-
-    Returns:
-        The metrics, and ``inputs``, ``outputs``, ``microseconds`` per image (the median of single
-        calls on one thread), ``peak_bytes`` of the process, and of a LiteRT file ``operators`` and
-        ``activation_bytes``.
+        split: the images and their labels.
+        images_file: the images as a ``.npy`` file.
+        scratch: folder for the answers.
 
     Raises:
-        ZooError: the process failed.
+        ZooError: a process failed.
     """
-    answer = scratch / f"score-{artifact.name}.npz"
-    process.run_module("export.score", artifact, split_file, answer)
-    with np.load(answer) as arrays:
-        metrics = Metrics(
-            correct=int(arrays["correct"]),
-            count=int(arrays["count"]),
-            cost=float(arrays["cost"]),
-            logits=arrays["logits"],
-        )
-        return metrics, json.loads(str(arrays["facts"]))
+    count = os.cpu_count() or 1
+    bounds = np.linspace(0, len(split), count + 1).astype(int)
+    parts = [(begin, end) for begin, end in pairwise(bounds.tolist()) if begin < end]
 
+    def logits_of(part: tuple[int, int]) -> np.ndarray:
+        answer = scratch / f"logits-{artifact.name}-{part[0]}.npy"
+        process.run_module("export.score", artifact, images_file, *part, answer)
+        return np.load(answer)
 
-def write_split(split: Split, file: Path) -> None:
-    """Write a split for the processes that score on it."""
-    np.savez(file, images=split.images, labels=split.labels)
+    with ThreadPoolExecutor(count) as pool:
+        return metrics_of(np.concatenate(list(pool.map(logits_of, parts))), split)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Score one artifact."""
-    parser = commands.Parser("export.score", "Score one exported file with its own runtime.")
+    """Score one artifact on some images."""
+    parser = commands.Parser("export.score", "Compute one exported file's logits.")
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
-    parser.add_argument("split", type=Path, metavar="SPLIT.npz")
-    parser.add_argument("answer", type=Path, metavar="RESULT.npz")
+    parser.add_argument("images", type=Path, metavar="IMAGES.npy")
+    parser.add_argument("begin", type=commands.natural, metavar="BEGIN")
+    parser.add_argument("end", type=commands.natural, metavar="END")
+    parser.add_argument("answer", type=Path, metavar="LOGITS.npy")
     arguments = parser.parse_args(argv)
-    if arguments.artifact.is_dir():
-        commands.start_tensorflow()
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    with np.load(arguments.split) as arrays:
-        split = Split("test", arrays["images"], arrays["labels"])
-    artifact = open_artifact(arguments.artifact)
-    metrics = evaluate(artifact.predict_fn, split)
-    np.savez(
-        arguments.answer,
-        correct=metrics.correct,
-        count=metrics.count,
-        cost=metrics.cost,
-        logits=metrics.logits,
-        facts=json.dumps(_facts(artifact, split) | _graph_facts(arguments.artifact)),
-    )
-
-
-def _facts(artifact: Artifact, split: Split) -> dict[str, Any]:
-    return {
-        "inputs": artifact.inputs,
-        "outputs": artifact.outputs,
-        "microseconds": _microseconds(artifact.predict_fn, split.images[:_TIMED_IMAGES]),
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    }
-
-
-def _graph_facts(artifact: Path) -> dict[str, Any]:
-    if artifact.suffix != ".tflite":
-        return {}
-    graph = flatbuffer.read(artifact.read_bytes())
-    return {
-        "operators": [operator.name for operator in graph.operators],
-        "activation_bytes": activation_bytes(graph),
-    }
-
-
-def _microseconds(predict_fn: PredictFn, images: np.ndarray) -> float:
-    """Return the median time of one image, in microseconds."""
-    seconds = []
-    for at in range(len(images)):
-        begin = time.perf_counter()
-        predict_fn(images[at : at + 1])
-        seconds.append(time.perf_counter() - begin)
-    return float(1e6 * np.median(seconds))
+    artifact = open_on_one_thread(arguments.artifact)
+    images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
+    np.save(arguments.answer, predictions(artifact.predict_fn, images))
 
 
 if __name__ == "__main__":

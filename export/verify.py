@@ -35,7 +35,7 @@ def verify(folder: str | Path) -> list[str]:
     for artifact in bundle.manifest["artifacts"]:
         path = bundle.path(artifact)
         try:
-            predict_fn = runtimes.load_predict_fn(path)
+            predict_fn = runtimes.open_on_one_thread(path).predict_fn
         except InputError as error:
             if not isinstance(error.__cause__, ImportError):
                 raise VerificationError(str(error)) from error

@@ -100,6 +100,7 @@ def test_bad_input_gets_one_line(
         "zoo.evaluate",
         "export",
         "export.keras_formats",
+        "export.measure",
         "export.tflite",
         "export.score",
         "export.verify",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from tflite_micro import runtime
 
+import zoo
 from export import flatbuffer, integrity, memory, microcontroller
 from export.flatbuffer import Graph, Operator
 from zoo.errors import InputError
@@ -90,6 +91,11 @@ def test_exactly_the_operations_used_are_registered(folder: Path) -> None:
     assert "MicroMutableOpResolver<5>" in text
     assert [name for name in calls if f"resolver.{name}()" in text] == calls
     assert text.count("resolver.Add") == 5
+
+
+@pytest.mark.parametrize("name", zoo.list_models())
+def test_no_network_of_the_zoo_is_refused(name: str) -> None:
+    microcontroller.check_layers(zoo.create_model(name))
 
 
 def test_an_operation_that_tflm_lacks_is_refused() -> None:

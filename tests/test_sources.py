@@ -8,9 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import export
+from export import saved_model
 from export.sources import from_keras
 from tests.conftest import Command
 from zoo.data import Dataset
@@ -118,6 +120,28 @@ def test_it_is_exported_and_verified(digits: Dataset, tmp_path: Path, command: C
     for artifact in manifest["artifacts"]:
         computed = export.load(version, runtime=artifact["format"])(images).argmax(axis=1)
         assert np.sum(computed != own) <= 3, artifact["format"]
+
+
+def test_what_a_format_cannot_hold_is_said_before_anything_is_converted(
+    tmp_path: Path, command: Command
+) -> None:
+    stack = (layers.UpSampling2D(2), layers.Flatten(), layers.Dense(10))
+    _saved(tmp_path, "mine.keras", *stack, shape=(8, 8, 1))
+    done = command("export", "mine.keras", "--data", "digits", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Converting" not in done.stdout
+    complaint = done.stderr.splitlines()[-1]
+    assert "format microcontroller cannot hold UpSampling2D (layer 'up_sampling2d" in complaint
+    assert not (tmp_path / "exports").exists()
+
+
+def test_two_channels_have_no_picture_files(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 2))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(image)))
+    assert "serve_bytes is left out" in saved_model.notes(model)[0]
+    saved_model.save_serving(model, ["a", "b"], tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served")).signatures
+    assert set(served) == {"serving_default", "features"}
 
 
 def test_a_keras_file_needs_fitting_data(tmp_path: Path, command: Command) -> None:

@@ -37,8 +37,17 @@ class Metrics:
 
 def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metrics:
     """Score ``predict_fn`` on every image of ``split``, the last short batch included."""
-    starts = range(0, len(split), batch_size)
-    logits = np.concatenate([predict_fn(split.images[at : at + batch_size]) for at in starts])
+    return metrics_of(predictions(predict_fn, split.images, batch_size), split)
+
+
+def predictions(predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
+    """Return the logits of all images, float32 [N, classes], the last short batch included."""
+    starts = range(0, len(images), batch_size)
+    return np.concatenate([predict_fn(images[at : at + batch_size]) for at in starts])
+
+
+def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
+    """Return the score of logits [N, classes] that were computed for every image of ``split``."""
     return Metrics(
         correct=int(np.sum(logits.argmax(axis=1) == split.labels)),
         count=len(split),

@@ -6,6 +6,7 @@ installed. It needs neither the training's data nor, for the LiteRT files, Tenso
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def verify(folder: str | Path) -> list[str]:
     for artifact in bundle.manifest["artifacts"]:
         path = bundle.path(artifact)
         try:
-            predict_fn = runtimes.open_on_one_thread(path).predict_fn
+            predict_fn = runtimes.load_predict_fn(path)
         except InputError as error:
             if not isinstance(error.__cause__, ImportError):
                 raise VerificationError(str(error)) from error
@@ -88,6 +89,8 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a version, such as exports/ltfn5/1")
     arguments = parser.parse_args(argv)
+    with contextlib.suppress(ImportError):
+        commands.start_tensorflow()
     print("\n".join(verify(arguments.bundle)))
 
 

@@ -60,6 +60,15 @@ inputs += [("serve_bytes", tf.constant(each, tf.string)) for each in files.value
 inputs += [("serve_bytes", tf.constant(png)), ("serve_bytes", tf.constant([[png]])),
            ("serve_bytes", tf.zeros((1, 28, 28, 1), tf.uint8))]
 
+# A whole picture that is only too large: what it says, not that it is damaged, refuses it.
+large = tf.io.encode_png(np.zeros((5000, 5000, 1), np.uint8))
+try:
+    served["serve_bytes"](image_bytes=large[None])
+except tf.errors.InvalidArgumentError as error:
+    assert "must have 1 to 16777216 pixels" in str(error), error
+else:
+    raise SystemExit("a picture of 25 million pixels was decoded")
+
 for number, (signature, tensor) in enumerate(inputs):
     key = "image_bytes" if signature == "serve_bytes" else "image"
     try:

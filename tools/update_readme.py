@@ -1,8 +1,10 @@
-"""Write the README's measured tables from the bundles and runs that measured them.
+r"""Write the README's measured tables from the bundles and runs that measured them.
 
-    python tools/update_readme.py --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post
+    python tools/update_readme.py --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
+        --study studies/quick
 
-Each ``--bundle`` fills the table of its data set, the ``--run``s together the table of recipes.
+Each ``--bundle`` fills the table of its data set, the ``--run``s together the table of recipes,
+``--study`` that of the networks.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Write the README's measured tables.")
     parser.add_argument("--bundle", type=Path, action="append", default=[])
     parser.add_argument("--run", type=Path, action="append", default=[])
+    parser.add_argument("--study", type=Path)
     arguments = parser.parse_args()
     text = README.read_text(encoding="utf-8")
     for bundle in arguments.bundle:
@@ -32,6 +35,8 @@ def main() -> None:
     if arguments.run:
         results = [Run(folder).read_result() for folder in arguments.run]
         text = _replace(text, "recipes", _recipe_table(results))
+    if arguments.study:
+        text = _replace(text, "study", _study_table(arguments.study))
     README.write_text(text, encoding="utf-8")
 
 
@@ -52,9 +57,20 @@ def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
         [
             rows[1],
             "",
-            f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps, "
-            f"seed {run['seed']}; one image on one thread)",
+            f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps in "
+            f"{run['precision']}, seed {run['seed']}; one image on one thread)",
         ]
+    )
+
+
+def _study_table(folder: Path) -> str:
+    """Return the table of a study, and how and where it was made."""
+    rows = (folder / "table.md").read_text(encoding="utf-8").strip()
+    run = Run(next(iter(sorted(folder.glob("*-seed0"))))).read_result()
+    recipe = run["recipe"]
+    return (
+        f"{rows}\n\n({_place(run)}; {run['data']['name']}, recipe `{recipe['name']}`, "
+        f"{run['steps']:,} steps of {recipe['batch_size']} in {run['precision']})"
     )
 
 

@@ -144,7 +144,12 @@ def _check_range(field: dataclasses.Field, value: Any) -> None:
 
 
 def quick() -> Recipe:
-    """Train well in a few minutes: Adam, He's initialisation, one rise and fall of the rate."""
+    """Train well in a few minutes: Adam, He's initialisation, one rise and fall of the rate.
+
+    ``python -m zoo.train ltfn5 --data mnist``: 99.50 % with a standard deviation of 0.04 over three
+    seeds in bfloat16; 99.51 % in float32 with one seed. Nine minutes on two cores in float32, five
+    in bfloat16 where the processor has it.
+    """
     return Recipe(
         name="quick",
         initializer="he",
@@ -161,7 +166,9 @@ def quick() -> Recipe:
 def post() -> Recipe:
     """Train as the post does: N(0, 1) weights, plain gradient descent, 5,000 steps of 100.
 
-    The images come in stored order. The post reports 81.88 % and a test cost of 15,083.
+    The images come in stored order. The post reports 81.88 % and a test cost of 15,083;
+    ``python -m zoo.train ltfn5 --data mnist --recipe post``: 79.97 % and 16,198 with one seed, in 20
+    minutes on two cores.
     """
     return Recipe(
         name="post",

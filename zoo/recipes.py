@@ -147,8 +147,8 @@ def quick() -> Recipe:
     """Train well in a few minutes: Adam, He's initialisation, one rise and fall of the rate.
 
     ``python -m zoo.train ltfn5 --data mnist``: 99.50 % with a standard deviation of 0.04 over three
-    seeds in bfloat16; 99.51 % in float32 with one seed. Nine minutes on two cores in float32, five
-    in bfloat16 where the processor has it.
+    seeds in bfloat16; 99.51 % in float32 with one seed. Nine minutes on two cores in float32,
+    five in bfloat16 where the processor has it.
     """
     return Recipe(
         name="quick",

@@ -38,7 +38,6 @@ from export import (
 from export.formats import FORMATS, LITERT, Format
 from export.metadata import add as add_metadata
 from export.publication import publish, staging
-from export.runtimes import load_predict_fn
 from export.sources import Source, deployable
 from zoo import files
 from zoo.data import Announce, Dataset
@@ -260,7 +259,10 @@ class _Work:
         """Return how many validation images fewer the int8 file has right than Keras."""
         validation = self.dataset.validation
         reference = evaluate(predict_fn(self.source.model), validation)
-        return reference.correct - evaluate(load_predict_fn(self._path(int8)), validation).correct
+        images = self.scratch / "validation.npy"
+        np.save(images, validation.images)
+        scored = score.score(self._path(int8), validation, images, self.scratch)
+        return reference.correct - scored.correct
 
     def _convert(self, format: Format) -> None:  # noqa: A002
         module, file = self._converter(format), self._path(format)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> 
         dataset: what it was trained on.
         score: its metrics over ``dataset.test``.
     """
+    # The first start after an installation looks for fonts that it does not need, in many lines.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     lines = run.metrics.read_text(encoding="utf-8").splitlines()
     pictures = {
         run.curves: curves([json.loads(line) for line in lines]),

@@ -167,8 +167,8 @@ def post() -> Recipe:
     """Train as the post does: N(0, 1) weights, plain gradient descent, 5,000 steps of 100.
 
     The images come in stored order. The post reports 81.88 % and a test cost of 15,083;
-    ``python -m zoo.train ltfn5 --data mnist --recipe post``: 79.97 % and 16,198 with one seed, in 20
-    minutes on two cores.
+    ``python -m zoo.train ltfn5 --data mnist --recipe post``: 79.97 % and 16,198 with one seed,
+    in 20 minutes on two cores.
     """
     return Recipe(
         name="post",

@@ -107,7 +107,7 @@ FORMATS = {
             name="openvino",
             file="openvino/{model}.xml",
             says="OpenVINO",
-            packages=("openvino",),
+            packages=("openvino", "scipy"),
             extra="openvino",
             usual=False,
         ),

@@ -110,6 +110,14 @@ def test_another_schema_is_refused(copy: Path) -> None:
     checksum.write_bytes(before[1])
 
 
+def test_every_key_is_documented(manifest: dict[str, Any]) -> None:
+    text = (ROOT / "docs" / "bundle.md").read_text(encoding="utf-8")
+    keys = set(manifest).union(*manifest["artifacts"])
+    keys |= manifest["golden"].keys() | manifest["calibration"].keys()
+    keys |= manifest["microcontroller"].keys() | manifest["data"].keys()
+    assert not {key for key in keys if f"`{key}`" not in text}
+
+
 def test_the_checksum_is_sha256sum_s(bundle: Path) -> None:
     line = ["sha256sum", "-c", "manifest.json.sha256"]
     done = subprocess.run(line, cwd=bundle, capture_output=True, text=True, check=False)

@@ -183,7 +183,11 @@ def post() -> Recipe:
 
 
 def he() -> Recipe:
-    """Change the post's initialisation, as the next post does: He's and Glorot's, rate 1e-3."""
+    """Change the post's initialisation, as the next post does: He's and Glorot's, rate 1e-3.
+
+    ``python -m zoo.train ltfn5 --data mnist --recipe he --set precision=bfloat16``: 97.05 % and a
+    test cost of 0.099 with one seed; half a million images at about 800 a second on two cores.
+    """
     return post().replace(name="he", initializer="he", learning_rate=1e-3)
 
 

@@ -25,7 +25,6 @@ def main(argv: Sequence[str]) -> None:
             allow_drop=arguments.allow_drop,
         ),
         batch=arguments.batch,
-        allow_drop=arguments.allow_drop,
     )
     source, dataset = _open(arguments)
     out = arguments.out or Path("exports") / source.name

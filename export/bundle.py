@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from etils import epy
 
 from export import (
     card,
@@ -35,7 +36,7 @@ from export import (
     tflite,
     warmup,
 )
-from export.formats import FORMATS, LITERT, Format
+from export.formats import FORMATS, LITERT, Format, loosened
 from export.metadata import add as add_metadata
 from export.publication import publish, staging
 from export.sources import Source, deployable
@@ -46,6 +47,9 @@ from zoo.machine import machine, versions
 from zoo.metrics import Metrics, evaluate
 from zoo.splits import Split, stratified
 from zoo.training import predict_fn
+
+with epy.lazy_imports():
+    import keras
 
 _CALIBRATION_IMAGES = 500
 _GOLDEN_IMAGES = 10
@@ -60,12 +64,10 @@ class Request:
     Attributes:
         formats: which, each with the bound it is held to.
         batch: images in each call of a LiteRT file.
-        allow_drop: whether bounds looser than the formats' own were accepted.
     """
 
     formats: Sequence[Format]
     batch: int = 1
-    allow_drop: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what goes not together.
@@ -124,7 +126,7 @@ def export_bundle(
             "data": dataset.facts(),
             "origin": source.origin,
             "batch": request.batch,
-            "allow_drop": request.allow_drop,
+            "loosened": loosened(request.formats),
             "reference": {"correct": reference.correct, "cost": reference.cost},
             "artifacts": [_artifact(reference, row, golden) for row in rows],
             "finetuned": work.finetuned,
@@ -151,6 +153,7 @@ class _Work:
     scratch: Path
     announce: Announce
     finetuned: dict[str, int] | None = None
+    int8_model: keras.Model | None = None
 
     def write_files(self) -> np.ndarray:
         """Write every file into the stage; return the positions of the calibration images."""
@@ -222,11 +225,11 @@ class _Work:
     def _has(self, name: str) -> bool:
         return name in {each.name for each in self.request.formats}
 
-    def _path(self, format: Format) -> Path:  # noqa: A002
+    def _path(self, format: Format) -> Path:
         return self.stage / format.path(self.source.name)
 
     @staticmethod
-    def _converter(format: Format) -> str | None:  # noqa: A002
+    def _converter(format: Format) -> str | None:
         """Return the module that converts to a format, None if no conversion makes it."""
         if format.name in LITERT:
             return "export.tflite"
@@ -247,7 +250,8 @@ class _Work:
             f"allowed {allowed}: fine-tuning with rounded weights"
         )
         model = finetune.finetuned(self.source.model, self.dataset.train, calibration)
-        saved_model.save_fixed(deployable(model), self._fixed, self.request.batch)
+        self.int8_model = deployable(model)
+        saved_model.save_fixed(self.int8_model, self._fixed, self.request.batch)
         self._convert(int8)
         self.finetuned = {
             "steps": finetune.STEPS,
@@ -264,7 +268,7 @@ class _Work:
         scored = score.score(self._path(int8), validation, images, self.scratch)
         return reference.correct - scored.correct
 
-    def _convert(self, format: Format) -> None:  # noqa: A002
+    def _convert(self, format: Format) -> None:
         module, file = self._converter(format), self._path(format)
         assert module is not None
         if format.name not in LITERT:
@@ -287,7 +291,7 @@ class _Work:
         )
         file.write_bytes(described)
 
-    def _score(self, reference: Metrics, format: Format) -> proof.Row:  # noqa: A002
+    def _score(self, reference: Metrics, format: Format) -> proof.Row:
         self.announce(f"Scoring {format.name} in processes of its own")
         file = self._path(format)
         opened = self.stage if format.name == "saved_model" else file
@@ -302,12 +306,14 @@ class _Work:
 
     def _departures(self, row: proof.Row) -> str:
         """Return the error of each operation of a file that failed."""
-        single = self.scratch / "single"
-        saved_model.save_fixed(self.source.deployed, single)
+        tuned = self.int8_model if row.format.name == "int8" else None
+        models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
+        for name, model in models.items():
+            saved_model.save_fixed(model, self.scratch / name)
         images = self.dataset.test.images[:_REPORTED_IMAGES]
         calibration = np.load(self.scratch / "calibration.npy")
-        original = tflite.convert(single, "float32")
-        converted = tflite.convert(single, row.format.name, calibration)
+        original = tflite.convert(self.scratch / "original", "float32")
+        converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
         return departures.report(departures.departures(original, converted, images))
 
 
@@ -329,7 +335,7 @@ def _check_fits(source: Source, dataset: Dataset) -> None:
         raise InputError(f"the class {broken[0]!r} needs a name of one line")
 
 
-def _parts(format: Format, file: Path) -> list[Path]:  # noqa: A002
+def _parts(format: Format, file: Path) -> list[Path]:
     """Return the files that one artifact consists of."""
     if format.name == "saved_model":
         return [file, *(file.parent / "variables").iterdir()]

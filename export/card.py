@@ -140,8 +140,9 @@ def _bounds(manifest: dict[str, Any]) -> str:
     text = (
         "Images that a file was allowed to lose: " + ", ".join(told or ["none"]) + "; others none."
     )
-    if manifest["allow_drop"]:
-        text += " A loss above the formats' own bounds was accepted on request (--allow-drop)."
+    if manifest["loosened"]:
+        names = ", ".join(manifest["loosened"])
+        text += f" More than its own bound was allowed on request (--allow-drop): {names}."
     return text
 
 

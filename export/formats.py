@@ -92,8 +92,6 @@ FORMATS = {
             name="microcontroller",
             file="microcontroller/model_data.cc",
             says="the int8 file as C++ for TensorFlow Lite Micro",
-            loss=0.1,
-            spare=2,
         ),
         Format(
             name="onnx",
@@ -143,6 +141,11 @@ def choose(text: str | None) -> list[Format]:
     if "microcontroller" in names:
         names.add("int8")
     return [each for each in FORMATS.values() if each.name in names]
+
+
+def loosened(formats: Iterable[Format]) -> list[str]:
+    """Return the names of the formats whose bound is looser than their own."""
+    return [each.name for each in formats if (each.loss or 0) > (FORMATS[each.name].loss or 0)]
 
 
 def bounded(

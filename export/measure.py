@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from zoo import commands
 from zoo.metrics import PredictFn
 
 _TIMED_IMAGES = 200
+_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
         "microseconds": _microseconds(artifact.predict_fn, images),
-        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_bytes": _UNIT * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     facts |= _graph_facts(arguments.artifact)
     arguments.answer.write_text(json.dumps(facts), encoding="utf-8")

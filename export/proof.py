@@ -47,7 +47,7 @@ def compare(
     reference: Metrics,
     metrics: Metrics,
     *,
-    format: Format,  # noqa: A002 - the word for it
+    format: Format,
     file: str,
     size: int,
     facts: dict[str, Any],

@@ -61,8 +61,9 @@ def open_artifact(path: Path) -> Artifact:
             return openers[path.suffix](path)
     except ImportError as error:
         raise InputError(f"{path} needs {error.name}, which is not installed") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # each runtime has errors of its own
+        told = str(error).strip() or type(error).__name__
+        raise InputError(f"{path} cannot be loaded: {told.splitlines()[0]}") from error
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 

@@ -87,8 +87,9 @@ def from_keras(file: Path, largest_pixel: int) -> Source:
         loaded = keras.saving.load_model(file, compile=False, safe_mode=True)
         model = _raw_pixels_to_logits(loaded, file.stem, largest_pixel)
         _check_same(loaded, model, largest_pixel)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{file} cannot be exported: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # of a foreign file anything: a damaged archive, an unknown layer
+        told = str(error).strip() or type(error).__name__
+        raise InputError(f"{file} cannot be exported: {told.splitlines()[0]}") from error
     deployed = deployable(model)
     notes = ("The pixels' scaling cannot be folded into a kernel: it stays in every file.",)
     return Source(

@@ -14,7 +14,7 @@ import pytest
 
 import export
 import zoo
-from export import flatbuffer, formats, integrity, saved_model, tflite
+from export import card, flatbuffer, formats, integrity, saved_model, tflite
 from export.bundle import Request, export_bundle
 from export.inference import inference_model
 from export.runtimes import quantized, real
@@ -72,17 +72,23 @@ def test_calibration_is_of_training_images(manifest: dict[str, Any], digits: Dat
 
 
 def test_the_card_tells_the_table_and_each_call(bundle: Path, manifest: dict[str, Any]) -> None:
-    card = (bundle / "README.md").read_text(encoding="utf-8")
+    text = (bundle / "README.md").read_text(encoding="utf-8")
     for artifact in manifest["artifacts"]:
-        assert card.count(artifact["file"]) >= 2
+        assert text.count(artifact["file"]) >= 2
     for word in ("v1/models/compact-10k:predict", "BuildFromFile", "InferenceSession", "openvino"):
-        assert word in card
-    python = "".join(re.findall(r"^    ((?:import|from|network|onnx|hint|open).*\n)", card, re.M))
+        assert word in text
+    python = "".join(re.findall(r"^    ((?:import|from|network|onnx|hint|open).*\n)", text, re.M))
     images = integrity.open_bundle(bundle).golden_images
     assert python.count("images") == 4
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(bundle)
         exec(compile(python, "README.md", "exec"), {"images": images})
+
+
+def test_the_card_states_a_bound_that_was_loosened(manifest: dict[str, Any]) -> None:
+    assert "--allow-drop" not in card.model_card(manifest, "", "")
+    loose = card.model_card(manifest | {"loosened": ["int8"]}, "", "")
+    assert "More than its own bound was allowed on request (--allow-drop): int8." in loose
 
 
 @pytest.mark.parametrize("name", EVERY_MODEL)
@@ -129,11 +135,14 @@ def test_what_fails_its_proof_is_not_published(
     assert told[-1].count("grows most") == 1
 
 
+@pytest.mark.parametrize("ending", ["tflite", "onnx", "xml"])
 @pytest.mark.parametrize("content", [b"", b"TFL3", b"x" * 5000])
-def test_what_is_no_litert_file_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "broken.tflite"
+def test_what_is_no_file_of_a_runtime_is_refused(
+    tmp_path: Path, content: bytes, ending: str
+) -> None:
+    path = tmp_path / f"broken.{ending}"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"broken\.tflite cannot be loaded"):
+    with pytest.raises(InputError, match=rf"broken\.{ending} cannot be loaded"):
         export.load_predict_fn(path)
 
 

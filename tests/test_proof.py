@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from export import proof
-from export.formats import FORMATS, Format, bounded, choose
+from export.formats import FORMATS, Format, bounded, choose, loosened
 from zoo.errors import InputError, VerificationError
 from zoo.metrics import Metrics
 
@@ -93,8 +93,12 @@ def test_what_is_not_finite_is_refused(name: str, reference: Metrics, labels: np
 def test_a_bound_is_loosened_only_on_request() -> None:
     with pytest.raises(InputError, match=r"int8=0\.2 is looser .* 0\.1 points; give --allow-drop"):
         bounded(choose(None), {"int8": 0.2}, allow_drop=False)
-    with pytest.raises(InputError, match="unknown format with a bound 'float32'"):
-        bounded(choose(None), {"float32": 0.2}, allow_drop=True)
+    for name in ("float32", "microcontroller"):
+        with pytest.raises(InputError, match=f"unknown format with a bound '{name}'"):
+            bounded(choose(None), {name: 0.2}, allow_drop=True)
+    loose = bounded(choose(None), {"int8": 0.2, "dynamic": 0.01}, allow_drop=True)
+    assert loosened(loose) == ["int8"]
+    assert loosened(bounded(choose(None), {"int8": 0.05}, allow_drop=True)) == []
 
 
 def test_formats_are_chosen_by_name() -> None:

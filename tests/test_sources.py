@@ -75,6 +75,12 @@ def test_what_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.keras").write_text("no archive")
     with pytest.raises(InputError, match=r"text\.keras cannot be exported"):
         from_keras(tmp_path / "text.keras", 255)
+    file = _saved(tmp_path, "cut.keras", layers.Flatten(), layers.Dense(9), shape=(4, 4, 1))
+    content = bytearray(file.read_bytes())
+    content[content.index(b"model.weights.h5") + 3_000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"cut\.keras cannot be exported"):
+        from_keras(file, 255)
     file = _saved(tmp_path, "flat.keras", layers.Dense(2), shape=(4,))
     with pytest.raises(InputError, match=r"takes a network of images .* received \(None, 4\)"):
         from_keras(file, 255)

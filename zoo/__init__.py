@@ -1,8 +1,8 @@
 """A Keras model zoo around the convolutional network of "Learn TensorFlow Now".
 
 >>> import zoo
->>> zoo.list_models()
-['ltfn5']
+>>> zoo.list_models()[:3]
+['all-cnn-a', 'all-cnn-b', 'all-cnn-c']
 >>> model = zoo.create_model("ltfn5")  # raw pixels in, logits out
 """
 

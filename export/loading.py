@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from export import runtimes
-from export.integrity import open_bundle
+from export.integrity import Bundle, open_bundle
 from zoo.errors import unknown
 from zoo.metrics import PredictFn
 
@@ -24,9 +24,17 @@ def load(bundle: str | Path, *, runtime: str = "saved_model") -> PredictFn:
         DamagedError: a file of the bundle is missing, altered, or not part of it; it is named.
         InputError: the bundle has no such format, or its runtime is not installed.
     """
-    opened = open_bundle(bundle)
-    artifact = opened.artifact(runtime)
+    return predict_fn_of(open_bundle(bundle), runtime)
+
+
+def predict_fn_of(bundle: Bundle, runtime: str) -> PredictFn:
+    """Return the predictions of one file of a bundle that was checked.
+
+    Raises:
+        InputError: the bundle has no such format, or its runtime is not installed.
+    """
+    artifact = bundle.artifact(runtime)
     if artifact is None:
-        names = [each["format"] for each in opened.manifest["artifacts"]]
+        names = [each["format"] for each in bundle.manifest["artifacts"]]
         raise unknown("runtime", runtime, names)
-    return runtimes.load_predict_fn(opened.path(artifact))
+    return runtimes.load_predict_fn(bundle.path(artifact))

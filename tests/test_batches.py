@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from zoo import batches as batches_room
 from zoo.batches import batches
 from zoo.splits import Split
 
@@ -36,6 +38,18 @@ def test_shuffled_epochs_hold_each_image_once_and_differ() -> None:
 
 def test_batches_go_on_where_they_stopped() -> None:
     assert _labels(start=2) == _labels()[2:]
+
+
+def test_an_epochs_order_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def order(count: int, seed: int, shuffle: bool, epoch: int) -> np.ndarray:
+        drawn.append(epoch)
+        return np.arange(count)
+
+    monkeypatch.setattr(batches_room, "_order", order)
+    _labels(steps=7)
+    assert drawn == [0, 1, 2]
 
 
 def test_images_and_labels_stay_together() -> None:

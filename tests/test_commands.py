@@ -157,7 +157,9 @@ def test_a_run_says_what_it_was(workplace: Path) -> None:
     run = Run(workplace / "runs" / "ltfn5")
     result = run.read_result()
     assert (result["model"], result["data"]["name"], result["steps"]) == ("ltfn5", "digits", 60)
-    assert (result["seed"], result["precision"]) == (0, "float32")
+    assert result["seed"] == 0
+    # What "auto" came to on this machine.
+    assert result["precision"] == result["recipe"]["precision"] in {"float32", "bfloat16"}
     assert result["recipe"]["batch_size"] == 64
     assert result["test_count"] == 353
     assert 0.9 < result["test_accuracy"] == result["test_correct"] / 353 < 1

@@ -174,3 +174,35 @@ def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
 def test_stratified_takes_the_first_of_each_class() -> None:
     split = Split("train", np.zeros((6, 1, 1, 1), np.uint8), np.array([1, 0, 1, 1, 0, 0]))
     assert stratified(split, 4).tolist() == [0, 1, 2, 4]
+
+
+def test_a_set_is_decoded_once_and_memory_mapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = data.load("digits", data_dir=str(tmp_path))
+    (kept,) = tmp_path.glob("digits/1.0.0/decoded/28x28/train.images.npy")
+    # Were they decoded again, the altered pixel would not be seen.
+    images = np.load(kept, mmap_mode="r+")
+    images[0, 0, 0] = 77
+    images.flush()
+    again = data.load("digits", data_dir=str(tmp_path))
+    assert isinstance(again.train.images, np.memmap)
+    assert again.train.images[0, 0, 0] == 77
+    np.testing.assert_array_equal(again.train.images[1:], first.train.images[1:])
+    np.testing.assert_array_equal(again.train.labels, first.train.labels)
+    # Another size is another array; a lost one is decoded anew.
+    assert data.load("digits", data_dir=str(tmp_path), image_size=(9, 8)).image_shape == (9, 8, 1)
+    kept.unlink()
+    assert data.load("digits", data_dir=str(tmp_path)).train.images[0, 0, 0] == 0
+
+
+def test_where_nothing_can_be_written_each_start_decodes(tmp_path: Path) -> None:
+    first = data.load("digits", data_dir=str(tmp_path))
+    decoded = tmp_path / "digits" / "1.0.0" / "decoded"
+    shutil.rmtree(decoded)
+    decoded.write_text("in the way")
+    told: list[str] = []
+    again = data.load("digits", data_dir=str(tmp_path), announce=told.append)
+    assert len(told) == 3
+    assert "cannot be written" in told[0]
+    np.testing.assert_array_equal(again.test.images, first.test.images)

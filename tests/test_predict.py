@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import PIL.Image
 import pytest
 
 from tests.conftest import Command
+from zoo import predict
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.fit import fit
@@ -102,3 +105,46 @@ def test_pictures_are_classified(
     assert right >= 10
     told = command("zoo.predict", run, names[0], cwd=tmp_path).stdout
     assert told.startswith(f"0.jpg: {answers[0]['classes'][0]['class']} (")
+
+
+def test_a_bundle_answers_as_its_run_does_without_tensorflow(
+    command: Command, workplace: Path, digit: PIL.Image.Image, tmp_path: Path
+) -> None:
+    digit.save(tmp_path / "a.png")
+    told = {}
+    for network in ("runs/ltfn5", "exports/ltfn5/1"):
+        done = command("zoo.predict", network, tmp_path / "a.png", "--json", cwd=workplace)
+        assert done.returncode == 0, done.stderr
+        told[network] = json.loads(done.stdout)[0]["classes"]
+    run, bundle = told.values()
+    assert [each["class"] for each in bundle] == [each["class"] for each in run]
+    for ours, theirs in zip(bundle, run, strict=True):
+        assert ours["probability"] == pytest.approx(theirs["probability"], abs=1e-4)
+
+    script = (
+        "import sys; from zoo import predict; "
+        f"predict.main(['exports/ltfn5/1', {str(tmp_path / 'a.png')!r}, '--runtime', 'int8']); "
+        "assert 'tensorflow' not in sys.modules and 'ai_edge_litert.interpreter' in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=workplace, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert bundle[0]["class"] in done.stdout
+
+
+def test_what_cannot_answer_is_said(
+    workplace: Path,
+    digit: PIL.Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(workplace)
+    picture = str(tmp_path / "a.png")
+    digit.save(picture)
+    with pytest.raises(InputError, match=r"'int9'.*int8"):
+        predict.main(["exports/ltfn5/1", picture, "--runtime", "int9"])
+    with pytest.raises(InputError, match="runs/ltfn5 is no bundle"):
+        predict.main(["runs/ltfn5", picture, "--runtime", "int8"])
+    with pytest.raises(InputError, match="runs is not a run folder"):
+        predict.main(["runs", picture])

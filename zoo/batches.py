@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,32 +43,44 @@ def batches(
     Returns:
         A ``tf.data.Dataset`` of ``(images uint8 [B, H, W, C], labels int64 [B])``.
     """
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    # The order of one epoch, kept until the next one's is asked for.
+    order_of = functools.lru_cache(maxsize=1)(functools.partial(_order, len(split), seed, shuffle))
 
-    def positions() -> Iterator[tuple[int, np.ndarray]]:
+    def chosen() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
         for step in range(start, steps):
-            yield step, _positions(len(split), step * batch_size, batch_size, seed, shuffle)
+            at = _positions(len(split), step * batch_size, batch_size, order_of)
+            yield step, split.images[at], split.labels[at]
 
-    def gather(step: Any, chosen: Any) -> tuple[Any, Any]:
-        batch = tf.gather(images, chosen)
+    def augmented(step: Any, images: Any, labels: Any) -> tuple[Any, Any]:
         if augment is not None:
-            batch = augment(batch, tf.stack([tf.constant(seed, tf.int64), step]))
-        return batch, tf.gather(labels, chosen)
+            images = augment(images, tf.stack([tf.constant(seed, tf.int64), step]))
+        return images, labels
 
-    signature = (tf.TensorSpec([], tf.int64), tf.TensorSpec([batch_size], tf.int64))
+    signature = (
+        tf.TensorSpec([], tf.int64),
+        tf.TensorSpec([batch_size, *split.images.shape[1:]], tf.uint8),
+        tf.TensorSpec([batch_size], tf.int64),
+    )
     return (
-        tf.data.Dataset.from_generator(positions, output_signature=signature)
-        .map(gather, num_parallel_calls=2, deterministic=True)
+        tf.data.Dataset.from_generator(chosen, output_signature=signature)
+        .map(augmented, num_parallel_calls=2, deterministic=True)
         .prefetch(4)
     )
 
 
-def _positions(count: int, first: int, number: int, seed: int, shuffle: bool) -> np.ndarray:
+def _order(count: int, seed: int, shuffle: bool, epoch: int) -> np.ndarray | None:
+    """Return the order of one epoch, None for the stored one."""
+    return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else None
+
+
+def _positions(
+    count: int, first: int, number: int, order_of: Callable[[int], np.ndarray | None]
+) -> np.ndarray:
     """Return positions ``first .. first + number`` of the endless sequence of epochs."""
     parts = []
     while number > 0:
         epoch, offset = divmod(first, count)
-        order = np.random.default_rng((seed, epoch)).permutation(count) if shuffle else None
+        order = order_of(epoch)
         part = np.arange(offset, min(offset + number, count))
         parts.append(part if order is None else order[part])
         first, number = first + len(part), number - len(part)

@@ -16,7 +16,7 @@ from zoo.errors import EXIT_CODES, InputError, ZooError
 from zoo.recipes import Recipe
 from zoo.runs import Run
 
-RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed")
+RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,6 +77,11 @@ def add_experiment_arguments(parser: Parser) -> None:
     length.add_argument("--steps", type=positive, help="train on this many batches")
     length.add_argument("--epochs", type=positive, help="see each image this often")
     parser.add_argument("--batch-size", type=positive, help="images in each step")
+    parser.add_argument(
+        "--precision",
+        choices=recipes.PRECISION_CHOICES,
+        help="number format of the arithmetic (default: auto, the faster one on this machine)",
+    )
 
 
 def recipe(arguments: argparse.Namespace) -> Recipe:

@@ -114,6 +114,8 @@ def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
     if not run.result.exists():
         return carry_out(model, dataset, recipe, run)
     result = run.read_result()
+    if recipe.precision == "auto":
+        recipe = recipe.replace(precision=result["precision"])
     wanted = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
     if {key: result[key] for key in wanted} != wanted:
         raise InputError(f"{run.folder} holds another experiment; give another folder with --out")

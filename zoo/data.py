@@ -22,11 +22,11 @@ import numpy as np
 from etils import epy
 from filelock import FileLock
 
+from zoo import decoded
 from zoo.errors import InputError, unknown
 from zoo.splits import Split, split_of
 
 with epy.lazy_imports():
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 HELP = "auto, digits, a tensorflow-datasets name such as mnist, or a folder of pictures"
@@ -158,7 +158,7 @@ def load(
             )
     if not builder.is_prepared():
         _prepare(builder, announce, manual)
-    return _read(builder, name if is_folder(name) else builder.name, image_size)
+    return _read(builder, name if is_folder(name) else builder.name, image_size, announce)
 
 
 def is_folder(name: str) -> bool:
@@ -243,20 +243,14 @@ def _prepare(builder: Any, announce: Announce, manual: Path | None) -> None:
         ) from error
 
 
-def _read(builder: Any, name: str, image_size: tuple[int, int] | None) -> Dataset:
-    """Decode every split of a prepared set into memory."""
-    config = tfds.ReadConfig(interleave_cycle_length=1)  # several files would be mixed otherwise
-    if image_size is None and None in builder.info.features["image"].shape:
-        raise InputError(f"the images of {name} differ in size; give one with --image-size")
-    splits = {}
-    for split in {"train", "validation", "test"} & builder.info.splits.keys():
-        data = builder.as_dataset(
-            split=split, as_supervised=True, shuffle_files=False, read_config=config
-        )
-        if image_size not in {None, builder.info.features["image"].shape[:2]}:
-            data = data.map(lambda image, label: (_resized(image, image_size), label))
-        whole = data.batch(builder.info.splits[split].num_examples).get_single_element()
-        splits[split] = Split(split, *tfds.as_numpy(whole))
+def _read(
+    builder: Any, name: str, image_size: tuple[int, int] | None, announce: Announce
+) -> Dataset:
+    """Return the splits of a prepared set."""
+    splits = {
+        split: decoded.read(builder, split, image_size, announce)
+        for split in {"train", "validation", "test"} & builder.info.splits.keys()
+    }
     return Dataset(
         name=name,
         version=str(builder.version),
@@ -267,25 +261,22 @@ def _read(builder: Any, name: str, image_size: tuple[int, int] | None) -> Datase
     )
 
 
-def _resized(image: Any, size: tuple[int, int] | None) -> Any:
-    pixels = tf.image.resize(image, size, antialias=True)
-    return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
-
-
 def _completed(splits: dict[str, Split]) -> dict[str, Split]:
     """Return all three splits, taking from ``train`` those that a set does not have."""
     whole = splits["train"]
     if "test" not in splits:
         parts = split_of(whole.labels)
-        chosen = {name: np.flatnonzero(parts == name) for name in ("train", "validation", "test")}
-    elif "validation" not in splits:
+        names = ("train", "validation", "test")
+        return {name: _part(name, whole, np.flatnonzero(parts == name)) for name in names}
+    if "validation" not in splits:
         held = min(_VALIDATION_IMAGES, len(whole) // 10)
-        order = np.arange(len(whole))
-        chosen = {"validation": order[:held], "train": order[held:]}
-    else:
-        return splits
-    taken = {name: Split(name, whole.images[at], whole.labels[at]) for name, at in chosen.items()}
-    return splits | taken
+        at = {"validation": slice(held), "train": slice(held, None)}
+        return splits | {name: _part(name, whole, chosen) for name, chosen in at.items()}
+    return splits
+
+
+def _part(name: str, whole: Split, chosen: slice | np.ndarray) -> Split:
+    return Split(name, whole.images[chosen], whole.labels[chosen])
 
 
 def _check_manual_dir(folder: Path) -> None:

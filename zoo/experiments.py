@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 from etils import epy
 
-from zoo import plots, progress, registry
+from zoo import plots, precision, progress, registry
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.machine import machine, versions
@@ -44,9 +45,15 @@ def carry_out(
         DivergedError: the cost is no longer a finite number.
         Interrupted: a signal came; the state was saved first.
     """
-    request = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
-    network = _build(model, dataset, recipe.precision, recipe.seed)
     unfinished = run.recipe.exists() and not run.result.exists() and not force
+    if recipe.precision == "auto":
+        if unfinished:
+            fastest = run.read_request()["recipe"]["precision"]
+        else:
+            fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
+        recipe = recipe.replace(precision=fastest)
+    request = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
+    network = _build(model, dataset, recipe.seed, recipe.precision)
     if not unfinished:
         run.create(request, force=force)
     elif run.read_request() != request:
@@ -64,7 +71,7 @@ def carry_out(
         )
 
     # Scored as it will be used: in float32, whatever the precision of the training.
-    trained = _build(model, dataset, "float32", recipe.seed)
+    trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
     score = evaluate(predict_fn(trained), dataset.test)
     result = request | _facts(recipe, training, score)
@@ -73,7 +80,7 @@ def carry_out(
     return result
 
 
-def _build(name: str, dataset: Dataset, precision: str, seed: int) -> keras.Model:
+def _build(name: str, dataset: Dataset, seed: int, precision: str) -> keras.Model:
     keras.utils.set_random_seed(seed)
     return registry.create_model(
         name,

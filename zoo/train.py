@@ -71,7 +71,7 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     if given or arguments.overrides or arguments.force:
         raise InputError(
             f"--resume goes on as {run.recipe} records; it takes no --recipe, --data, "
-            "--image-size, --set, --steps, --epochs, --batch-size, --seed or --force"
+            "--image-size, --set, --steps, --epochs, --batch-size, --precision, --seed or --force"
         )
     recorded = run.read_request()
     if recorded["model"] != arguments.model:

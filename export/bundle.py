@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,12 @@ from etils import epy
 
 from export import (
     card,
+    conversion,
     departures,
     finetune,
     integrity,
     measure,
     microcontroller,
-    process,
     proof,
     saved_model,
     score,
@@ -54,7 +53,6 @@ with epy.lazy_imports():
 _CALIBRATION_IMAGES = 500
 _GOLDEN_IMAGES = 10
 _REPORTED_IMAGES = 20
-_CONVERSIONS_AT_ONCE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,21 +159,14 @@ class _Work:
         model, labels = self.source.deployed, self.dataset.class_names
         saved_model.save_serving(model, labels, self.stage)
         warmup.write(self.stage, self.source.name, model.input_shape[1:])
-        saved_model.save_fixed(model, self._fixed, self.request.batch)
-        model.save(self.scratch / "model.keras")
+        saved_model.save_fixed(model, self.scratch / conversion.FIXED, self.request.batch)
+        model.save(self.scratch / conversion.KERAS)
         calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)
-        np.save(self.scratch / "calibration.npy", self.dataset.train.images[calibration])
+        np.save(self.scratch / conversion.CALIBRATION, self.dataset.train.images[calibration])
 
-        converted = [each for each in self.request.formats if self._converter(each)]
+        converted = [each for each in self.request.formats if each.name in conversion.FORMATS]
         self.announce(f"Converting to {', '.join(each.name for each in converted)}")
-        for each in converted:
-            self._path(each).parent.mkdir(exist_ok=True)
-        with ThreadPoolExecutor(_CONVERSIONS_AT_ONCE) as pool:
-            try:
-                list(pool.map(self._convert, converted))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        self._convert(converted)
         if self._has("int8"):
             self._finetune_if_needed(self.dataset.train.images[calibration])
         if self._has("microcontroller"):
@@ -215,10 +206,6 @@ class _Work:
         return microcontroller.facts(self.stage / microcontroller.FOLDER)
 
     @property
-    def _fixed(self) -> Path:
-        return self.scratch / "fixed"
-
-    @property
     def _images(self) -> Path:
         return self.scratch / "test.npy"
 
@@ -227,13 +214,6 @@ class _Work:
 
     def _path(self, format: Format) -> Path:
         return self.stage / format.path(self.source.name)
-
-    @staticmethod
-    def _converter(format: Format) -> str | None:
-        """Return the module that converts to a format, None if no conversion makes it."""
-        if format.name in LITERT:
-            return "export.tflite"
-        return "export.keras_formats" if format.packages else None
 
     def _finetune_if_needed(self, calibration: np.ndarray) -> None:
         """Train on with rounded weights if the int8 file misses its bound.
@@ -251,8 +231,9 @@ class _Work:
         )
         model = finetune.finetuned(self.source.model, self.dataset.train, calibration)
         self.int8_model = deployable(model)
-        saved_model.save_fixed(self.int8_model, self._fixed, self.request.batch)
-        self._convert(int8)
+        fixed = self.scratch / conversion.FIXED
+        saved_model.save_fixed(self.int8_model, fixed, self.request.batch)
+        self._convert([int8])
         self.finetuned = {
             "steps": finetune.STEPS,
             "validation_losses_before": lost,
@@ -268,20 +249,18 @@ class _Work:
         scored = score.score(self._path(int8), validation, images, self.scratch)
         return reference.correct - scored.correct
 
-    def _convert(self, format: Format) -> None:
-        module, file = self._converter(format), self._path(format)
-        assert module is not None
-        if format.name not in LITERT:
-            process.run_module(module, self.scratch / "model.keras", format.name, file)
-            return
-        options = ["--calibration", self.scratch / "calibration.npy"]
-        process.run_module(
-            module,
-            self._fixed,
-            format.name,
-            file,
-            *(options if format.name in tflite.INTEGER else []),
-        )
+    def _convert(self, formats: Sequence[Format]) -> None:
+        targets = {each.name: self._path(each) for each in formats}
+        for file in targets.values():
+            file.parent.mkdir(exist_ok=True)
+        conversion.convert(targets, self.scratch)
+        for each in formats:
+            if each.name in LITERT:
+                self._describe(each)
+
+    def _describe(self, format: Format) -> None:
+        """Write into a LiteRT file what it is and what its outputs are called."""
+        file = self._path(format)
         described = add_metadata(
             file.read_bytes(),
             name=self.source.name,
@@ -311,7 +290,7 @@ class _Work:
         for name, model in models.items():
             saved_model.save_fixed(model, self.scratch / name)
         images = self.dataset.test.images[:_REPORTED_IMAGES]
-        calibration = np.load(self.scratch / "calibration.npy")
+        calibration = np.load(self.scratch / conversion.CALIBRATION)
         original = tflite.convert(self.scratch / "original", "float32")
         converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
         return departures.report(departures.departures(original, converted, images))

@@ -1,6 +1,6 @@
 """ONNX and OpenVINO files, by Keras' own exporters, where their packages are installed.
 
-python -m export.keras_formats MODEL.keras FORMAT FILE
+python -m export.keras_formats MODEL.keras FORMAT=FILE ...
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from etils import epy
 
+from export import process
 from zoo import commands
 
 with epy.lazy_imports():
@@ -48,14 +49,20 @@ def _name_output(file: Path) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Convert one Keras file to one other."""
+    """Convert one Keras file to others."""
     parser = commands.Parser("export.keras_formats", "Convert a Keras file to ONNX or OpenVINO.")
     parser.add_argument("model", type=Path, metavar="MODEL.keras")
-    parser.add_argument("kind", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS))
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        type=process.target(FORMATS),
+        metavar="FORMAT=FILE",
+        help=", ".join(FORMATS),
+    )
     arguments = parser.parse_args(argv)
     commands.start_tensorflow()
-    convert(keras.saving.load_model(arguments.model), arguments.kind, arguments.file)
+    for kind, file in arguments.targets:
+        convert(keras.saving.load_model(arguments.model), kind, file)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from zoo.errors import ZooError
+
+Target = tuple[str, Path]
+"""A format's name and the file to be written."""
+
+
+def target(formats: Iterable[str]) -> Callable[[str], Target]:
+    """Return a parser of ``FORMAT=FILE``, for ``type=`` of an argument."""
+
+    def parse(text: str) -> Target:
+        name, _, file = text.partition("=")
+        if name not in formats or not file:
+            raise argparse.ArgumentTypeError(
+                f"takes FORMAT=FILE with {', '.join(formats)}, received {text!r}"
+            )
+        return name, Path(file)
+
+    return parse
 
 
 def run_module(module: str, *arguments: object) -> None:

@@ -115,12 +115,14 @@ def open_litert(content: bytes, *, reference_kernels: bool = False) -> Artifact:
             the last bit; the optimized ones may round one step off.
     """
     kind = litert.OpResolverType
-    interpreter = litert.Interpreter(
-        model_content=content,
-        num_threads=1,
-        experimental_op_resolver_type=kind.BUILTIN_REF if reference_kernels else kind.AUTO,
-    )
-    runner = interpreter.get_signature_runner("serving_default")
+    with commands.chatter_held():  # of the delegate that it creates
+        interpreter = litert.Interpreter(
+            model_content=content,
+            num_threads=1,
+            experimental_op_resolver_type=kind.BUILTIN_REF if reference_kernels else kind.AUTO,
+        )
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner("serving_default")
     image = runner.get_input_details()["image"]
     logits = runner.get_output_details()["logits"]
     batch = image["shape"][0]
@@ -158,7 +160,11 @@ def _open_onnx(file: Path) -> Artifact:
 
 def _open_openvino(file: Path) -> Artifact:
     # Its usual precision on processors with bfloat16 is not that of the file.
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": 1,
+        "ENABLE_CPU_PINNING": False,
+    }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
 
     def facts(port: Any, name: str, dtype: str) -> dict[str, Any]:

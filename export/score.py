@@ -2,7 +2,8 @@
 
     python -m export.score ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
 
-Each process has one thread; the images are shared out among as many of them as there are cores.
+The images are shared out among as many processes of one thread as there are cores; but TensorFlow,
+which takes long to start and has threads of its own, has one process.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from export import process
-from export.runtimes import open_on_one_thread
+from export.runtimes import open_artifact
 from zoo import commands
 from zoo.metrics import Metrics, metrics_of, predictions
 from zoo.splits import Split
@@ -34,7 +35,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
     Raises:
         ZooError: a process failed.
     """
-    count = os.cpu_count() or 1
+    count = 1 if artifact.is_dir() else os.cpu_count() or 1
     bounds = np.linspace(0, len(split), count + 1).astype(int)
     parts = [(begin, end) for begin, end in pairwise(bounds.tolist()) if begin < end]
 
@@ -56,7 +57,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("end", type=commands.natural, metavar="END")
     parser.add_argument("answer", type=Path, metavar="LOGITS.npy")
     arguments = parser.parse_args(argv)
-    artifact = open_on_one_thread(arguments.artifact)
+    if arguments.artifact.is_dir():
+        commands.start_tensorflow()
+    artifact = open_artifact(arguments.artifact)
     images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
     np.save(arguments.answer, predictions(artifact.predict_fn, images))
 

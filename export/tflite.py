@@ -12,9 +12,9 @@ int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, 
 
 The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing.
 
-Each conversion runs in a process of its own, since the converter keeps its memory:
+The conversions run in a process of their own, since the converter keeps its memory:
 
-    python -m export.tflite SAVED_MODEL FORMAT FILE [--calibration IMAGES.npy]
+    python -m export.tflite SAVED_MODEL FORMAT=FILE ... [--calibration IMAGES.npy]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from etils import epy
 
-from export import flatbuffer
+from export import flatbuffer, process
 from export.formats import LITERT
 from zoo import commands
 from zoo.errors import ZooError
@@ -100,20 +100,27 @@ def _check_operators(content: bytes) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Convert one SavedModel to one file."""
-    parser = commands.Parser("export.tflite", "Convert a fixed-batch SavedModel to a LiteRT file.")
+    """Convert one SavedModel to its files."""
+    parser = commands.Parser("export.tflite", "Convert a fixed-batch SavedModel to LiteRT files.")
     parser.add_argument("saved_model", type=Path, metavar="SAVED_MODEL")
-    parser.add_argument("kind", choices=LITERT, metavar="FORMAT", help=", ".join(LITERT))
-    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument(
+        "targets",
+        nargs="+",
+        type=process.target(LITERT),
+        metavar="FORMAT=FILE",
+        help=", ".join(LITERT),
+    )
     parser.add_argument(
         "--calibration", type=Path, metavar="IMAGES.npy", help=f"for {' and '.join(INTEGER)}"
     )
     arguments = parser.parse_args(argv)
-    if (arguments.kind in INTEGER) != (arguments.calibration is not None):
+    integer = {kind for kind, _ in arguments.targets} & set(INTEGER)
+    if bool(integer) != (arguments.calibration is not None):
         parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
     commands.start_tensorflow()
     calibration = np.load(arguments.calibration) if arguments.calibration else None
-    arguments.file.write_bytes(convert(arguments.saved_model, arguments.kind, calibration))
+    for kind, file in arguments.targets:
+        file.write_bytes(convert(arguments.saved_model, kind, calibration))
 
 
 if __name__ == "__main__":

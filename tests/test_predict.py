@@ -114,7 +114,7 @@ def test_a_bundle_answers_as_its_run_does_without_tensorflow(
     told = {}
     for network in ("runs/ltfn5", "exports/ltfn5/1"):
         done = command("zoo.predict", network, tmp_path / "a.png", "--json", cwd=workplace)
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
         told[network] = json.loads(done.stdout)[0]["classes"]
     run, bundle = told.values()
     assert [each["class"] for each in bundle] == [each["class"] for each in run]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from zoo import data, recipes, registry
@@ -149,21 +150,27 @@ def load_run_data(run: Run, arguments: argparse.Namespace) -> data.Dataset:
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow on which Keras is to run, without its start-up chatter.
-
-    Its libraries write several lines to the standard error file before they heed any log level;
-    they are shown only if the import fails.
-    """
+    """Import TensorFlow on which Keras is to run, without its start-up chatter."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("absl").setLevel(logging.ERROR)
+    with chatter_held():
+        importlib.import_module("tensorflow")
+
+
+@contextlib.contextmanager
+def chatter_held() -> Iterator[None]:
+    """Hold back what libraries write to the standard error file; show it only if they fail.
+
+    Some write before they heed any log level, or have none.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as chatter:
         os.dup2(chatter.fileno(), 2)
         try:
-            importlib.import_module("tensorflow")
-        except ImportError:
+            yield
+        except BaseException:
             chatter.seek(0)
             os.write(kept, chatter.read())
             raise

@@ -35,7 +35,10 @@ def inference_model(model: keras.Model) -> keras.Model:
     def without_scale(layer: keras.Layer) -> keras.Layer:
         if layer in scales:
             return layers.Identity(name=layer.name)
-        return type(layer).from_config(layer.get_config())
+        # The zoo's own kind serves training alone.
+        norm = isinstance(layer, layers.BatchNormalization)
+        kind = layers.BatchNormalization if norm else type(layer)
+        return kind.from_config(layer.get_config())
 
     folded = keras.models.clone_model(model, clone_function=without_scale)
     folded.set_weights(model.get_weights())

@@ -17,7 +17,7 @@ import numpy as np
 
 from export import flatbuffer, process
 from export.memory import activation_bytes
-from export.runtimes import open_on_one_thread
+from export.runtimes import open_alone
 from zoo import commands
 from zoo.metrics import PredictFn
 
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("images", type=Path, metavar="IMAGES.npy")
     parser.add_argument("answer", type=Path, metavar="FACTS.json")
     arguments = parser.parse_args(argv)
-    artifact = open_on_one_thread(arguments.artifact)
+    artifact = open_alone(arguments.artifact)
     images = np.array(np.load(arguments.images, mmap_mode="r")[:_TIMED_IMAGES])
     facts = {
         "inputs": artifact.inputs,

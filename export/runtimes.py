@@ -44,11 +44,13 @@ def load_predict_fn(path: str | Path) -> PredictFn:
     return open_artifact(Path(path)).predict_fn
 
 
-def open_artifact(path: Path) -> Artifact:
+def open_artifact(path: Path, threads: int = 1) -> Artifact:
     """Load a SavedModel folder, or a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file.
 
-    LiteRT, ONNX Runtime and OpenVINO run on one thread; a process has one TensorFlow, whose threads
-    are not set here.
+    Args:
+        path: the folder or file.
+        threads: of LiteRT, ONNX Runtime or OpenVINO; a process has one TensorFlow, whose threads
+            are not set here.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -58,7 +60,7 @@ def open_artifact(path: Path) -> Artifact:
         if path.is_dir():
             return _open_saved_model(path)
         if path.suffix in openers and path.is_file():
-            return openers[path.suffix](path)
+            return openers[path.suffix](path, threads)
     except ImportError as error:
         raise InputError(f"{path} needs {error.name}, which is not installed") from error
     except Exception as error:  # each runtime has errors of its own
@@ -67,17 +69,17 @@ def open_artifact(path: Path) -> Artifact:
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 
-def open_on_one_thread(path: Path) -> Artifact:
-    """Load an artifact in a process that is to have one thread for it.
+def open_alone(path: Path, threads: int = 1) -> Artifact:
+    """Load an artifact in a process that runs nothing else, and has so many threads for it.
 
     Raises:
         InputError: as ``open_artifact`` does.
     """
     if path.is_dir():
         commands.start_tensorflow()
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    return open_artifact(path)
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return open_artifact(path, threads)
 
 
 def _open_saved_model(folder: Path) -> Artifact:
@@ -101,16 +103,17 @@ def _open_saved_model(folder: Path) -> Artifact:
     )
 
 
-def _open_tflite(file: Path) -> Artifact:
+def _open_tflite(file: Path, threads: int) -> Artifact:
     # From bytes: the runtime was seen to survive damaged bytes, not damaged files.
-    return open_litert(file.read_bytes())
+    return open_litert(file.read_bytes(), threads)
 
 
-def open_litert(content: bytes, *, reference_kernels: bool = False) -> Artifact:
-    """Load a LiteRT file's bytes on one thread.
+def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = False) -> Artifact:
+    """Load a LiteRT file's bytes.
 
     Args:
         content: the bytes.
+        threads: that it may use.
         reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats to
             the last bit; the optimized ones may round one step off.
     """
@@ -118,7 +121,7 @@ def open_litert(content: bytes, *, reference_kernels: bool = False) -> Artifact:
     with commands.chatter_held():  # of the delegate that it creates
         interpreter = litert.Interpreter(
             model_content=content,
-            num_threads=1,
+            num_threads=threads,
             experimental_op_resolver_type=kind.BUILTIN_REF if reference_kernels else kind.AUTO,
         )
         interpreter.allocate_tensors()
@@ -138,9 +141,9 @@ def open_litert(content: bytes, *, reference_kernels: bool = False) -> Artifact:
     return Artifact(predict_fn, inputs={"image": _facts(image)}, outputs={"logits": _facts(logits)})
 
 
-def _open_onnx(file: Path) -> Artifact:
+def _open_onnx(file: Path, threads: int) -> Artifact:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(
         file.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
@@ -158,11 +161,12 @@ def _open_onnx(file: Path) -> Artifact:
     )
 
 
-def _open_openvino(file: Path) -> Artifact:
+def _open_openvino(file: Path, threads: int) -> Artifact:
     # Its usual precision on processors with bfloat16 is not that of the file.
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        # Two processes would be pinned to the same core.
         "ENABLE_CPU_PINNING": False,
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)

@@ -19,6 +19,8 @@ with epy.lazy_imports():
     import keras
     from keras import layers
 
+    from zoo import normalization
+
 
 def _register(**facts: int) -> Callable[[Build], Build]:
     return register_model(input_shape=(28, 28, 1), classes=10, origin="this project", **facts)
@@ -31,15 +33,15 @@ def _begin(input_shape: tuple[int, int, int]) -> tuple[Any, Any]:
 
 def _conv(x: Any, filters: int, name: str) -> Any:
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _separable(x: Any, filters: int, name: str) -> Any:
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depth")(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_depth_norm")(x)
+    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_depth_norm")(x)
     x = layers.Conv2D(filters, 1, use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

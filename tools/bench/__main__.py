@@ -1,0 +1,48 @@
+"""``python -m tools.bench [ITEM ...]``: measure and keep."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections.abc import Sequence
+
+from tools.bench import results
+from zoo import commands
+from zoo.errors import unknown
+
+ITEMS = (
+    "start",
+    "answer",
+    "latency",
+    "export",
+    "training",
+    "profile",
+    "scaling",
+    "precision",
+    "time-to-99",
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure the items named, or all."""
+    parser = commands.Parser("tools.bench", "Measure the zoo beside what one would otherwise run.")
+    parser.add_argument("items", nargs="*", metavar="ITEM", help=", ".join(ITEMS))
+    parser.add_argument(
+        "--rounds", type=commands.positive, default=5, help="of each measurement (default: 5)"
+    )
+    arguments = parser.parse_args(argv)
+    for item in arguments.items:
+        if item not in ITEMS:
+            raise unknown("item", item, ITEMS)
+    for item in arguments.items or ITEMS:
+        print(f"Measuring {item}", file=sys.stderr)
+        room = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
+        begin = time.perf_counter()
+        result = room.measure(arguments.rounds)
+        results.save(item, result, time.perf_counter() - begin)
+        print(f"\n{results.table(result.columns, result.rows)}\n\n{result.notes}\n")
+
+
+if __name__ == "__main__":
+    commands.run("tools.bench", main)

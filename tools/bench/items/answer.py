@@ -1,0 +1,46 @@
+"""One picture classified by a process that has just been started."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from tools.bench import whole
+from tools.bench.models import bundle, run_folder
+from tools.bench.results import Result, median, spread
+from zoo import commands
+
+
+def measure(rounds: int) -> Result:
+    """Time ``zoo.predict`` on a bundle and on a run, in turns."""
+    commands.start_tensorflow()
+    from zoo import data  # noqa: PLC0415 - after TensorFlow's start
+
+    digit = data.load("mnist", offline=True).test.images[0, :, :, 0]
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "digit.png"
+        Image.fromarray(digit).save(picture)
+        predict = ["-m", "zoo.predict"]
+        asked = {
+            "a bundle, LiteRT float32": [*predict, bundle(), picture],
+            "a bundle, LiteRT int8": [*predict, bundle(), picture, "--runtime", "int8"],
+            "a bundle, SavedModel": [*predict, bundle(), picture, "--runtime", "saved_model"],
+            "a run, Keras": [*predict, run_folder(), picture],
+        }
+        turns = [{name: whole.run(line) for name, line in asked.items()} for _ in range(rounds)]
+    seconds = {name: [turn[name].seconds for turn in turns] for name in asked}
+    peaks = {name: max(turn[name].megabytes for turn in turns) for name in asked}
+    first, *_, last = (median(values) for values in seconds.values())
+    return Result(
+        title="python -m zoo.predict, one picture, whole process, seconds",
+        columns=["from", "median (range)", "peak memory"],
+        rows=[[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in asked],
+        notes=f"{rounds} turns; every byte of the bundle is checked each time.",
+        headlines={
+            "`zoo.predict BUNDLE picture.png`, whole process": f"{first:.2f} s",
+            "the same from a run, with TensorFlow": f"{last:.1f} s",
+        },
+        figures={"seconds": seconds, "megabytes": peaks},
+    )

@@ -1,0 +1,139 @@
+"""Which operation takes which share of a training step, and how near it comes to the ceiling."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+from tools.bench.results import Result
+from zoo import commands, recipes, registry
+
+_BATCH = 100
+_STEPS = 10
+_MARK = "-- profiled --"
+_SIZE = 3_072  # of the square matrices whose product is the ceiling
+_KINDS = {
+    "forward_training": "forward",
+    "backward_data": "input gradient",
+    "backward_weights": "weight gradient",
+}
+
+
+def measure(rounds: int) -> Result:
+    """Profile a step in either format by what oneDNN tells of each of its primitives."""
+    rows, headlines, figures = [], {}, {}
+    for precision in ("float32", "bfloat16"):
+        primitives, step, ceiling = _profile(precision)
+        figures[precision] = {"primitives": primitives, "step": step, "ceiling": ceiling}
+        known = sum(primitives.values())
+        for name, milliseconds in sorted(primitives.items(), key=lambda item: -item[1]):
+            if milliseconds < 0.01 * step:
+                continue
+            rate = _operations(name) / milliseconds / 1e6
+            told = (f"{rate:,.0f}", f"{100 * rate / ceiling:.0f} %") if rate else ("", "")
+            rows.append(_row(precision, name, milliseconds, step, *told))
+        small = sum(value for value in primitives.values() if value < 0.01 * step)
+        rows.append(_row(precision, "other primitives", small, step, "", ""))
+        rows.append(_row(precision, "TensorFlow's own, and between", step - known, step, "", ""))
+        rate = sum(map(_operations, primitives)) / step / 1e6
+        share = f"{100 * rate / ceiling:.0f} %"
+        rows.append(_row(precision, "**the whole step**", step, step, f"{rate:,.0f}", share))
+        headlines[f"a training step in {precision}: arithmetic / a large matrix product's"] = share
+    return Result(
+        title=f"a training step of ltfn5, batch {_BATCH}",
+        columns=["format", "primitive", "ms", "share", "GFLOP/s", "of the ceiling"],
+        rows=rows,
+        notes=(
+            f"Means of {_STEPS} steps, one operation at a time on all threads. The ceiling is a "
+            f"{_SIZE:,}-cube matrix product in the same format, through TensorFlow: "
+            + ", ".join(f"{name} {each['ceiling']:,.0f} GFLOP/s" for name, each in figures.items())
+            + "."
+        ),
+        headlines=headlines,
+        figures=figures,
+    )
+
+
+def _row(precision: str, name: str, milliseconds: float, step: float, *told: str) -> list[str]:
+    share = f"{100 * milliseconds / step:.0f} %"
+    return [precision, name, f"{milliseconds:.2f}", share, *told]
+
+
+def _profile(precision: str) -> tuple[dict[str, float], float, float]:
+    """Return the milliseconds of each primitive, of the step, and the ceiling in GFLOP/s."""
+    done = subprocess.run(
+        [sys.executable, "-m", __name__, precision],
+        env=os.environ | {"ONEDNN_VERBOSE": "profile_exec"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    _, profiled, measured = done.stdout.split(_MARK)
+    primitives: dict[str, float] = defaultdict(float)
+    for line in profiled.splitlines():
+        if ",exec,cpu," in line:
+            *_, kind, _, direction, _, _, _, shape, milliseconds = line.split(",")
+            primitives[_name(kind, direction, shape)] += float(milliseconds) / _STEPS
+    step, ceiling = map(float, measured.splitlines()[-1].split())
+    return dict(primitives), step, ceiling
+
+
+def _name(kind: str, direction: str, shape: str) -> str:
+    """Return what a reader calls a primitive: a convolution by its sizes and what it computes."""
+    found = re.search(r"ic(\d+)oc(\d+)_ih(\d+)", shape)
+    if kind != "convolution" or not found:
+        return kind
+    inputs, filters, size = found.groups()
+    what = _KINDS.get(direction, direction)
+    return f"convolution {size}x{size}, {inputs} to {filters}: {what}"
+
+
+def _operations(name: str) -> float:
+    """Return the floating-point operations of a convolution of this name, 0 of others."""
+    found = re.search(r"convolution (\d+)x\d+, (\d+) to (\d+)", name)
+    if not found:
+        return 0.0
+    size, inputs, filters = map(int, found.groups())
+    return 2.0 * _BATCH * size**2 * 9 * inputs * filters
+
+
+def main(precision: str) -> None:
+    """Run the steps to be profiled, then the ceiling."""
+    commands.start_tensorflow()
+    import numpy as np  # noqa: PLC0415 - after TensorFlow's start
+    import tensorflow as tf  # noqa: PLC0415
+
+    from zoo import training  # noqa: PLC0415
+
+    # Side by side, operations would share the threads and none would show its own time.
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    model = registry.create_model("ltfn5", precision=precision)
+    optimizer = training.make_optimizer(recipes.get_recipe("adam"), _STEPS)
+    optimizer.build(model.trainable_variables)
+    step = training.make_train_step(model, optimizer)
+    random = np.random.default_rng(0)
+    images = tf.constant(random.integers(0, 256, (_BATCH, 28, 28, 1), np.uint8))
+    labels = tf.constant(random.integers(0, 10, _BATCH))
+    matrix = tf.cast(tf.random.normal([_SIZE, _SIZE]), precision)
+
+    def seconds(work: object) -> float:
+        begin = time.perf_counter()
+        float(work()[0])  # type: ignore[operator]
+        return time.perf_counter() - begin
+
+    for _ in range(3):
+        seconds(lambda: step(images, labels))
+    print(_MARK, flush=True)
+    steps = [seconds(lambda: step(images, labels)) for _ in range(_STEPS)]
+    print(_MARK, flush=True)
+    products = [seconds(lambda: tf.matmul(matrix, matrix)[0]) for _ in range(5)]
+    ceiling = 2 * _SIZE**3 / min(products) / 1e9
+    print(f"\n{1e3 * sum(steps) / len(steps)} {ceiling}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,105 @@
+"""Whether the cost of an image depends on how many there are, and how it grows with its size."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.bench.race import race, serve
+from tools.bench.results import Result, median
+from zoo import commands, recipes, registry
+from zoo.splits import Split
+
+_COUNTS = (1_000, 60_000, 600_000)
+_SIZES = (28, 56, 112)
+_STEPS = 8
+_BATCH = 100
+
+
+def measure(rounds: int) -> Result:
+    """Time training on sets of several lengths, and at several sizes."""
+    courses = [*(f"{count} 28" for count in _COUNTS), *(f"1000 {size}" for size in _SIZES[1:])]
+    found = race({"zoo": [__name__]}, courses, rounds)
+    milliseconds = {course: 1e3 * median(found[course]["zoo"]) for course in courses}
+    first = milliseconds[courses[0]]
+    rows = []
+    for course in courses:
+        count, size = map(int, course.split())
+        adds = _multiply_adds(size) / _multiply_adds(28)
+        cost = milliseconds[course] / first
+        cells = (f"{milliseconds[course]:.2f}", f"{cost:.2f}", f"{adds:.2f}", f"{cost / adds:.2f}")
+        rows.append([f"{count:,}", f"{size}x{size}", *cells])
+    return Result(
+        title="training ltfn5, milliseconds for an image",
+        columns=["images", "size", "ms", "cost", "multiply-adds", "cost / multiply-adds"],
+        rows=rows,
+        notes=(
+            f"Medians of {rounds} turns in float32 on synthetic images in a memory-mapped file, "
+            "shuffled and shifted; the last three columns are relative to the first row."
+        ),
+        headlines={
+            f"an image of {_COUNTS[-1]:,} / an image of {_COUNTS[0]:,}": (
+                f"{milliseconds[courses[len(_COUNTS) - 1]] / first:.2f}"
+            )
+        },
+        figures=found,
+    )
+
+
+def _multiply_adds(size: int) -> int:
+    commands.start_tensorflow()
+    from zoo.cost import multiply_adds  # noqa: PLC0415 - after TensorFlow's start
+
+    return multiply_adds(registry.create_model("ltfn5", input_shape=(size, size, 1)))
+
+
+def main() -> None:
+    """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
+    commands.start_tensorflow()
+    from zoo import training  # noqa: PLC0415 - after TensorFlow's start
+    from zoo.data import Dataset  # noqa: PLC0415
+
+    recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
+    started: dict[str, Any] = {}
+
+    def start(course: str) -> tuple[Any, Any, int]:
+        count, size = map(int, course.split())
+        batch = max(1, _BATCH * 28**2 // size**2)
+        split = _synthetic(Path(scratch), count, size)
+        data = Dataset("synthetic", "1", ("0", "1"), "", "", split, split, split)
+        model = registry.create_model("ltfn5", input_shape=(size, size, 1))
+        optimizer = training.make_optimizer(recipe, 1_000_000)
+        optimizer.build(model.trainable_variables)
+        step = training.make_train_step(model, optimizer)
+        sized = recipe.replace(batch_size=batch)
+        return step, iter(training.recipe_batches(sized, data, 0, 1_000_000)), batch
+
+    def turn(course: str) -> float:
+        if course not in started:
+            started[course] = start(course)
+        step, stream, batch = started[course]
+        begin = time.perf_counter()
+        for _ in range(_STEPS):
+            float(step(*next(stream))[0])
+        return (time.perf_counter() - begin) / (_STEPS * batch)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        serve(turn)
+
+
+def _synthetic(folder: Path, count: int, size: int) -> Split:
+    """Return random images in a memory-mapped file."""
+    random = np.random.default_rng(0)
+    shape = (count, size, size, 1)
+    images = np.lib.format.open_memmap(folder / f"{count}-{size}.npy", "w+", np.uint8, shape)
+    for at in range(0, count, 1_000):
+        images[at : at + 1_000] = random.integers(0, 256, (min(1_000, count - at), *shape[1:]))
+    return Split("train", images, random.integers(0, 10, count))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Training ltfn5 beside stock Keras and PyTorch."""
+
+from __future__ import annotations
+
+from tools.bench.race import race
+from tools.bench.results import Result, median
+
+_COURSES = {
+    "100 0": "batch 100",
+    "100 1": "batch 100, shifted",
+    "128 0": "batch 128",
+    "128 1": "batch 128, shifted",
+    "256 0": "batch 256",
+    "256 1": "batch 256, shifted",
+    "100 0 post": "batch 100, the post's recipe",
+}
+_CONTESTANTS = {
+    "zoo, float32": ["zoo", "float32"],
+    "zoo, bfloat16": ["zoo", "bfloat16"],
+    "Keras fit, float32": ["keras", "float32"],
+    "Keras fit, mixed bfloat16": ["keras", "bfloat16"],
+    "PyTorch, float32": ["torch", "float32"],
+    "PyTorch, bfloat16": ["torch", "bfloat16"],
+}
+_COMPILED = "PyTorch compiled, bfloat16"
+
+
+def measure(rounds: int) -> Result:
+    """Race the contestants on every course; the compiled one, slow to start, on the first."""
+    commands = {
+        name: ["tools.bench.trainers", *arguments] for name, arguments in _CONTESTANTS.items()
+    }
+    found = race(commands, _COURSES, rounds)
+    first, *_ = _COURSES
+    compiled = {
+        "zoo, bfloat16": commands["zoo, bfloat16"],
+        _COMPILED: ["tools.bench.trainers", "torch", "bfloat16", "compiled"],
+    }
+    beside = race(compiled, [first], rounds)[first]
+    found[first][_COMPILED] = beside[_COMPILED]
+
+    rows, ratios = [], {}
+    for course, name in _COURSES.items():
+        rates = {each: median(values) for each, values in found[course].items()}
+        zoo = max(rates["zoo, float32"], rates["zoo, bfloat16"])
+        keras = max(rates["Keras fit, float32"], rates["Keras fit, mixed bfloat16"])
+        pytorch = max(rate for each, rate in rates.items() if each.startswith("PyTorch"))
+        ratios[course] = (
+            rates["zoo, float32"] / rates["Keras fit, float32"],
+            zoo / rates["Keras fit, float32"],
+            zoo / keras,
+            zoo / pytorch,
+        )
+        cells = [f"{rates[each]:,.0f}" if each in rates else "" for each in (*commands, _COMPILED)]
+        rows.append([name, *cells, *(f"{ratio:.2f}" for ratio in ratios[course])])
+    same, default, fastest, pytorch = ratios["100 1"]
+    return Result(
+        title="training ltfn5 on MNIST, images per second",
+        columns=[
+            "course",
+            *commands,
+            _COMPILED,
+            "zoo float32 / Keras float32",
+            "zoo / Keras float32",
+            "zoo / Keras' best",
+            "zoo / PyTorch's best",
+        ],
+        rows=rows,
+        notes=(
+            f"Medians of {rounds} turns of 800 images each, all contestants in turn, two threads. "
+            "Shifted by one pixel at most: by the zoo's pipeline, by Keras' RandomTranslation, "
+            "by slicing in PyTorch."
+        ),
+        headlines={
+            "training, `quick`'s batches, `--precision auto` / stock Keras `fit`": f"{default:.2f}",
+            "the same in float32": f"{same:.2f}",
+            "the same / Keras `fit` in its faster format": f"{fastest:.2f}",
+            "the same / PyTorch in its faster format": f"{pytorch:.2f}",
+            "the post's recipe / the same with stock Keras": f"{ratios['100 0 post'][1]:.2f}",
+        },
+        figures=found,
+    )

@@ -1,0 +1,187 @@
+"""The contestants of the training races: the zoo's step loop, Keras' ``fit``, and PyTorch.
+
+python -m tools.bench.trainers zoo|keras|torch PRECISION [compiled]
+
+A course is ``BATCH SHIFT [RECIPE]``: the batch size, how many pixels the images are moved at most,
+and the zoo's recipe whose optimizer is used. Each answer is in images per second.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tools.bench.race import serve
+from zoo import commands, recipes, registry
+
+_IMAGES = 800  # in each measurement: one to two seconds
+
+Turn = Callable[[int], float]
+"""Trains on some batches; returns the seconds."""
+
+
+def zoo(precision: str) -> Callable[[int, int, str], Turn]:
+    """Return the zoo's own loop."""
+    commands.start_tensorflow()
+    from zoo import data, training  # noqa: PLC0415 - after TensorFlow's start
+
+    dataset = data.load("mnist", offline=True)
+
+    def start(batch: int, shift: int, name: str) -> Turn:
+        recipe = recipes.get_recipe(name).replace(
+            batch_size=batch, shift=shift, precision=precision, steps=1_000_000
+        )
+        model = registry.create_model("ltfn5", precision=precision)
+        optimizer = training.make_optimizer(recipe, 1_000_000)
+        optimizer.build(model.trainable_variables)
+        training.initialize(model, recipe)
+        step = training.make_train_step(model, optimizer, recipe.weight_decay)
+        stream = iter(training.recipe_batches(recipe, dataset, 0, 1_000_000))
+
+        def turn(steps: int) -> float:
+            begin = time.perf_counter()
+            for _ in range(steps):
+                cost, accuracy = step(*next(stream))
+                float(cost), float(accuracy)
+            return time.perf_counter() - begin
+
+        return turn
+
+    return start
+
+
+def keras(precision: str) -> Callable[[int, int, str], Turn]:
+    """Return stock Keras: the same network, ``compile`` and ``fit`` on arrays."""
+    commands.start_tensorflow()
+    import keras  # noqa: PLC0415 - after TensorFlow's start
+
+    from zoo import data  # noqa: PLC0415
+
+    train = data.load("mnist", offline=True).train
+    images, labels = np.array(train.images), train.labels
+
+    class Clock(keras.callbacks.Callback):
+        """The moments at which batches ended: what ``fit`` does before the first is not counted."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.ends: list[float] = []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.ends.append(time.perf_counter())
+
+    def start(batch: int, shift: int, name: str) -> Turn:
+        recipe = recipes.get_recipe(name)
+        network = registry.create_model("ltfn5", precision=precision)
+        if shift:
+            share = shift / 28
+            image = keras.Input((28, 28, 1), dtype="uint8")
+            moved = keras.layers.RandomTranslation(
+                share, share, fill_mode="constant", interpolation="nearest", dtype="float32"
+            )(image)
+            network = keras.Model(image, network(moved))
+        kinds = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
+        network.compile(
+            kinds[recipe.optimizer](recipe.learning_rate),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+        )
+        clock = Clock()
+
+        def turn(steps: int) -> float:
+            count = (steps + 1) * batch
+            network.fit(
+                images[:count], labels[:count], batch_size=batch, verbose=0, callbacks=[clock]
+            )
+            return clock.ends[-1] - clock.ends[0]
+
+        return turn
+
+    return start
+
+
+def torch(precision: str, *, compiled: bool = False) -> Callable[[int, int, str], Turn]:
+    """Return PyTorch: the same network, channels last, autocast where asked for."""
+    import torch  # noqa: PLC0415 - the one contestant that needs it
+    from torch import nn  # noqa: PLC0415
+
+    from zoo import data  # noqa: PLC0415
+
+    train = data.load("mnist", offline=True).train
+    images, labels = torch.from_numpy(np.array(train.images)), torch.from_numpy(train.labels)
+
+    def convolution(inputs: int, filters: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(inputs, filters, 3, padding=1), nn.ReLU())
+
+    def batches(batch: int, shift: int) -> Iterator[tuple[Any, Any]]:
+        while True:
+            for chosen in torch.randperm(len(images)).split(batch):
+                if len(chosen) < batch:
+                    continue
+                pixels = images[chosen].permute(0, 3, 1, 2).float() / 255
+                if shift:
+                    padded = nn.functional.pad(pixels, [shift] * 4)
+                    top, left = np.random.default_rng().integers(0, 2 * shift + 1, (2, batch))
+                    pixels = torch.stack(
+                        [
+                            image[:, y : y + 28, x : x + 28]
+                            for image, y, x in zip(padded, top, left, strict=True)
+                        ]
+                    )
+                yield pixels.to(memory_format=torch.channels_last), labels[chosen]
+
+    def start(batch: int, shift: int, name: str) -> Turn:
+        recipe = recipes.get_recipe(name)
+        network: Any = nn.Sequential(
+            *(convolution(1, 64), convolution(64, 64), nn.MaxPool2d(2)),
+            *(convolution(64, 128), convolution(128, 128), nn.MaxPool2d(2)),
+            *(nn.Flatten(), nn.Linear(6272, 10)),
+        ).to(memory_format=torch.channels_last)
+        kinds = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
+        optimizer = kinds[recipe.optimizer](network.parameters(), lr=recipe.learning_rate)
+        forward = torch.compile(network) if compiled else network
+        stream = batches(batch, shift)
+
+        def turn(steps: int) -> float:
+            begin = time.perf_counter()
+            for _ in range(steps):
+                pixels, answers = next(stream)
+                with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                    cost = nn.functional.cross_entropy(forward(pixels).float(), answers)
+                optimizer.zero_grad()
+                cost.backward()
+                optimizer.step()
+                cost.item()
+            return time.perf_counter() - begin
+
+        return turn
+
+    return start
+
+
+def main(kind: str, precision: str, *options: str) -> None:
+    """Serve one contestant."""
+    if kind == "torch":
+        start = torch(precision, compiled="compiled" in options)
+    else:
+        start = {"zoo": zoo, "keras": keras}[kind](precision)
+
+    @functools.cache
+    def started(course: str) -> tuple[Turn, int]:
+        batch, shift, *recipe = course.split()
+        return start(int(batch), int(shift), *(recipe or ["adam"])), int(batch)
+
+    def measure(course: str) -> float:
+        turn, batch = started(course)
+        steps = max(3, round(_IMAGES / batch))
+        return steps * batch / turn(steps)
+
+    serve(measure)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

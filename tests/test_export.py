@@ -59,7 +59,9 @@ def test_the_proof_is_of_the_whole_test_split(manifest: dict[str, Any], digits: 
         assert artifact["test_count"] == len(digits.test)
         assert reference - artifact["test_correct"] <= artifact["allowed_losses"]
         assert artifact["microseconds"] > 0
-        assert artifact["peak_bytes"] > 10e6
+        # That of a LiteRT process, not of the exporter that started it.
+        most = 300e6 if artifact["format"] in formats.LITERT else 2e9
+        assert 10e6 < artifact["peak_bytes"] < most
 
 
 def test_calibration_is_of_training_images(manifest: dict[str, Any], digits: Dataset) -> None:

@@ -52,7 +52,7 @@ def test_every_exit_code_is_listed() -> None:
 
 def test_every_generated_table_was_generated() -> None:
     blocks = dict(re.findall(r"<!-- generated: (\w+) -->\n(.*?)<!-- end -->", README, re.DOTALL))
-    assert blocks.keys() == {"digits", "mnist", "recipes", "study"}
+    assert blocks.keys() == {"digits", "mnist", "recipes", "study", "bench"}
     for name, block in blocks.items():
         assert block.startswith("| "), name
         assert "TensorFlow" in block, name

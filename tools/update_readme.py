@@ -1,10 +1,10 @@
 r"""Write the README's measured tables from the bundles and runs that measured them.
 
-    python tools/update_readme.py --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
-        --study studies/quick
+    python -m tools.update_readme --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
+        --study studies/quick --bench
 
-Each ``--bundle`` fills the table of its data set, the ``--run``s together the table of recipes,
-``--study`` that of the networks.
+Each ``--bundle`` fills the table of its data set, each ``--run`` the line of its recipe,
+``--study`` that of the networks, ``--bench`` that of the speeds from ``tools/bench/results``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tools.bench import results
 from zoo.runs import Run
 
 README = Path(__file__).parent.parent / "README.md"
@@ -27,17 +28,26 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, action="append", default=[])
     parser.add_argument("--run", type=Path, action="append", default=[])
     parser.add_argument("--study", type=Path)
+    parser.add_argument("--bench", action="store_true")
     arguments = parser.parse_args()
     text = README.read_text(encoding="utf-8")
     for bundle in arguments.bundle:
         manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
         text = _replace(text, manifest["data"]["name"], _bundle_table(bundle, manifest))
     if arguments.run:
-        results = [Run(folder).read_result() for folder in arguments.run]
-        text = _replace(text, "recipes", _recipe_table(results))
+        runs = [Run(folder).read_result() for folder in arguments.run]
+        text = _replace(text, "recipes", _recipe_table(_block(text, "recipes"), runs))
     if arguments.study:
         text = _replace(text, "study", _study_table(arguments.study))
+    if arguments.bench:
+        text = _replace(text, "bench", _bench_table())
     README.write_text(text, encoding="utf-8")
+
+
+def _block(text: str, name: str) -> str:
+    found = re.search(rf"<!-- generated: {name} -->\n(.*?)<!-- end -->", text, re.DOTALL)
+    assert found, f"the README has no block called {name}"
+    return found[1]
 
 
 def _replace(text: str, name: str, content: str) -> str:
@@ -74,23 +84,31 @@ def _study_table(folder: Path) -> str:
     )
 
 
-def _recipe_table(results: list[dict[str, Any]]) -> str:
-    rows = [
-        f"| `{result['recipe']['name']}` | {result['steps']:,} of {result['recipe']['batch_size']} "
-        f"| {100 * result['test_accuracy']:.2f} % | {_cost(result['test_cost'])} "
-        f"| {result['seconds'] / 60:.0f} min | {result['images_per_second']:,.0f} |"
-        for result in results
-    ]
-    return "\n".join(
-        [
-            "| recipe | steps | test accuracy | test cost | training | images/s |",
-            "|---|---|---|---|---|---|",
-            "| the post reports | 5,000 of 100 | 81.88 % | 15,083 | | |",
-            *rows,
-            "",
-            f"({_place(results[0])}; seed {results[0]['seed']}, {results[0]['precision']})",
-        ]
-    )
+def _recipe_table(block: str, runs: list[dict[str, Any]]) -> str:
+    """Return the table of recipes with the lines of these runs put in or replaced."""
+    head, rule, *lines = re.findall(r"^\|.*$", block, re.MULTILINE)
+    kept = {line.split("|")[1].strip(): line for line in lines}
+    for run in runs:
+        name = f"`{run['recipe']['name']}`"
+        cells = (
+            name,
+            f"{run['steps']:,} of {run['recipe']['batch_size']}",
+            run["precision"],
+            f"{100 * run['test_accuracy']:.2f} %",
+            _cost(run["test_cost"]),
+            f"{run['seconds'] / 60:.0f} min",
+            f"{run['images_per_second']:,.0f}",
+        )
+        kept[name] = f"| {' | '.join(cells)} |"
+    return "\n".join([head, rule, *kept.values(), "", f"({_place(runs[-1])}; seed 0)"])
+
+
+def _bench_table() -> str:
+    """Return the headlines of every benchmark, and where they were measured."""
+    kept = [results.load(item) for item in results.kept()]
+    rows = [list(line) for result in kept for line in result["headlines"].items()]
+    places = sorted({results.place(result) for result in kept})
+    return f"{results.table(['what', 'measured'], rows)}\n\n({'; '.join(places)})"
 
 
 def _cost(nats: float) -> str:

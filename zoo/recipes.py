@@ -194,12 +194,20 @@ def he() -> Recipe:
 
 
 def adam() -> Recipe:
-    """Change the optimizer of ``he`` to Adam, as the post after the next does."""
+    """Change the optimizer of ``he`` to Adam, as the post after the next does.
+
+    ``python -m zoo.train ltfn5 --data mnist --recipe adam --precision bfloat16``: 99.23 % and a
+    test cost of 0.033 with one seed; as long as ``he``.
+    """
     return he().replace(name="adam", optimizer="adam")
 
 
 def crop() -> Recipe:
-    """Add random crops to ``adam``, as the last post does: 28x28 windows of a 32x32 padding."""
+    """Add random crops to ``adam``, as the last post does: 28x28 windows of a 32x32 padding.
+
+    ``python -m zoo.train ltfn5 --data mnist --recipe crop --precision bfloat16``: 99.14 % and a
+    test cost of 0.029 with one seed; as long as ``he``. The rate never falls, and it shows.
+    """
     return adam().replace(name="crop", shift=2)
 
 
@@ -207,7 +215,8 @@ def all_cnn() -> Recipe:
     """Train as the All-CNN paper does: 350 epochs of momentum, weight decay and three drops.
 
     The paper takes the best rate of 0.25, 0.1, 0.05 and 0.01 for each network, and whitens its
-    images, which this recipe does not. Its networks bring their dropout themselves.
+    images, which this recipe does not. Its networks bring their dropout themselves. Not measured:
+    by its multiply-adds, all-cnn-c's 350 epochs of CIFAR-10 are about a day on two cores.
     """
     return Recipe(
         name="all-cnn",
@@ -223,7 +232,11 @@ def all_cnn() -> Recipe:
 
 
 def best() -> Recipe:
-    """Go for the highest accuracy: ``quick`` for longer, moved further, its weights averaged."""
+    """Go for the highest accuracy: ``quick`` for longer, moved further, its weights averaged.
+
+    ``python -m zoo.train ltfn5 --data mnist --recipe best --precision bfloat16``: 99.56 % and a
+    test cost of 0.015 with one seed; 1.1 million images at about 850 a second on two cores.
+    """
     return quick().replace(name="best", epochs=20, shift=2, average=0.999)
 
 

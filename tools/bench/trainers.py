@@ -19,7 +19,7 @@ import numpy as np
 from tools.bench.race import serve
 from zoo import commands, recipes, registry
 
-_IMAGES = 800  # in each measurement: one to two seconds
+_IMAGES = 600  # in each measurement: one to two seconds
 
 Turn = Callable[[int], float]
 """Trains on some batches; returns the seconds."""

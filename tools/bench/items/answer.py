@@ -7,18 +7,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from export.integrity import open_bundle
 from tools.bench import whole
 from tools.bench.models import bundle, run_folder
 from tools.bench.results import Result, median, spread
-from zoo import commands
 
 
 def measure(rounds: int) -> Result:
     """Time ``zoo.predict`` on a bundle and on a run, in turns."""
-    commands.start_tensorflow()
-    from zoo import data  # noqa: PLC0415 - after TensorFlow's start
-
-    digit = data.load("mnist", offline=True).test.images[0, :, :, 0]
+    digit = open_bundle(bundle()).golden_images[0, :, :, 0]
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "digit.png"
         Image.fromarray(digit).save(picture)

@@ -67,7 +67,7 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of 800 images each, all contestants in turn, two threads. "
+            f"Medians of {rounds} turns of at least 600 images, all contestants in turn. "
             "Shifted by one pixel at most: by the zoo's pipeline, by Keras' RandomTranslation, "
             "by slicing in PyTorch."
         ),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
 _ANSWER = "measured "
+_SETTLE_SECONDS = 0.2
 
 
 def serve(measure: Callable[[str], float]) -> None:
@@ -36,17 +38,23 @@ def race(
         running = {
             name: stack.enter_context(_Contestant(command)) for name, command in contestants.items()
         }
-        found = {}
+        found: dict[str, dict[str, list[float]]] = {}
         for course in courses:
             for contestant in running.values():
                 contestant.measure(course)
-            turns = [
-                {name: contestant.measure(course) for name, contestant in running.items()}
-                for _ in range(rounds)
-            ]
-            found[course] = {name: [turn[name] for turn in turns] for name in running}
+            found[course] = {name: [] for name in running}
+            for turn in range(rounds):
+                # None always follows the same one, whose threads may spin for a while.
+                for name in _rotated(list(running), turn):
+                    time.sleep(_SETTLE_SECONDS)
+                    found[course][name].append(running[name].measure(course))
             print(f"  {course}: done", file=sys.stderr)
         return found
+
+
+def _rotated(names: list[str], by: int) -> list[str]:
+    at = by % len(names)
+    return names[at:] + names[:at]
 
 
 class _Contestant:

@@ -29,12 +29,13 @@ class Whole:
     output: str
 
 
-def run(arguments: Sequence[object], *, until: str = "") -> Whole:
+def run(arguments: Sequence[object], *, until: str = "", stop: bool = False) -> Whole:
     """Run ``python`` with these arguments and measure it.
 
     Args:
         arguments: of the interpreter.
         until: the beginning of the line whose moment is asked for.
+        stop: whether to end the process there.
 
     Raises:
         RuntimeError: it failed, or died.
@@ -49,12 +50,15 @@ def run(arguments: Sequence[object], *, until: str = "") -> Whole:
             lines.append(told)
             if until and reached is None and told.startswith(until):
                 reached = time.perf_counter() - begin
+                if stop:
+                    process.kill()
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
         # Popen would wait for it once more.
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in {0, 2}:  # 2 is the answer to a bad argument
+        killed = reached is not None and stop
+        if process.returncode not in {0, 2} and not killed:  # 2 is the answer to a bad argument
             complaints.seek(0)
             raise RuntimeError(
                 f"{' '.join(line)} left with {process.returncode}: {complaints.read()}"

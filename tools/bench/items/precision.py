@@ -12,7 +12,7 @@ from tools.bench import whole
 from tools.bench.results import Result
 from zoo.runs import Run
 
-_STEPS = 150
+_STEPS = 100
 
 
 def measure(rounds: int) -> Result:

@@ -23,7 +23,7 @@ def measure(rounds: int) -> Result:
         }
         whole.run(asked["zoo.train to its first step"][0])  # prepares the data, once
         turns = [
-            {name: whole.run(line, until=until) for name, (line, until) in asked.items()}
+            {name: whole.run(line, until=until, stop=True) for name, (line, until) in asked.items()}
             for _ in range(rounds)
         ]
     seconds = {name: [turn[name].seconds_to for turn in turns] for name in asked}
@@ -32,7 +32,7 @@ def measure(rounds: int) -> Result:
         title="from the start of a process, seconds",
         columns=["command", "median (range)", "peak memory"],
         rows=[[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in asked],
-        notes=f"{rounds} turns, data prepared before. The memory is that of the whole process.",
+        notes=f"{rounds} turns, data prepared before; peak memory up to there.",
         headlines={
             "`zoo.list`, whole process": f"{median(seconds['zoo.list']):.2f} s",
             "`zoo.train ltfn5` on MNIST, from process start to the first step": (

@@ -67,7 +67,7 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of at least 600 images, all contestants in turn. "
+            f"Medians of {rounds} turns of at least 400 images, all contestants in turn. "
             "Shifted by one pixel at most: by the zoo's pipeline, by Keras' RandomTranslation, "
             "by slicing in PyTorch."
         ),

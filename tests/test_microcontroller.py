@@ -13,6 +13,7 @@ from tflite_micro import runtime
 import zoo
 from export import flatbuffer, integrity, memory, microcontroller
 from export.flatbuffer import Graph, Operator
+from export.inference import inference_model
 from zoo.errors import InputError
 
 STUBS = Path(__file__).parent / "tflm_stubs"
@@ -95,7 +96,7 @@ def test_exactly_the_operations_used_are_registered(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_no_network_of_the_zoo_is_refused(name: str) -> None:
-    microcontroller.check_layers(zoo.create_model(name))
+    microcontroller.check_layers(inference_model(zoo.create_model(name)))
 
 
 def test_an_operation_that_tflm_lacks_is_refused() -> None:

@@ -52,13 +52,7 @@ def main(argv: Sequence[str]) -> None:
     """Convert one Keras file to others."""
     parser = commands.Parser("export.keras_formats", "Convert a Keras file to ONNX or OpenVINO.")
     parser.add_argument("model", type=Path, metavar="MODEL.keras")
-    parser.add_argument(
-        "targets",
-        nargs="+",
-        type=process.target(FORMATS),
-        metavar="FORMAT=FILE",
-        help=", ".join(FORMATS),
-    )
+    process.add_targets(parser, FORMATS)
     arguments = parser.parse_args(argv)
     commands.start_tensorflow()
     for kind, file in arguments.targets:

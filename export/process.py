@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+from zoo.commands import Parser
 from zoo.errors import ZooError
 
 Target = tuple[str, Path]
 """A format's name and the file to be written."""
 
 
-def target(formats: Iterable[str]) -> Callable[[str], Target]:
-    """Return a parser of ``FORMAT=FILE``, for ``type=`` of an argument."""
+def add_targets(parser: Parser, formats: Sequence[str]) -> None:
+    """Add the arguments ``FORMAT=FILE ...``, parsed into ``targets``, a list of ``Target``."""
 
     def parse(text: str) -> Target:
         name, _, file = text.partition("=")
@@ -25,7 +26,9 @@ def target(formats: Iterable[str]) -> Callable[[str], Target]:
             )
         return name, Path(file)
 
-    return parse
+    parser.add_argument(
+        "targets", nargs="+", type=parse, metavar="FORMAT=FILE", help=", ".join(formats)
+    )
 
 
 def run_module(module: str, *arguments: object) -> None:

@@ -103,13 +103,7 @@ def main(argv: Sequence[str]) -> None:
     """Convert one SavedModel to its files."""
     parser = commands.Parser("export.tflite", "Convert a fixed-batch SavedModel to LiteRT files.")
     parser.add_argument("saved_model", type=Path, metavar="SAVED_MODEL")
-    parser.add_argument(
-        "targets",
-        nargs="+",
-        type=process.target(LITERT),
-        metavar="FORMAT=FILE",
-        help=", ".join(LITERT),
-    )
+    process.add_targets(parser, LITERT)
     parser.add_argument(
         "--calibration", type=Path, metavar="IMAGES.npy", help=f"for {' and '.join(INTEGER)}"
     )

@@ -24,6 +24,14 @@ def test_the_faster_format_is_found(fast: str, monkeypatch: pytest.MonkeyPatch) 
     assert precision.fastest(build) == fast
 
 
+def test_a_study_of_many_networks_is_not_warned_of_retracing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(4):
+        precision.fastest(lambda name: zoo.create_model("ltfn1", precision=name))
+    assert not caplog.records
+
+
 @pytest.fixture
 def few(digits: Dataset) -> Dataset:
     part = dataclasses.replace(

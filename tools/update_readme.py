@@ -98,9 +98,12 @@ def _recipe_table(block: str, runs: list[dict[str, Any]]) -> str:
             _cost(run["test_cost"]),
             f"{run['seconds'] / 60:.0f} min",
             f"{run['images_per_second']:,.0f}",
+            f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         )
         kept[name] = f"| {' | '.join(cells)} |"
-    return "\n".join([head, rule, *kept.values(), "", f"({_place(runs[-1])}; seed 0)"])
+    return "\n".join(
+        [head, rule, *kept.values(), "", f"({_place(runs[-1])}; seed {runs[-1]['seed']})"]
+    )
 
 
 def _bench_table() -> str:

@@ -56,8 +56,11 @@ def _probe(model: keras.Model) -> Callable[[], None]:
             logits = model(images, training=True)
         return tape.gradient(logits, model.trainable_variables)
 
+    # Called by itself, TensorFlow would warn of a function traced for every few calls.
+    compiled = gradients.get_concrete_function()
+
     def probe() -> None:
-        np.asarray(gradients()[0])
+        np.asarray(compiled()[0])
 
     probe()
     return probe

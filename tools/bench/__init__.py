@@ -1,6 +1,6 @@
 """Benchmarks: the zoo beside what a person would otherwise run, in turns, on one machine.
 
-python -m tools.bench            every item, in less than half an hour
+python -m tools.bench            every item, in about half an hour
 python -m tools.bench training   one item
 
 Each item writes its figures, with the machine's facts, into ``tools/bench/results``; the tables in

@@ -19,20 +19,22 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from etils import epy
 
-from zoo import commands
+from zoo import commands, data
+
+with epy.lazy_imports():
+    import keras
+    import torch
+    from keras import layers
+    from torch import nn
 
 _WANTED = 0.99
 
 
-def keras() -> Iterator[Callable[[], float]]:
+def keras_example() -> Iterator[Callable[[], float]]:
     """Train; yield after each epoch what scores the test images."""
     commands.start_tensorflow()
-    import keras  # noqa: PLC0415 - after TensorFlow's start
-    from keras import layers  # noqa: PLC0415
-
-    from zoo import data  # noqa: PLC0415
-
     dataset = data.load("mnist", offline=True)
     images = np.concatenate([dataset.train.images, dataset.validation.images]) / np.float32(255)
     labels = np.concatenate([dataset.train.labels, dataset.validation.labels])
@@ -69,13 +71,8 @@ def keras() -> Iterator[Callable[[], float]]:
         yield score
 
 
-def torch() -> Iterator[Callable[[], float]]:
+def pytorch_example() -> Iterator[Callable[[], float]]:
     """Train; yield after each epoch what scores the test images."""
-    import torch  # noqa: PLC0415 - the one contestant that needs it
-    from torch import nn  # noqa: PLC0415
-
-    from zoo import data  # noqa: PLC0415
-
     dataset = data.load("mnist", offline=True)
 
     def normal(images: np.ndarray) -> torch.Tensor:
@@ -114,7 +111,7 @@ def main(kind: str) -> None:
     """Train one until it is good enough."""
     scoring = 0.0
     accuracy = 0.0
-    for score in {"keras": keras, "torch": torch}[kind]():
+    for score in {"keras": keras_example, "torch": pytorch_example}[kind]():
         begin = time.perf_counter()
         accuracy = score()
         scoring += time.perf_counter() - begin

@@ -15,9 +15,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from etils import epy
 
 from tools.bench.race import serve
-from zoo import commands, recipes, registry
+from tools.bench.steps import training_step
+from zoo import commands, data, recipes, registry, training
+
+with epy.lazy_imports():
+    import keras
+    import torch
+    from torch import nn
 
 _IMAGES = 400  # in each measurement: about a second
 
@@ -25,22 +32,16 @@ Turn = Callable[[int], float]
 """Trains on some batches after one that is not counted; returns the seconds."""
 
 
-def zoo(precision: str) -> Callable[[int, int, str], Turn]:
+def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
     """Return the zoo's own loop."""
     commands.start_tensorflow()
-    from zoo import data, training  # noqa: PLC0415 - after TensorFlow's start
-
     dataset = data.load("mnist", offline=True)
 
     def start(batch: int, shift: int, name: str) -> Turn:
         recipe = recipes.get_recipe(name).replace(
             batch_size=batch, shift=shift, precision=precision, steps=1_000_000
         )
-        model = registry.create_model("ltfn5", precision=precision)
-        optimizer = training.make_optimizer(recipe, 1_000_000)
-        optimizer.build(model.trainable_variables)
-        training.initialize(model, recipe)
-        step = training.make_train_step(model, optimizer, recipe.weight_decay)
+        step = training_step(recipe)
         stream = iter(training.recipe_batches(recipe, dataset, 0, 1_000_000))
 
         def turn(steps: int) -> float:
@@ -56,13 +57,9 @@ def zoo(precision: str) -> Callable[[int, int, str], Turn]:
     return start
 
 
-def keras(precision: str) -> Callable[[int, int, str], Turn]:
+def keras_fit(precision: str) -> Callable[[int, int, str], Turn]:
     """Return stock Keras: the same network, ``compile`` and ``fit`` on arrays."""
     commands.start_tensorflow()
-    import keras  # noqa: PLC0415 - after TensorFlow's start
-
-    from zoo import data  # noqa: PLC0415
-
     train = data.load("mnist", offline=True).train
     images, labels = np.array(train.images), train.labels
 
@@ -105,13 +102,8 @@ def keras(precision: str) -> Callable[[int, int, str], Turn]:
     return start
 
 
-def torch(precision: str, *, compiled: bool = False) -> Callable[[int, int, str], Turn]:
+def pytorch(precision: str, *, compiled: bool = False) -> Callable[[int, int, str], Turn]:
     """Return PyTorch: the same network, channels last, autocast where asked for."""
-    import torch  # noqa: PLC0415 - the one contestant that needs it
-    from torch import nn  # noqa: PLC0415
-
-    from zoo import data  # noqa: PLC0415
-
     train = data.load("mnist", offline=True).train
     images, labels = torch.from_numpy(np.array(train.images)), torch.from_numpy(train.labels)
 
@@ -168,9 +160,9 @@ def torch(precision: str, *, compiled: bool = False) -> Callable[[int, int, str]
 def main(kind: str, precision: str, *options: str) -> None:
     """Serve one contestant."""
     if kind == "torch":
-        start = torch(precision, compiled="compiled" in options)
+        start = pytorch(precision, compiled="compiled" in options)
     else:
-        start = {"zoo": zoo, "keras": keras}[kind](precision)
+        start = {"zoo": zoo_loop, "keras": keras_fit}[kind](precision)
 
     @functools.cache
     def started(course: str) -> tuple[Turn, int]:

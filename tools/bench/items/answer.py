@@ -10,7 +10,7 @@ from PIL import Image
 from export.integrity import open_bundle
 from tools.bench import whole
 from tools.bench.models import bundle, run_folder
-from tools.bench.results import Result, median, spread
+from tools.bench.results import Result, median
 
 
 def measure(rounds: int) -> Result:
@@ -26,14 +26,12 @@ def measure(rounds: int) -> Result:
             "a bundle, SavedModel": [*predict, bundle(), picture, "--runtime", "saved_model"],
             "a run, Keras": [*predict, run_folder(), picture],
         }
-        turns = [{name: whole.run(line) for name, line in asked.items()} for _ in range(rounds)]
-    seconds = {name: [turn[name].seconds for turn in turns] for name in asked}
-    peaks = {name: max(turn[name].megabytes for turn in turns) for name in asked}
+        seconds, peaks = whole.take_turns(asked, rounds)
     first, *_, last = (median(values) for values in seconds.values())
     return Result(
         title="python -m zoo.predict, one picture, whole process, seconds",
         columns=["from", "median (range)", "peak memory"],
-        rows=[[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in asked],
+        rows=whole.rows(seconds, peaks),
         notes=f"{rounds} turns; every byte of the bundle is checked each time.",
         headlines={
             "`zoo.predict BUNDLE picture.png`, whole process": f"{first:.2f} s",

@@ -7,7 +7,7 @@ import tempfile
 from export.formats import FORMATS
 from tools.bench import whole
 from tools.bench.models import run_folder
-from tools.bench.results import Result, median, spread
+from tools.bench.results import Result, median
 
 # Its runtime has no optimized kernels: 10,000 images take minutes by themselves.
 _SLOW = "int16x8"
@@ -30,7 +30,7 @@ def measure(rounds: int) -> Result:
     return Result(
         title="python -m export, ltfn5, every file proven on all 10,000 test images, seconds",
         columns=["formats", "median (range)", "memory of the largest process"],
-        rows=[[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in chosen],
+        rows=whole.rows(seconds, peaks),
         notes=(
             f"{turns} turn(s). {_SLOW} is left out: its runtime has no optimized kernels, and its "
             "proof alone takes longer than all others together."

@@ -8,9 +8,18 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from etils import epy
 
 from tools.bench.results import Result
-from zoo import commands, recipes, registry
+from tools.bench.steps import training_step
+from zoo import commands, recipes
+
+with epy.lazy_imports():
+    import tensorflow as tf
 
 _BATCH = 100
 _STEPS = 10
@@ -104,25 +113,17 @@ def _operations(name: str) -> float:
 def main(precision: str) -> None:
     """Run the steps to be profiled, then the ceiling."""
     commands.start_tensorflow()
-    import numpy as np  # noqa: PLC0415 - after TensorFlow's start
-    import tensorflow as tf  # noqa: PLC0415
-
-    from zoo import training  # noqa: PLC0415
-
     # Side by side, operations would share the threads and none would show its own time.
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    model = registry.create_model("ltfn5", precision=precision)
-    optimizer = training.make_optimizer(recipes.get_recipe("adam"), _STEPS)
-    optimizer.build(model.trainable_variables)
-    step = training.make_train_step(model, optimizer)
+    step = training_step(recipes.get_recipe("adam").replace(precision=precision))
     random = np.random.default_rng(0)
     images = tf.constant(random.integers(0, 256, (_BATCH, 28, 28, 1), np.uint8))
     labels = tf.constant(random.integers(0, 10, _BATCH))
     matrix = tf.cast(tf.random.normal([_SIZE, _SIZE]), precision)
 
-    def seconds(work: object) -> float:
+    def seconds(work: Callable[[], Any]) -> float:
         begin = time.perf_counter()
-        float(work()[0])  # type: ignore[operator]
+        float(work()[0])
         return time.perf_counter() - begin
 
     for _ in range(3):

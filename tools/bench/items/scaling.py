@@ -11,7 +11,9 @@ import numpy as np
 
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
-from zoo import commands, recipes, registry
+from tools.bench.steps import training_step
+from zoo import commands, recipes, training
+from zoo.data import Dataset
 from zoo.splits import Split
 
 _COUNTS = (1_000, 60_000, 600_000)
@@ -53,9 +55,6 @@ def measure(rounds: int) -> Result:
 def main() -> None:
     """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
     commands.start_tensorflow()
-    from zoo import training  # noqa: PLC0415 - after TensorFlow's start
-    from zoo.data import Dataset  # noqa: PLC0415
-
     recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
     started: dict[str, Any] = {}
 
@@ -64,12 +63,9 @@ def main() -> None:
         batch = max(1, _BATCH * 28**2 // size**2)
         split = _synthetic(Path(scratch), count, size)
         data = Dataset("synthetic", "1", ("0", "1"), "", "", split, split, split)
-        model = registry.create_model("ltfn5", input_shape=(size, size, 1))
-        optimizer = training.make_optimizer(recipe, 1_000_000)
-        optimizer.build(model.trainable_variables)
-        step = training.make_train_step(model, optimizer)
         sized = recipe.replace(batch_size=batch)
-        return step, iter(training.recipe_batches(sized, data, 0, 1_000_000)), batch
+        stream = iter(training.recipe_batches(sized, data, 0, 1_000_000))
+        return training_step(sized, size), stream, batch
 
     def turn(course: str) -> float:
         if course not in started:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 
 from tools.bench import whole
-from tools.bench.results import Result, median, spread
+from tools.bench.results import Result, median
 
 _TRAIN = ["-m", "zoo.train", "ltfn5", "--data", "mnist", "--offline", "--steps", "1", "--force"]
 
@@ -14,24 +14,19 @@ def measure(rounds: int) -> Result:
     """Time each command, in turns, beside the import that it avoids."""
     with tempfile.TemporaryDirectory() as out:
         asked = {
-            "zoo.train --help": (["-m", "zoo.train", "--help"], ""),
-            "zoo.list": (["-m", "zoo.list"], ""),
-            "export --help": (["-m", "export", "--help"], ""),
-            "zoo.train with an unknown network": (["-m", "zoo.train", "ltfn"], ""),
-            "zoo.train to its first step": ([*_TRAIN, "--out", f"{out}/run"], "Step     0"),
-            "(import tensorflow, for comparison)": (["-c", "import tensorflow"], ""),
+            "zoo.train --help": ["-m", "zoo.train", "--help"],
+            "zoo.list": ["-m", "zoo.list"],
+            "export --help": ["-m", "export", "--help"],
+            "zoo.train with an unknown network": ["-m", "zoo.train", "ltfn"],
+            "zoo.train to its first step": [*_TRAIN, "--out", f"{out}/run"],
+            "(import tensorflow, for comparison)": ["-c", "import tensorflow"],
         }
-        whole.run(asked["zoo.train to its first step"][0])  # prepares the data, once
-        turns = [
-            {name: whole.run(line, until=until, stop=True) for name, (line, until) in asked.items()}
-            for _ in range(rounds)
-        ]
-    seconds = {name: [turn[name].seconds_to for turn in turns] for name in asked}
-    peaks = {name: max(turn[name].megabytes for turn in turns) for name in asked}
+        whole.run(asked["zoo.train to its first step"])  # prepares the data, once
+        seconds, peaks = whole.take_turns(asked, rounds, until="Step     0")
     return Result(
         title="from the start of a process, seconds",
         columns=["command", "median (range)", "peak memory"],
-        rows=[[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in asked],
+        rows=whole.rows(seconds, peaks),
         notes=f"{rounds} turns, data prepared before; peak memory up to there.",
         headlines={
             "`zoo.list`, whole process": f"{median(seconds['zoo.list']):.2f} s",

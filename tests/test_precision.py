@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import keras
@@ -23,19 +22,6 @@ def test_the_faster_format_is_found(fast: str, monkeypatch: pytest.MonkeyPatch) 
         return zoo.create_model("compact-4k" if name == fast else "ltfn5", precision=name)
 
     assert precision.fastest(build) == fast
-
-
-def test_a_study_of_many_networks_is_not_warned_of_retracing(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    logger = logging.getLogger("tensorflow")  # hands nothing on to the root's handlers
-    logger.addHandler(caplog.handler)
-    try:
-        for _ in range(4):
-            precision.fastest(lambda name: zoo.create_model("ltfn1", precision=name))
-    finally:
-        logger.removeHandler(caplog.handler)
-    assert not caplog.records
 
 
 @pytest.fixture

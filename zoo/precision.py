@@ -56,7 +56,7 @@ def _probe(model: keras.Model) -> Callable[[], None]:
             logits = model(images, training=True)
         return tape.gradient(logits, model.trainable_variables)
 
-    # Called by itself, TensorFlow would warn of a function traced for every few calls.
+    # Of the function itself TensorFlow may warn that it is traced every few calls.
     compiled = gradients.get_concrete_function()
 
     def probe() -> None:

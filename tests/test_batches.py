@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
 from zoo import batches as batches_room
 from zoo.batches import batches
 from zoo.splits import Split
@@ -50,6 +54,20 @@ def test_an_epochs_order_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches_room, "_order", order)
     _labels(steps=7)
     assert drawn == [0, 1, 2]
+
+
+def test_a_process_may_end_before_its_last_batch() -> None:
+    code = """
+import numpy as np
+from zoo import batches, splits
+images = np.zeros((10, 400, 400, 1), np.uint8)  # so large that one is on its way at the end
+split = splits.Split("train", images, np.arange(10))
+stream = iter(batches.batches(split, batch_size=100, steps=10**9, seed=0, shuffle=True))
+print(len(next(stream)[1]))
+"""
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "100\n"
 
 
 def test_images_and_labels_stay_together() -> None:

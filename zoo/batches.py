@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,8 @@ def batches(
     shuffle: bool,
     start: int = 0,
     augment: Callable[[Any, Any], Any] | None = None,
-) -> tf.data.Dataset:
-    """Return the training batches ``start`` to ``steps``, each a function of seed and step alone.
+) -> Iterator[tuple[Any, Any]]:
+    """Yield the training batches ``start`` to ``steps``, each a function of seed and step alone.
 
     The split is read over and over, in stored order or in an order of its own for each epoch; a
     batch may hold the end of one epoch and the beginning of the next, so none is ever short.
@@ -37,35 +38,32 @@ def batches(
         seed: what the epochs' orders and the augmentation depend on.
         shuffle: whether each epoch has an order of its own.
         start: number of the first step, for a resumed training.
-        augment: function of ``(images, seed)`` applied in the input pipeline, where ``seed`` is
-            an int tensor of shape [2].
+        augment: function of ``(images, seed)``, compiled, where ``seed`` is an int64 tensor of
+            shape [2].
 
-    Returns:
-        A ``tf.data.Dataset`` of ``(images uint8 [B, H, W, C], labels int64 [B])``.
+    Yields:
+        Tensors ``(images uint8 [B, H, W, C], labels int64 [B])``.
     """
     # The order of one epoch, kept until the next one's is asked for.
     order_of = functools.lru_cache(maxsize=1)(functools.partial(_order, len(split), seed, shuffle))
+    augmented = augment and tf.function(augment, autograph=False)
 
-    def chosen() -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    def batch(step: int) -> tuple[Any, Any]:
+        at = _positions(len(split), step * batch_size, batch_size, order_of)
+        images, labels = tf.convert_to_tensor(split.images[at]), split.labels[at]
+        if augmented:
+            images = augmented(images, tf.constant([seed, step], tf.int64))
+        return images, tf.convert_to_tensor(labels, tf.int64)
+
+    # One ahead, while the step before it is computed. A generator within tf.data costs more than
+    # this thread, and a process that ends before its last batch may wait for it forever.
+    with ThreadPoolExecutor(1) as beside:
+        following = beside.submit(batch, start)
         for step in range(start, steps):
-            at = _positions(len(split), step * batch_size, batch_size, order_of)
-            yield step, split.images[at], split.labels[at]
-
-    def augmented(step: Any, images: Any, labels: Any) -> tuple[Any, Any]:
-        if augment is not None:
-            images = augment(images, tf.stack([tf.constant(seed, tf.int64), step]))
-        return images, labels
-
-    signature = (
-        tf.TensorSpec([], tf.int64),
-        tf.TensorSpec([batch_size, *split.images.shape[1:]], tf.uint8),
-        tf.TensorSpec([batch_size], tf.int64),
-    )
-    return (
-        tf.data.Dataset.from_generator(chosen, output_signature=signature)
-        .map(augmented, num_parallel_calls=2, deterministic=True)
-        .prefetch(4)
-    )
+            ready = following.result()
+            if step + 1 < steps:
+                following = beside.submit(batch, step + 1)
+            yield ready
 
 
 def _order(count: int, seed: int, shuffle: bool, epoch: int) -> np.ndarray | None:

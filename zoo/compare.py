@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo import commands, files, registry
+from zoo import commands, files, registry, shards
 from zoo.errors import InputError
 from zoo.experiments import carry_out
 from zoo.runs import Run
@@ -48,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
     out = arguments.out or Path("studies") / recipe.name
 
     commands.start_tensorflow()
+    shards.prepare(arguments.models, recipe.batch_size)
     dataset = commands.load_data(name, arguments, image_size)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
     # Seed by seed, so that an interrupted study has as many of each network.

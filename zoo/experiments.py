@@ -8,7 +8,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo import plots, precision, progress, registry
+from zoo import plots, precision, progress, registry, shards
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.machine import machine, versions
@@ -73,7 +73,7 @@ def carry_out(
     # Scored as it will be used: in float32, whatever the precision of the training.
     trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
-    score = evaluate(predict_fn(trained), dataset.test)
+    score = evaluate(predict_fn(trained, shards.count(trained, recipe.batch_size)), dataset.test)
     result = request | _facts(recipe, training, score)
     run.finish(trained, result)
     plots.save_all(run, trained, dataset, score)

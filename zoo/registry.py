@@ -34,6 +34,7 @@ class ModelSpec:
         input_shape: default ``(height, width, channels)``.
         classes: default number of classes.
         origin: the paper, table or post the network comes from.
+        batch_statistics: whether training normalises by the mean and variance of the batch.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ModelSpec:
     input_shape: tuple[int, int, int]
     classes: int
     origin: str
+    batch_statistics: bool = False
 
 
 _specs: dict[str, ModelSpec] = {}

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from zoo import commands, registry
+from zoo import commands, registry, shards
 from zoo.errors import InputError
 from zoo.experiments import carry_out
 from zoo.recipes import Recipe
@@ -33,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
         run.check_free(force=arguments.force)
 
     commands.start_tensorflow()
+    shards.prepare([arguments.model], recipe.batch_size)
     dataset = commands.load_data(name, arguments, image_size)
     result = carry_out(
         arguments.model,

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from etils import epy
 
-from zoo import augment
+from zoo import augment, shards
 from zoo.batches import batches
 from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
@@ -94,8 +94,9 @@ def train(
     initialize(model, recipe)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
-    train_step = make_train_step(model, optimizer, recipe.weight_decay)
-    predict = predict_fn(model)
+    parts = shards.count(model, recipe.batch_size)
+    train_step = make_train_step(model, optimizer, recipe.weight_decay, parts)
+    predict = predict_fn(model, parts)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
     events = run.tensorboard if tensorboard else None
@@ -172,33 +173,49 @@ def initialize(model: keras.Model, recipe: Recipe) -> None:
 
 
 def make_train_step(
-    model: keras.Model, optimizer: keras.Optimizer, weight_decay: float = 0.0
+    model: keras.Model, optimizer: keras.Optimizer, weight_decay: float = 0.0, parts: int = 1
 ) -> Callable:
-    """Return the compiled step: images and labels in, cost and accuracy before the update out."""
+    """Return the compiled step: images and labels in, cost and accuracy before the update out.
+
+    Args:
+        model: raw pixels to logits.
+        optimizer: built for the model's weights.
+        weight_decay: of the kernels, added to their gradients.
+        parts: in how many shards a batch is computed; the step is the same but for rounding.
+    """
     kernels = {id(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+
+    def of_shard(images: Any, labels: Any, batch_size: Any) -> tuple[Any, Any, list]:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            cost = cross_entropy(labels, logits) / batch_size
+        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
+        accuracy = tf.reduce_sum(tf.cast(right, tf.float32)) / batch_size
+        return cost, accuracy, tape.gradient(cost, model.trainable_variables)
 
     @tf.function(autograph=False)
     def train_step(images: Any, labels: Any) -> tuple[Any, Any]:
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            cost = cross_entropy(labels, logits)
+        pairs = zip(shards.split(images, parts), shards.split(labels, parts), strict=True)
+        found = [of_shard(*pair, tf.cast(tf.shape(labels)[0], tf.float32)) for pair in pairs]
+        costs, accuracies, each_gradients = zip(*found, strict=True)
         weights = model.trainable_variables
-        gradients = tape.gradient(cost, weights)
+        gradients = [tf.add_n(each) for each in zip(*each_gradients, strict=True)]
         if weight_decay:
             gradients = [
                 gradient + weight_decay * weight if id(weight) in kernels else gradient
                 for gradient, weight in zip(gradients, weights, strict=True)
             ]
         optimizer.apply(gradients, weights)
-        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
-        return cost, tf.reduce_mean(tf.cast(right, tf.float32))
+        return tf.add_n(costs), tf.add_n(accuracies)
 
     return train_step
 
 
-def recipe_batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.data.Dataset:
-    """Return the training batches of the steps ``start`` to ``steps``, augmented."""
+def recipe_batches(
+    recipe: Recipe, data: Dataset, start: int, steps: int
+) -> Iterator[tuple[Any, Any]]:
+    """Yield the training batches of the steps ``start`` to ``steps``, augmented."""
 
     def shifted(images: Any, seed: Any) -> Any:
         return augment.shift(images, seed, recipe.shift)
@@ -214,15 +231,26 @@ def recipe_batches(recipe: Recipe, data: Dataset, start: int, steps: int) -> tf.
     )
 
 
-def predict_fn(model: keras.Model) -> PredictFn:
-    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes]."""
+def predict_fn(model: keras.Model, parts: int = 1) -> PredictFn:
+    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes].
+
+    Args:
+        model: raw pixels to logits.
+        parts: in how many shards the images are computed.
+    """
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
 
-    @tf.function(autograph=False, input_signature=signature)
-    def forward(images: Any) -> Any:
-        return model(images, training=False)
+    def compiled(parts: int) -> Callable:
+        @tf.function(autograph=False, input_signature=signature)
+        def forward(images: Any) -> Any:
+            found = [model(shard, training=False) for shard in shards.split(images, parts)]
+            return tf.concat(found, axis=0)
 
-    return lambda images: forward(tf.constant(images)).numpy()
+        return forward
+
+    parted, whole = compiled(parts), compiled(1)
+    # No shard may be empty.
+    return lambda images: (parted if len(images) >= parts else whole)(tf.constant(images)).numpy()
 
 
 class _Clock:

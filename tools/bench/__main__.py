@@ -18,6 +18,7 @@ ITEMS = (
     "export",
     "training",
     "profile",
+    "shards",
     "scaling",
     "precision",
     "time-to-99",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zoo import registry, training
+from zoo import registry, shards, training
 from zoo.recipes import Recipe
 
 
@@ -15,4 +15,5 @@ def training_step(recipe: Recipe, size: int = 28) -> Callable:
     optimizer = training.make_optimizer(recipe, recipe.steps)
     optimizer.build(model.trainable_variables)
     training.initialize(model, recipe)
-    return training.make_train_step(model, optimizer, recipe.weight_decay)
+    parts = shards.count(model, recipe.batch_size)
+    return training.make_train_step(model, optimizer, recipe.weight_decay, parts)

@@ -19,7 +19,7 @@ from etils import epy
 
 from tools.bench.race import serve
 from tools.bench.steps import training_step
-from zoo import commands, data, recipes, registry, training
+from zoo import commands, data, recipes, registry, shards, training
 
 with epy.lazy_imports():
     import keras
@@ -35,6 +35,7 @@ Turn = Callable[[int], float]
 def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
     """Return the zoo's own loop."""
     commands.start_tensorflow()
+    shards.prepare(["ltfn5"], 100)
     dataset = data.load("mnist", offline=True)
 
     def start(batch: int, shift: int, name: str) -> Turn:
@@ -42,7 +43,7 @@ def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
             batch_size=batch, shift=shift, precision=precision, steps=1_000_000
         )
         step = training_step(recipe)
-        stream = iter(training.recipe_batches(recipe, dataset, 0, 1_000_000))
+        stream = training.recipe_batches(recipe, dataset, 0, 1_000_000)
 
         def turn(steps: int) -> float:
             ends = []

@@ -23,7 +23,13 @@ with epy.lazy_imports():
 
 
 def _register(**facts: int) -> Callable[[Build], Build]:
-    return register_model(input_shape=(28, 28, 1), classes=10, origin="this project", **facts)
+    return register_model(
+        input_shape=(28, 28, 1),
+        classes=10,
+        origin="this project",
+        batch_statistics=True,
+        **facts,
+    )
 
 
 def _begin(input_shape: tuple[int, int, int]) -> tuple[Any, Any]:

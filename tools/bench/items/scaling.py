@@ -12,7 +12,7 @@ import numpy as np
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import commands, recipes, training
+from zoo import commands, recipes, shards, training
 from zoo.data import Dataset
 from zoo.splits import Split
 
@@ -55,6 +55,7 @@ def measure(rounds: int) -> Result:
 def main() -> None:
     """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
     commands.start_tensorflow()
+    shards.prepare(["ltfn5"], _BATCH)
     recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
     started: dict[str, Any] = {}
 
@@ -64,7 +65,7 @@ def main() -> None:
         split = _synthetic(Path(scratch), count, size)
         data = Dataset("synthetic", "1", ("0", "1"), "", "", split, split, split)
         sized = recipe.replace(batch_size=batch)
-        stream = iter(training.recipe_batches(sized, data, 0, 1_000_000))
+        stream = training.recipe_batches(sized, data, 0, 1_000_000)
         return training_step(sized, size), stream, batch
 
     def turn(course: str) -> float:

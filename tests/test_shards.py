@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from tests.conftest import ROOT
+from zoo import recipes, registry, shards, training
+from zoo.data import Dataset
+
+RECIPE = recipes.get_recipe("post").replace(learning_rate=1e-2, initializer="he", steps=1)
+
+
+def _weights_after_a_step(data: Dataset, parts: int) -> tuple[list[np.ndarray], float, float]:
+    model = zoo.create_model("ltfn5")
+    optimizer = training.make_optimizer(RECIPE, 1)
+    optimizer.build(model.trainable_variables)
+    training.initialize(model, RECIPE)
+    step = training.make_train_step(model, optimizer, weight_decay=0.01, parts=parts)
+    cost, accuracy = step(data.train.images[:10], data.train.labels[:10])
+    return model.get_weights(), float(cost), float(accuracy)
+
+
+def test_a_step_in_shards_is_the_same_step(digits: Dataset) -> None:
+    # Ten images do not go evenly into four shards: each image counts as much all the same.
+    whole, cost, accuracy = _weights_after_a_step(digits, 1)
+    parted, cost_of_parts, accuracy_of_parts = _weights_after_a_step(digits, 4)
+    assert cost_of_parts == pytest.approx(cost, rel=1e-5)
+    assert accuracy_of_parts == pytest.approx(accuracy)
+    for one, other in zip(whole, parted, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_logits_in_shards_are_the_same_logits(digits: Dataset, count: int) -> None:
+    model = zoo.create_model("ltfn5")
+    images = digits.test.images[:count]
+    whole, parted = (training.predict_fn(model, parts)(images) for parts in (1, 4))
+    assert parted.shape == (count, 10)
+    np.testing.assert_allclose(parted, whole, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", registry.list_models())
+def test_the_registry_knows_who_needs_the_whole_batch(name: str) -> None:
+    layers = zoo.create_model(name).layers
+    normalises = any(isinstance(layer, keras.layers.BatchNormalization) for layer in layers)
+    assert registry.get_spec(name).batch_statistics == normalises
+
+
+_COUNT = """
+import zoo
+from zoo import commands, shards
+commands.start_tensorflow()
+shards._cores = lambda: {cores}
+shards.prepare({models}, {batch_size})
+print([shards.count(zoo.create_model(name), {batch_size}) for name in {models}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("models", "cores", "batch_size", "expected"),
+    [
+        (["ltfn5", "ltfn3"], 2, 100, [4, 4]),
+        (["ltfn5"], 4, 100, [8]),
+        # Too few images for so many cores.
+        (["ltfn5"], 8, 100, [1]),
+        (["ltfn5"], 2, 47, [1]),
+        # One that needs whole batches decides for all that the process trains.
+        (["ltfn5", "compact-4k"], 2, 100, [1, 1]),
+    ],
+)
+def test_shards_are_for_networks_and_batches_that_gain(
+    models: list[str], cores: int, batch_size: int, expected: list[int]
+) -> None:
+    code = _COUNT.format(models=models, cores=cores, batch_size=batch_size)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(expected)
+
+
+def test_nothing_is_in_shards_where_nothing_was_prepared() -> None:
+    assert shards.count(zoo.create_model("ltfn5"), 100) == 1

@@ -1,4 +1,4 @@
-"""Reads a LiteRT file as what it is, a flatbuffer of operators and tensors; needs no TensorFlow."""
+"""A LiteRT file as what it is, a flatbuffer of operators and tensors; needs no TensorFlow."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Graph:
 
 def read(content: bytes) -> Graph:
     """Return the one subgraph of a LiteRT file."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = unpacked(content)
     subgraph = model.subgraphs[0]
     return Graph(
         tensors=tuple(_tensor(each, model.buffers) for each in subgraph.tensors),
@@ -80,27 +80,37 @@ def read(content: bytes) -> Graph:
     )
 
 
-def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
-    """Return the file with a named metadata buffer more, every buffer aligned.
+def unpacked(content: bytes) -> schema.ModelT:
+    """Return a LiteRT file as objects that can be changed."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+
+
+def packed(model: schema.ModelT) -> bytes:
+    """Return the file of such objects, every buffer aligned.
 
     The converter aligns weights on four bytes only; processors without unaligned access, and
     int64 biases, need the sixteen of the schema.
     """
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    builder = _AlignedBuilder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
+    """Return the file with a named metadata buffer more."""
+    model = unpacked(content)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata, np.uint8)
     entry = schema.MetadataT()
     entry.name, entry.buffer = name, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = _AlignedBuilder(len(content) + len(metadata))
-    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model)
 
 
 def read_metadata(content: bytes, name: str) -> bytes | None:
     """Return the named metadata buffer of a file, None if it has none."""
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    model = unpacked(content)
     for entry in model.metadata or []:
         if entry.name == name.encode():
             return bytes(model.buffers[entry.buffer].data)
@@ -145,9 +155,14 @@ def _dtypes() -> dict[int, np.dtype[Any]]:
     return {code: np.dtype(name) for code, name in names.items() if hasattr(np, name)}
 
 
-def _operator_name(code: Any) -> str:
-    # Old files have the code in a byte, new ones in an integer; the larger is the right one.
-    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-    if builtin == schema.BuiltinOperator.CUSTOM:
+def builtin(code: schema.OperatorCodeT) -> int:
+    """Return the number of the built-in operation that an operator code stands for."""
+    # Old files have it in a byte, new ones in an integer; the larger is the right one.
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _operator_name(code: schema.OperatorCodeT) -> str:
+    number = builtin(code)
+    if number == schema.BuiltinOperator.CUSTOM:
         return code.customCode.decode()
-    return _operators()[builtin]
+    return _operators()[number]

@@ -83,7 +83,7 @@ FORMATS = {
         Format(
             name="int16x8",
             file="tflite/{model}-int16x8.tflite",
-            says="LiteRT, int16 activations and int8 weights; slow where no kernel is optimized",
+            says="LiteRT, int16 activations and int8 weights",
             loss=0.05,
             spare=1,
             usual=False,

@@ -55,7 +55,7 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
     """
-    openers = {".tflite": _open_tflite, ".onnx": _open_onnx, ".xml": _open_openvino}
+    openers = {".tflite": _open_tflite, ".onnx": _open_onnx, ".xml": open_openvino}
     try:
         if path.is_dir():
             return _open_saved_model(path)
@@ -161,7 +161,8 @@ def _open_onnx(file: Path, threads: int) -> Artifact:
     )
 
 
-def _open_openvino(file: Path, threads: int) -> Artifact:
+def open_openvino(file: Path, threads: int = 1) -> Artifact:
+    """Load any file that OpenVINO reads, with this many threads."""
     # Its usual precision on processors with bfloat16 is not that of the file.
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",

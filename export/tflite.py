@@ -10,7 +10,8 @@ int8       uint8, as it is                   int8, with its scale         int8, 
 int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, per channel
 ========== ================================= ============================ ==================
 
-The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing.
+The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing. The
+int16x8 file's convolutions sum in 32 bits where that is safe (``export.accumulators``).
 
 The conversions run in a process of their own, since the converter keeps its memory:
 
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from etils import epy
 
-from export import flatbuffer, process
+from export import accumulators, flatbuffer, process
 from export.formats import LITERT
 from zoo import commands
 from zoo.errors import ZooError
@@ -76,6 +77,8 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
         converter.inference_input_type = tf.int16
         converter.inference_output_type = tf.int16
     content = converter.convert()
+    if kind == "int16x8":
+        content = accumulators.narrowed(content)
     _check_operators(content)
     return content
 

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,7 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import table
 
 import export
-from export import flatbuffer, memory, metadata, saved_model, tflite
+from export import flatbuffer, memory, metadata, runtimes, saved_model, tflite
 from export.flatbuffer import Graph, Operator, Tensor
 from export.formats import LITERT
 from export.sources import from_run
@@ -211,6 +212,33 @@ def test_the_plan_of_the_activations() -> None:
     # What a later operation reads again keeps its place.
     again = (*chain[:2], Operator("C", (2, 0), (3,)))
     assert memory.activation_bytes(Graph(tensors, again, (0,), (3,))) == 800
+
+
+def _bias_types(content: bytes) -> list[tuple[str, str]]:
+    graph = flatbuffer.read(content)
+    return [
+        (each.name, graph.tensors[each.inputs[2]].dtype.name)
+        for each in graph.operators
+        if each.name in {"CONV_2D", "FULLY_CONNECTED"}
+    ]
+
+
+def test_convolutions_with_small_sums_have_them_in_32_bits(bundle: Path) -> None:
+    expected = [("CONV_2D", "int32")] * 5 + [("FULLY_CONNECTED", "int64")]
+    assert _bias_types(_content(bundle, "int16x8")) == expected
+
+
+def test_a_sum_that_could_overflow_keeps_its_64_bits(tmp_path: Path) -> None:
+    image = keras.Input((3, 3, 64))
+    # White images make sums of 576 times the largest weight and the largest activation.
+    network = keras.layers.Conv2D(2, 3, kernel_initializer="ones")(image)
+    model = keras.Model(image, keras.layers.Flatten()(network))
+    saved_model.save_fixed(model, tmp_path)
+    white = np.full((4, 3, 3, 64), 255, np.uint8)
+    content = tflite.convert(tmp_path, "int16x8", white)
+    computed = runtimes.open_litert(content).predict_fn(white)
+    np.testing.assert_allclose(computed, 576 * 255.0, rtol=1e-3)
+    assert _bias_types(content) == [("CONV_2D", "int64")]
 
 
 def test_save_fixed_leaves_no_scaling(small: Path, tmp_path: Path) -> None:

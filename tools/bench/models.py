@@ -29,7 +29,7 @@ def run_folder() -> Path:
 def bundle(batch: int = 1) -> Path:
     """Return a bundle of that run, its LiteRT files with this batch."""
     out = run_folder().parent / f"batch{batch}"
-    formats = "saved_model,float32,int8,onnx,openvino"
+    formats = "saved_model,float32,int8,int16x8,onnx,openvino"
     _python(
         "export", run_folder(), "--offline", "--formats", formats, "--batch", batch, "--out", out
     )

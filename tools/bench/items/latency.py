@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from export import runtimes
 from export.integrity import open_bundle
-from export.runtimes import open_alone
 from tools.bench.models import bundle
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
@@ -18,6 +18,7 @@ from tools.bench.results import Result, median
 _THREADS = (1, 2)
 _BATCHES = (1, 32)
 _SECONDS = 0.4  # of each turn
+_FOREIGN = "OpenVINO on LiteRT's int8 file"
 
 
 def measure(rounds: int) -> Result:
@@ -25,7 +26,7 @@ def measure(rounds: int) -> Result:
     found = {}
     for threads, batch in product(_THREADS, _BATCHES):
         contestants = {
-            name: [__name__, str(path), str(threads), str(batch)]
+            name: [__name__, name, str(path), str(threads), str(batch)]
             for name, path in _artifacts(batch).items()
         }
         found[f"{threads} x {batch}"] = race(contestants, ["images"], rounds)["images"]
@@ -56,8 +57,10 @@ def _artifacts(batch: int) -> dict[str, Path]:
         "SavedModel": "saved_model",
         "LiteRT float32": "float32",
         "LiteRT int8": "int8",
+        "LiteRT int16x8": "int16x8",
         "ONNX Runtime float32": "onnx",
         "OpenVINO float32": "openvino",
+        _FOREIGN: "int8",
     }
     found = {}
     for name, format in names.items():
@@ -67,9 +70,10 @@ def _artifacts(batch: int) -> dict[str, Path]:
     return found
 
 
-def main(path: str, threads: str, batch: str) -> None:
+def main(name: str, path: str, threads: str, batch: str) -> None:
     """Serve one runtime; each answer is in images per second."""
-    predict_fn = open_alone(Path(path), int(threads)).predict_fn
+    opened = runtimes.open_openvino if name == _FOREIGN else runtimes.open_alone
+    predict_fn = opened(Path(path), int(threads)).predict_fn
     images = np.random.default_rng(0).integers(0, 256, (int(batch), 28, 28, 1), np.uint8)
 
     def turn(course: str) -> float:

@@ -113,7 +113,7 @@ def export_bundle(
         calibration = work.write_saved_model()
         with ThreadPoolExecutor(1) as beside:
             # The converters leave cores free for scoring what is there already.
-            converting = beside.submit(work.convert)
+            converting = beside.submit(work.convert, work.conversions())
             announce(f"Scoring Keras on the {len(dataset.test):,} test images")
             reference = evaluate(predict_fn(source.model), dataset.test)
             work.score(FORMATS["saved_model"])
@@ -178,11 +178,11 @@ class _Work:
         np.save(self._images, self.dataset.test.images)
         return calibration
 
-    def convert(self) -> None:
-        """Write the files of all other formats."""
+    def conversions(self) -> list[Format]:
+        """Return the formats that are converted to."""
         converted = [each for each in self.request.formats if each.name in conversion.FORMATS]
         self.announce(f"Converting to {', '.join(each.name for each in converted)}")
-        self._convert(converted)
+        return converted
 
     def finish_files(self, calibration: np.ndarray) -> None:
         """Fine-tune the int8 file if it needs it, and write the sources made of it."""
@@ -261,7 +261,7 @@ class _Work:
         self.int8_model = deployable(model)
         fixed = self.scratch / conversion.FIXED
         saved_model.save_fixed(self.int8_model, fixed, self.request.batch)
-        self._convert([int8])
+        self.convert([int8])
         self.finetuned = {
             "steps": finetune.STEPS,
             "validation_losses_before": lost,
@@ -277,7 +277,8 @@ class _Work:
         scored = score.score(self._path(int8), validation, images, self.scratch)
         return reference.correct - scored.correct
 
-    def _convert(self, formats: Sequence[Format]) -> None:
+    def convert(self, formats: Sequence[Format]) -> None:
+        """Write the files of some formats; says nothing, so that it can run beside others."""
         targets = {each.name: self._path(each) for each in formats}
         for file in targets.values():
             file.parent.mkdir(exist_ok=True)

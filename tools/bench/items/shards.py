@@ -12,38 +12,49 @@ from etils import epy
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import commands, recipes, shards
+from zoo import commands, recipes, registry, shards
+from zoo.registry import PRECISIONS
 
 with epy.lazy_imports():
     import tensorflow as tf
 
-_COURSES = [
-    f"{precision} {batch}" for precision in ("float32", "bfloat16") for batch in (100, 128, 256)
-]
+_WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
+_BATCHES = ("100", "128", "256")
+_COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
 _STEPS = 8
+_SIZE = 3_072  # of the square matrices
 
 
 def measure(rounds: int) -> Result:
-    """Race the same step, whole and in shards."""
-    contestants = {each: [__name__, each] for each in ("whole", "in shards")}
+    """Race the same step, whole and in shards, and matrix products of as many operations."""
+    contestants = {each: [__name__, each] for each in (_WHOLE, _PARTED, _CEILING)}
     found = race(contestants, _COURSES, rounds)
-    rows, gains = [], {}
+    rows, headlines = [], {}
     for course in _COURSES:
-        whole, parted = (median(found[course][name]) for name in contestants)
-        gains[course] = f"{whole / parted:.2f}"
-        rows.append([*course.split(), f"{whole:.1f}", f"{parted:.1f}", gains[course]])
+        precision, batch = course.split()
+        whole, parted, ceiling = (median(found[course][name]) for name in contestants)
+        gain, share = f"{whole / parted:.2f}", f"{100 * ceiling / parted:.0f} %"
+        milliseconds = (f"{each:.1f}" for each in (whole, parted, ceiling))
+        rows.append([precision, batch, *milliseconds, gain, share])
+        if batch == _BATCHES[0]:
+            headlines[f"a training step in {precision}, batch whole / in shards"] = gain
+            headlines[f"its arithmetic in shards / a large matrix product's, {precision}"] = share
     return Result(
         title="a training step of ltfn5 with its batch whole and in shards, milliseconds",
-        columns=["format", "batch", "whole", "in shards", "whole / in shards"],
+        columns=[
+            "format",
+            "batch",
+            *contestants,
+            "whole / in shards",
+            "of the ceiling, in shards",
+        ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of {_STEPS} steps, both in turn; whole: each operation on "
-            "all threads, as TensorFlow does by itself; in shards: each on one."
+            f"Medians of {rounds} turns of {_STEPS} steps, all in turn; whole: each operation on "
+            "all threads, as TensorFlow does by itself; in shards: each on one. The ceiling: "
+            f"{_SIZE:,}-cube matrix products with as many multiply-adds."
         ),
-        headlines={
-            f"a training step in {precision}, batch whole / in shards": gains[f"{precision} 100"]
-            for precision in ("float32", "bfloat16")
-        },
+        headlines=headlines,
         figures=found,
     )
 
@@ -51,9 +62,19 @@ def measure(rounds: int) -> Result:
 def main(how: str) -> None:
     """Serve milliseconds for a step; a course is ``PRECISION BATCH``."""
     commands.start_tensorflow()
-    if how == "in shards":
+    if how == _PARTED:
         shards.prepare(["ltfn5"], 100)
     ready: dict[str, Callable[[], float]] = {}
+
+    def product(course: str) -> float:
+        precision, batch = course.split()
+        matrix = tf.cast(tf.random.normal([_SIZE, _SIZE]), precision)
+        begin = time.perf_counter()
+        float(tf.matmul(matrix, matrix)[0, 0])
+        milliseconds = 1e3 * (time.perf_counter() - begin)
+        # Forward, and the gradients of inputs and weights; the image needs none.
+        adds = 3 * registry.get_spec("ltfn5").multiply_adds - 28 * 28 * 9 * 64
+        return milliseconds * int(batch) * adds / _SIZE**3
 
     def start(course: str) -> Callable[[], float]:
         precision, batch = course.split()
@@ -76,7 +97,7 @@ def main(how: str) -> None:
             ready[course]()
         return 1e3 * (time.perf_counter() - begin) / _STEPS
 
-    serve(turn)
+    serve(product if how == _CEILING else turn)
 
 
 if __name__ == "__main__":

@@ -209,7 +209,7 @@ def _wait_for_step(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("Step"):
-            time.sleep(0.5)
+            time.sleep(0.2)
             return
     raise AssertionError(process.communicate()[1])
 
@@ -218,20 +218,22 @@ SLOW = ("--data", "digits", "--batch-size", "8")
 
 
 def _interrupt(environment: dict[str, str], folder: Path, number: int) -> tuple[int, str]:
-    process = _start(environment, folder, *SLOW, "--steps", "60")
+    process = _start(environment, folder, *SLOW, "--steps", "600")
     _wait_for_step(process)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
-    assert re.fullmatch(r"zoo.train: interrupted after step \d+ of 60; [^\n]+\n", complaint)
+    assert re.fullmatch(r"zoo.train: interrupted after step \d+ of 600; [^\n]+\n", complaint)
     return process.returncode, complaint
 
 
+@pytest.mark.usefixtures("digits")
 def test_a_terminated_training_saves_its_state(environment: dict[str, str], tmp_path: Path) -> None:
     code, _ = _interrupt(environment, tmp_path, signal.SIGTERM)
     assert code == 143
     assert list((tmp_path / "runs" / "ltfn5" / "checkpoints").glob("step-*.npz"))
 
 
+@pytest.mark.usefixtures("digits")
 def test_an_interrupted_training_goes_on_exactly(
     environment: dict[str, str], command: Command, tmp_path: Path
 ) -> None:
@@ -241,7 +243,7 @@ def test_an_interrupted_training_goes_on_exactly(
 
     resumed = command("zoo.train", "ltfn5", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    whole = command("zoo.train", "ltfn5", *SLOW, "--steps", 60, "--out", "whole", cwd=tmp_path)
+    whole = command("zoo.train", "ltfn5", *SLOW, "--steps", 600, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     models = [zoo.load_model(tmp_path / name) for name in ("runs/ltfn5", "whole")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
@@ -251,7 +253,7 @@ def test_an_interrupted_training_goes_on_exactly(
 def test_a_killed_training_leaves_a_run_that_can_begin_again(
     environment: dict[str, str], command: Command, tmp_path: Path
 ) -> None:
-    process = _start(environment, tmp_path, *SLOW, "--steps", "40")
+    process = _start(environment, tmp_path, *SLOW, "--steps", "600")
     _wait_for_step(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()

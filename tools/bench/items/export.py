@@ -11,24 +11,25 @@ from tools.bench.results import Result, median
 
 
 def measure(rounds: int) -> Result:
-    """Time the whole command; it takes too long for as many turns as the others."""
-    turns = max(1, rounds // 5)
+    """Time the whole command."""
     chosen = {
         "the usual formats": ",".join(each.name for each in FORMATS.values() if each.usual),
         "all formats": ",".join(FORMATS),
     }
-    done = {}
-    for name, formats in chosen.items():
-        with tempfile.TemporaryDirectory() as out:
-            line = ["-m", "export", run_folder(), "--offline", "--formats", formats, "--out", out]
-            done[name] = [whole.run(line) for _ in range(turns)]
-    seconds = {name: [each.seconds for each in wholes] for name, wholes in done.items()}
-    peaks = {name: max(each.megabytes for each in wholes) for name, wholes in done.items()}
+    with tempfile.TemporaryDirectory() as out:
+        asked = {
+            name: [
+                *("-m", "export", run_folder(), "--offline", "--formats", formats),
+                *("--out", f"{out}/{name}"),
+            ]
+            for name, formats in chosen.items()
+        }
+        seconds, peaks = whole.take_turns(asked, rounds)
     return Result(
         title="python -m export, ltfn5, every file proven on all 10,000 test images, seconds",
         columns=["formats", "median (range)", "memory of the largest process"],
         rows=whole.rows(seconds, peaks),
-        notes=f"{turns} turn(s).",
+        notes=f"{rounds} turns.",
         headlines={
             f"export of ltfn5 to {name}, with the whole proof": f"{median(seconds[name]):.0f} s"
             for name in chosen

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,25 +14,33 @@ from export.integrity import open_bundle
 from tools.bench.models import bundle
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
+from zoo.metrics import PredictFn
 
 _THREADS = (1, 2)
-_BATCHES = (1, 32)
+_BATCHES = ("1", "32")
 _SECONDS = 0.4  # of each turn
 _FOREIGN = "OpenVINO on LiteRT's int8 file"
+_FORMATS = {
+    "SavedModel": "saved_model",
+    "LiteRT float32": "float32",
+    "LiteRT int8": "int8",
+    "LiteRT int16x8": "int16x8",
+    "ONNX Runtime float32": "onnx",
+    "OpenVINO float32": "openvino",
+    _FOREIGN: "int8",
+}
 
 
 def measure(rounds: int) -> Result:
     """Race all runtimes with each number of threads and size of batch."""
     found = {}
-    for threads, batch in product(_THREADS, _BATCHES):
-        contestants = {
-            name: [__name__, name, str(path), str(threads), str(batch)]
-            for name, path in _artifacts(batch).items()
-        }
-        found[f"{threads} x {batch}"] = race(contestants, ["images"], rounds)["images"]
-    names = list(next(iter(found.values())))
+    for threads in _THREADS:
+        contestants = {name: [__name__, name, str(threads), *_paths(name)] for name in _FORMATS}
+        for batch, rates in race(contestants, _BATCHES, rounds).items():
+            found[f"{threads} x {batch}"] = rates
     rows = [
-        [name, *(f"{1e6 / median(found[course][name]):,.0f}" for course in found)] for name in names
+        [name, *(f"{1e6 / median(rates[name]):,.0f}" for rates in found.values())]
+        for name in _FORMATS
     ]
     first = next(iter(found.values()))
     return Result(
@@ -51,32 +59,29 @@ def measure(rounds: int) -> Result:
     )
 
 
-def _artifacts(batch: int) -> dict[str, Path]:
-    opened = open_bundle(bundle(batch))
-    names = {
-        "SavedModel": "saved_model",
-        "LiteRT float32": "float32",
-        "LiteRT int8": "int8",
-        "LiteRT int16x8": "int16x8",
-        "ONNX Runtime float32": "onnx",
-        "OpenVINO float32": "openvino",
-        _FOREIGN: "int8",
-    }
-    found = {}
-    for name, format in names.items():
-        artifact = opened.artifact(format)
+def _paths(name: str) -> list[str]:
+    """Return the files that a runtime opens for each batch; LiteRT's have their batch fixed."""
+    found = []
+    for batch in _BATCHES:
+        opened = open_bundle(bundle(int(batch)))
+        artifact = opened.artifact(_FORMATS[name])
         assert artifact
-        found[name] = opened.path(artifact)
+        found.append(str(opened.path(artifact)))
     return found
 
 
-def main(name: str, path: str, threads: str, batch: str) -> None:
-    """Serve one runtime; each answer is in images per second."""
-    opened = runtimes.open_openvino if name == _FOREIGN else runtimes.open_alone
-    predict_fn = opened(Path(path), int(threads)).predict_fn
-    images = np.random.default_rng(0).integers(0, 256, (int(batch), 28, 28, 1), np.uint8)
+def main(name: str, threads: str, *paths: str) -> None:
+    """Serve one runtime; a course is a batch, each answer is in images per second."""
+    opener = runtimes.open_openvino if name == _FOREIGN else runtimes.open_alone
+    files = dict(zip(_BATCHES, paths, strict=True))
 
-    def turn(course: str) -> float:
+    @functools.cache
+    def opened(batch: str) -> PredictFn:
+        return opener(Path(files[batch]), int(threads)).predict_fn
+
+    def turn(batch: str) -> float:
+        predict_fn = opened(batch)
+        images = np.random.default_rng(0).integers(0, 256, (int(batch), 28, 28, 1), np.uint8)
         begin, calls = time.perf_counter(), 0
         while (passed := time.perf_counter() - begin) < _SECONDS:
             predict_fn(images)

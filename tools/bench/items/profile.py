@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from tools.bench.results import Result
+from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo import commands, recipes
 
@@ -56,7 +56,7 @@ def measure(rounds: int) -> Result:
         columns=["format", "primitive", "ms", "share", "GFLOP/s", "of the ceiling"],
         rows=rows,
         notes=(
-            f"Means of {_STEPS} steps, one operation at a time on all threads. The ceiling is a "
+            f"Medians of {_STEPS} steps, one operation at a time on all threads. The ceiling is a "
             f"{_SIZE:,}-cube matrix product in the same format, through TensorFlow: "
             + ", ".join(f"{name} {each['ceiling']:,.0f} GFLOP/s" for name, each in figures.items())
             + "."
@@ -80,14 +80,15 @@ def _profile(precision: str) -> tuple[dict[str, float], float, float]:
         text=True,
         check=True,
     )
-    _, profiled, measured = done.stdout.split(_MARK)
-    primitives: dict[str, float] = defaultdict(float)
-    for line in profiled.splitlines():
-        if ",exec,cpu," in line:
-            *_, kind, _, direction, _, _, _, shape, milliseconds = line.split(",")
-            primitives[_name(kind, direction, shape)] += float(milliseconds) / _STEPS
+    _, *steps, measured = done.stdout.split(_MARK)
+    primitives: dict[str, list[float]] = defaultdict(lambda: [0.0] * len(steps))
+    for at, lines in enumerate(steps):
+        for line in lines.splitlines():
+            if ",exec,cpu," in line:
+                *_, kind, _, direction, _, _, _, shape, milliseconds = line.split(",")
+                primitives[_name(kind, direction, shape)][at] += float(milliseconds)
     step, ceiling = map(float, measured.splitlines()[-1].split())
-    return dict(primitives), step, ceiling
+    return {name: median(values) for name, values in primitives.items()}, step, ceiling
 
 
 def _name(kind: str, direction: str, shape: str) -> str:
@@ -127,12 +128,14 @@ def main(precision: str) -> None:
 
     for _ in range(3):
         seconds(lambda: step(images, labels))
-    print(_MARK, flush=True)
-    steps = [seconds(lambda: step(images, labels)) for _ in range(_STEPS)]
+    steps = []
+    for _ in range(_STEPS):
+        print(_MARK, flush=True)
+        steps.append(seconds(lambda: step(images, labels)))
     print(_MARK, flush=True)
     products = [seconds(lambda: tf.matmul(matrix, matrix)[0]) for _ in range(5)]
     ceiling = 2 * _SIZE**3 / min(products) / 1e9
-    print(f"\n{1e3 * sum(steps) / len(steps)} {ceiling}")
+    print(f"\n{1e3 * median(steps)} {ceiling}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 _WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
-_BATCHES = ("100", "128", "256")
+_BATCHES = ("100", "256")
 _COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
 _STEPS = 8
 _SIZE = 3_072  # of the square matrices

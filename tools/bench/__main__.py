@@ -13,9 +13,9 @@ from zoo.errors import unknown
 
 ITEMS = (
     "start",
+    "export",
     "answer",
     "latency",
-    "export",
     "training",
     "profile",
     "shards",

@@ -25,14 +25,25 @@ def run_folder() -> Path:
     return folder
 
 
+def exports() -> Path:
+    """Return the folder for that run's bundles of all formats; any of them serves all items."""
+    return run_folder().parent / "exports"
+
+
 @functools.cache
-def bundle(batch: int = 1) -> Path:
-    """Return a bundle of that run, its LiteRT files with this batch."""
+def bundle() -> Path:
+    """Return one of those bundles."""
+    if not exports().exists():
+        _python("export", run_folder(), "--offline", "--formats", "all", "--out", exports())
+    return exports() / "1"
+
+
+@functools.cache
+def batched_bundle(batch: int) -> Path:
+    """Return a bundle of that run's LiteRT files for calls with so many images."""
     out = run_folder().parent / f"batch{batch}"
-    formats = "saved_model,float32,int8,int16x8,onnx,openvino"
-    _python(
-        "export", run_folder(), "--offline", "--formats", formats, "--batch", batch, "--out", out
-    )
+    options = ["--offline", "--formats", "float32,int8,int16x8", "--batch", batch]
+    _python("export", run_folder(), *options, "--out", out)
     return out / "1"
 
 

@@ -23,7 +23,6 @@ def measure(rounds: int) -> Result:
         asked = {
             "a bundle, LiteRT float32": [*predict, bundle(), picture],
             "a bundle, LiteRT int8": [*predict, bundle(), picture, "--runtime", "int8"],
-            "a bundle, SavedModel": [*predict, bundle(), picture, "--runtime", "saved_model"],
             "a run, Keras": [*predict, run_folder(), picture],
         }
         seconds, peaks = whole.take_turns(asked, rounds)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-
 from tools.bench import whole
-from tools.bench.models import run_folder
+from tools.bench.models import exports, run_folder
 from tools.bench.results import Result, median
 
 _ALL = "all formats"
@@ -13,9 +11,8 @@ _ALL = "all formats"
 
 def measure(rounds: int) -> Result:
     """Time the whole command."""
-    command = ["-m", "export", run_folder(), "--offline", "--formats", "all", "--out"]
-    with tempfile.TemporaryDirectory() as out:
-        seconds, peaks = whole.take_turns({_ALL: [*command, out]}, rounds)
+    command = ["-m", "export", run_folder(), "--offline", "--formats", "all", "--out", exports()]
+    seconds, peaks = whole.take_turns({_ALL: command}, rounds)
     return Result(
         title="python -m export, ltfn5, every file proven on all 10,000 test images, seconds",
         columns=["formats", "median (range)", "memory of the largest process"],

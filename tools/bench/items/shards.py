@@ -21,7 +21,7 @@ with epy.lazy_imports():
 _WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
 _BATCHES = ("100", "256")
 _COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
-_STEPS = 8
+_IMAGES = 800  # in each turn
 _SIZE = 3_072  # of the square matrices
 
 
@@ -50,7 +50,7 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of {_STEPS} steps, all in turn; whole: each operation on "
+            f"Medians of {rounds} turns of {_IMAGES} images, all in turn; whole: each operation on "
             "all threads, as TensorFlow does by itself; in shards: each on one. The ceiling: "
             f"{_SIZE:,}-cube matrix products with as many multiply-adds."
         ),
@@ -92,10 +92,11 @@ def main(how: str) -> None:
         if course not in ready:
             ready[course] = start(course)
             ready[course]()
+        steps = round(_IMAGES / int(course.split()[1]))
         begin = time.perf_counter()
-        for _ in range(_STEPS):
+        for _ in range(steps):
             ready[course]()
-        return 1e3 * (time.perf_counter() - begin) / _STEPS
+        return 1e3 * (time.perf_counter() - begin) / steps
 
     serve(product if how == _CEILING else turn)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import math
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.conftest import ROOT
 from tools import update_readme
 from tools.bench import __main__ as bench
-from tools.bench import race, results, whole
+from tools.bench import published, race, results, whole
+from tools.bench.items import time_to_99
 from zoo.errors import InputError
 
 
@@ -70,3 +75,44 @@ def test_the_tables_are_those_of_the_results() -> None:
     assert (results.FOLDER / "README.md").read_text(encoding="utf-8") == results.tables()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert update_readme._block(readme, "bench") == update_readme._bench_table() + "\n"
+
+
+@pytest.mark.parametrize(("within", "epochs"), [("inf", 3), ("0.5", 2)])
+def test_an_example_ends_when_it_is_good_or_too_late(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, within: str, epochs: int
+) -> None:
+    accuracies = [0.9, 0.95, 0.99, 0.995]
+
+    def example() -> Iterator[Callable[[], float]]:
+        for accuracy in accuracies:
+            time.sleep(0.2)
+            yield functools.partial(float, accuracy)
+
+    monkeypatch.setattr(published, "keras_example", example)
+    published.main("keras", within)
+    assert float(capsys.readouterr().out.split()[-1]) == accuracies[epochs - 1]
+
+
+@pytest.mark.parametrize(
+    ("torch", "runs", "ratio", "told"),
+    [
+        ([math.inf] * 5, 3, "5.0", "over 50 in 3 runs of 3"),
+        ([40, math.inf, 40, 60, 30], 5, "4.0", "40 (30 to inf)"),
+    ],
+)
+def test_the_second_example_runs_until_it_is_known_to_be_slower(
+    monkeypatch: pytest.MonkeyPatch, torch: list[float], runs: int, ratio: str, told: str
+) -> None:
+    seconds = {"keras": iter([50, 40, 60, 50, 50]), "torch": iter(torch)}
+    limits = []
+
+    def example(kind: str, within: float = math.inf) -> tuple[float, float]:
+        limits.append((kind, within))
+        return next(seconds[kind]), 0.99
+
+    monkeypatch.setattr(time_to_99, "_ours", lambda seed, out: (10.0, 0.991))
+    monkeypatch.setattr(time_to_99, "_published", example)
+    found = time_to_99.measure(5)
+    assert limits == [("keras", math.inf)] * 5 + [("torch", 50)] * runs
+    assert list(found.headlines.values()) == [ratio]
+    assert found.rows[-1][1] == told

@@ -64,8 +64,8 @@ def _paths(name: str) -> list[str]:
     """Return the files that a runtime opens for each batch; LiteRT's have their batch fixed."""
     found = []
     for batch in _BATCHES:
-        alone = batch == "1" or _FORMATS[name] not in LITERT
-        opened = open_bundle(bundle() if alone else batched_bundle(int(batch)))
+        single = batch == "1" or _FORMATS[name] not in LITERT
+        opened = open_bundle(bundle() if single else batched_bundle(int(batch)))
         artifact = opened.artifact(_FORMATS[name])
         assert artifact
         found.append(str(opened.path(artifact)))

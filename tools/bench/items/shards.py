@@ -21,7 +21,7 @@ with epy.lazy_imports():
 _WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
 _BATCHES = ("100", "256")
 _COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
-_IMAGES = 800  # in each turn
+_IMAGES = 800  # in each turn, or nearly
 _SIZE = 3_072  # of the square matrices
 
 
@@ -50,9 +50,9 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of {_IMAGES} images, all in turn; whole: each operation on "
-            "all threads, as TensorFlow does by itself; in shards: each on one. The ceiling: "
-            f"{_SIZE:,}-cube matrix products with as many multiply-adds."
+            f"Medians of {rounds} turns of about {_IMAGES} images, all in turn; whole: each "
+            "operation on all threads, as TensorFlow does by itself; in shards: each on one. The "
+            f"ceiling: {_SIZE:,}-cube matrix products with as many multiply-adds."
         ),
         headlines=headlines,
         figures=found,

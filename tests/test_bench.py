@@ -66,9 +66,11 @@ def test_every_item_has_a_room_and_a_result() -> None:
     assert results.kept() == sorted(bench.ITEMS)
 
 
-def test_an_unknown_item_is_refused() -> None:
+def test_an_unknown_item_or_a_single_round_is_refused() -> None:
     with pytest.raises(InputError, match="'trainin'"):
         bench.main(["trainin"])
+    with pytest.raises(InputError, match=r"at least 2.*received 1"):
+        bench.main(["precision", "--rounds", "1"])
 
 
 def test_the_tables_are_those_of_the_results() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tools.bench import results
 from zoo import commands
-from zoo.errors import unknown
+from zoo.errors import InputError, unknown
 
 ITEMS = (
     "start",
@@ -36,6 +36,8 @@ def main(argv: Sequence[str]) -> None:
     for item in arguments.items:
         if item not in ITEMS:
             raise unknown("item", item, ITEMS)
+    if arguments.rounds < 2:
+        raise InputError(f"--rounds takes at least 2, for a spread; received {arguments.rounds}")
     for item in arguments.items or ITEMS:
         print(f"Measuring {item}", file=sys.stderr)
         room = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")

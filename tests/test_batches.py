@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ def _numbered(count: int) -> Split:
 
 
 def _labels(**options: int | bool) -> list[list[int]]:
-    settings = {"batch_size": 4, "steps": 5, "seed": 3, "shuffle": True} | options
-    stream = batches(_numbered(10), **settings)  # type: ignore[arg-type]
+    settings: dict[str, Any] = {"batch_size": 4, "steps": 5, "seed": 3, "shuffle": True} | options
+    stream = batches(_numbered(10), **settings)
     return [labels.numpy().tolist() for _, labels in stream]
 
 

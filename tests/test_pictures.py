@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,9 +33,9 @@ def folder(tmp_path: Path, digits: Dataset) -> Path:
     return root
 
 
-def _load(folder: Path, size: tuple[int, int] = (28, 28), **options: object) -> Dataset:
-    settings = {"data_dir": str(folder.parent / "tfds"), "image_size": size} | options
-    return data.load(str(folder), **settings)  # type: ignore[arg-type]
+def _load(folder: Path, size: tuple[int, int] = (28, 28), **options: Any) -> Dataset:
+    settings: dict[str, Any] = {"data_dir": str(folder.parent / "tfds"), "image_size": size}
+    return data.load(str(folder), **settings | options)
 
 
 def test_a_folder_is_split_and_keeps_its_pixels(folder: Path, digits: Dataset) -> None:

@@ -12,7 +12,9 @@ from tests.conftest import ROOT
 from zoo import recipes, registry, shards, training
 from zoo.data import Dataset
 
-RECIPE = recipes.get_recipe("post").replace(learning_rate=1e-2, initializer="he", steps=1)
+RECIPE = recipes.get_recipe("post").replace(
+    learning_rate=1e-2, initializer="he", weight_decay=0.01, steps=1
+)
 
 
 def _weights_after_a_step(data: Dataset, parts: int) -> tuple[list[np.ndarray], float, float]:
@@ -20,7 +22,7 @@ def _weights_after_a_step(data: Dataset, parts: int) -> tuple[list[np.ndarray], 
     optimizer = training.make_optimizer(RECIPE, 1)
     optimizer.build(model.trainable_variables)
     training.initialize(model, RECIPE)
-    step = training.make_train_step(model, optimizer, weight_decay=0.01, parts=parts)
+    step = training.make_train_step(model, optimizer, RECIPE, parts)
     cost, accuracy = step(data.train.images[:10], data.train.labels[:10])
     return model.get_weights(), float(cost), float(accuracy)
 

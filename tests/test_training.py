@@ -87,7 +87,7 @@ def _train_half_then_forget(data: Dataset, run: Run) -> None:
     optimizer = training.make_optimizer(SHORT, 8)
     optimizer.build(model.trainable_variables)
     training.initialize(model, SHORT)
-    step = training.make_train_step(model, optimizer)
+    step = training.make_train_step(model, optimizer, SHORT)
     for images, labels in training.recipe_batches(SHORT, data, 0, 4):
         step(images, labels)
     Checkpoints(run.checkpoints, model, optimizer).save(Position(step=4, seconds=0.0))
@@ -142,7 +142,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else() -> None:
     model = keras.Model(image, keras.layers.Dense(2)(image))
     model.set_weights([np.ones((4, 2)), np.ones(2)])
     optimizer = keras.optimizers.SGD(0.5)
-    step = training.make_train_step(model, optimizer, weight_decay=0.1)
+    step = training.make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
     # Black images give kernels no gradient, and two labels in balance give biases none.
     step(np.zeros((2, 4), np.float32), np.array([0, 1]))
     kernel, bias = model.get_weights()

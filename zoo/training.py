@@ -21,6 +21,7 @@ from zoo.batches import batches
 from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
 from zoo.errors import DivergedError, Interrupted
+from zoo.gradients import choose_gradients
 from zoo.metrics import PredictFn, evaluate
 from zoo.recipes import Recipe
 from zoo.runs import Run
@@ -95,7 +96,7 @@ def train(
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
     parts = shards.count(model, recipe.batch_size)
-    train_step = make_train_step(model, optimizer, recipe.weight_decay, parts)
+    train_step = make_train_step(model, optimizer, recipe, parts)
     predict = predict_fn(model, parts)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
@@ -173,37 +174,30 @@ def initialize(model: keras.Model, recipe: Recipe) -> None:
 
 
 def make_train_step(
-    model: keras.Model, optimizer: keras.Optimizer, weight_decay: float = 0.0, parts: int = 1
+    model: keras.Model, optimizer: keras.Optimizer, recipe: Recipe, parts: int = 1
 ) -> Callable:
     """Return the compiled step: images and labels in, cost and accuracy before the update out.
 
     Args:
         model: raw pixels to logits.
         optimizer: built for the model's weights.
-        weight_decay: of the kernels, added to their gradients.
+        recipe: how to train.
         parts: in how many shards a batch is computed; the step is the same but for rounding.
     """
     kernels = {id(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
-    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
-
-    def of_shard(images: Any, labels: Any, batch_size: Any) -> tuple[Any, Any, list]:
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            cost = cross_entropy(labels, logits) / batch_size
-        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
-        accuracy = tf.reduce_sum(tf.cast(right, tf.float32)) / batch_size
-        return cost, accuracy, tape.gradient(cost, model.trainable_variables)
+    of_shard = choose_gradients(model, recipe)
 
     @tf.function(autograph=False)
     def train_step(images: Any, labels: Any) -> tuple[Any, Any]:
+        size = tf.cast(tf.shape(labels)[0], tf.float32)
         pairs = zip(shards.split(images, parts), shards.split(labels, parts), strict=True)
-        found = [of_shard(*pair, tf.cast(tf.shape(labels)[0], tf.float32)) for pair in pairs]
+        found = [of_shard(model, *pair, size) for pair in pairs]
         costs, accuracies, each_gradients = zip(*found, strict=True)
         weights = model.trainable_variables
         gradients = [tf.add_n(each) for each in zip(*each_gradients, strict=True)]
-        if weight_decay:
+        if recipe.weight_decay:
             gradients = [
-                gradient + weight_decay * weight if id(weight) in kernels else gradient
+                gradient + recipe.weight_decay * weight if id(weight) in kernels else gradient
                 for gradient, weight in zip(gradients, weights, strict=True)
             ]
         optimizer.apply(gradients, weights)

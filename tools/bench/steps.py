@@ -16,4 +16,4 @@ def training_step(recipe: Recipe, size: int = 28) -> Callable:
     optimizer.build(model.trainable_variables)
     training.initialize(model, recipe)
     parts = shards.count(model, recipe.batch_size)
-    return training.make_train_step(model, optimizer, recipe.weight_decay, parts)
+    return training.make_train_step(model, optimizer, recipe, parts)

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 from tools import update_readme
 from tools.bench import __main__ as bench
 from tools.bench import published, race, results, whole
-from tools.bench.items import time_to_99
+from tools.bench.items import post, time_to_99
 from zoo.errors import InputError
 
 
@@ -77,6 +77,13 @@ def test_the_tables_are_those_of_the_results() -> None:
     assert (results.FOLDER / "README.md").read_text(encoding="utf-8") == results.tables()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert update_readme._block(readme, "bench") == update_readme._bench_table() + "\n"
+
+
+@pytest.mark.parametrize("rounds", [2, 5, 7])
+def test_the_parts_of_the_posts_recipe_are_all_its_steps(rounds: int) -> None:
+    parts = post._parts(rounds)
+    assert len(parts) == rounds
+    assert [step for part in parts for step in part] == list(range(5_000))
 
 
 @pytest.mark.parametrize(("within", "epochs"), [("inf", 3), ("0.5", 2)])

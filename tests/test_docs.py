@@ -15,7 +15,7 @@ def test_the_lesson_runs_as_one_program(capsys: pytest.CaptureFixture) -> None:
     for block in blocks:
         exec(compile(block, "building-a-convnet.md", "exec"), names)
     told = capsys.readouterr().out
-    assert len(blocks) == 10
+    assert len(blocks) == LESSON.count("```python")
     assert "ltfn3: 648,010 weights" in told
     assert "ltfn5-strided  321,738 weights" in told
 

@@ -18,7 +18,7 @@ with epy.lazy_imports():
     import keras
     import tensorflow as tf
 
-# Model, images, labels and the size of the batch that they are of: cost, accuracy, gradients.
+# Of a model, images, their labels and the size of their whole batch.
 Gradients = Callable[[Any, Any, Any, Any], tuple[Any, Any, list]]
 
 
@@ -61,12 +61,13 @@ def of_some(model: keras.Model, images: Any, labels: Any, batch_size: Any) -> tu
         tape.watch(logits)
         cost = _cost(labels, logits) / batch_size
     of_logits = tape.gradient(cost, logits)
-    # The first always goes along: oneDNN refuses an empty batch.
-    back = tf.concat([[True], tf.reduce_any(of_logits[1:] != 0, axis=1)], axis=0)
+    some = tf.cast(tf.reduce_any(of_logits != 0, axis=1), tf.int32)
+    # Where none has a gradient one goes along: oneDNN refuses an empty batch.
+    at = tf.math.top_k(some, k=tf.maximum(1, tf.reduce_sum(some))).indices
     with tf.GradientTape() as tape:
-        again = model(tf.boolean_mask(images, back), training=True)
+        again = model(tf.gather(images, at), training=True)
     gradients = tape.gradient(
-        again, model.trainable_variables, output_gradients=tf.boolean_mask(of_logits, back)
+        again, model.trainable_variables, output_gradients=tf.gather(of_logits, at)
     )
     return cost, _right(labels, logits) / batch_size, gradients
 

@@ -17,6 +17,7 @@ ITEMS = (
     "answer",
     "latency",
     "training",
+    "post",
     "profile",
     "shards",
     "scaling",

@@ -1,0 +1,92 @@
+"""The post's own recipe, all of its steps, beside the same step elsewhere."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tools.bench.items.training import OTHERS
+from tools.bench.race import race, serve
+from tools.bench.results import Result, median
+from tools.bench.steps import training_step
+from zoo import commands, data, precision, recipes, registry, shards, training
+
+_COURSE = "100 0 post"
+_OURS, _STOCK = "zoo", "Keras fit, float32"
+
+
+def measure(rounds: int) -> Result:
+    """Train by the post's recipe in as many parts as there are rounds, the others in between."""
+    contestants = {_OURS: [__name__, str(rounds)]} | OTHERS
+    found = race(contestants, [_COURSE], rounds)[_COURSE]
+    # Ours becomes faster on its way, so all its steps count; the others' steps are all alike.
+    rates = {name: median(values) for name, values in found.items()}
+    parts = _parts(rounds)
+    rates[_OURS] = statistics.harmonic_mean(found[_OURS], weights=[len(part) for part in parts])
+    rows = [
+        _row(
+            f"{part.start + 1:,} to {part.stop:,}",
+            {name: values[turn] for name, values in found.items()},
+        )
+        for turn, part in enumerate(parts)
+    ]
+    return Result(
+        title="training ltfn5 on MNIST by the post's recipe, images per second",
+        columns=["steps of 100", *contestants, "zoo / Keras float32"],
+        rows=[*rows, _row("**all**", rates)],
+        notes=(
+            "Every step of the zoo's, in the format that `auto` finds; after each part of them "
+            "400 images of each other, whose steps are all alike: of all, their medians. The "
+            "zoo's become faster as more images are right, whose gradient is zero."
+        ),
+        headlines={
+            "the post's recipe, all its steps / the same with stock Keras `fit`": (
+                f"{rates[_OURS] / rates[_STOCK]:.2f}"
+            )
+        },
+        figures=found,
+    )
+
+
+def _row(steps: str, rates: Mapping[str, float]) -> list[str]:
+    ratio = f"{rates[_OURS] / rates[_STOCK]:.2f}"
+    return [steps, *(f"{rate:,.0f}" for rate in rates.values()), ratio]
+
+
+def _parts(rounds: int) -> list[range]:
+    """Return the recipe's steps in as many parts, as equal as can be."""
+    steps = recipes.post().steps
+    assert steps
+    return [range(steps * at // rounds, steps * (at + 1) // rounds) for at in range(rounds)]
+
+
+def main(rounds: int) -> None:
+    """Serve one training: images per second of each part, after a first answer that warms up."""
+    commands.start_tensorflow()
+    recipe = recipes.post()
+    shards.prepare(["ltfn5"], recipe.batch_size)
+    fastest = precision.fastest(lambda name: registry.create_model("ltfn5", precision=name))
+    step: Any = training_step(recipe.replace(precision=fastest))
+    dataset = data.load("mnist", offline=True)
+
+    def answers() -> Iterator[float]:
+        # Compiled, not carried out: no step is taken before it is timed.
+        step.get_concrete_function(*next(training.recipe_batches(recipe, dataset, 0, 1)))
+        yield math.nan
+        for part in _parts(rounds):
+            begin = time.perf_counter()
+            for batch in training.recipe_batches(recipe, dataset, part.start, part.stop):
+                cost, accuracy = step(*batch)
+                float(cost), float(accuracy)
+            yield len(part) * recipe.batch_size / (time.perf_counter() - begin)
+
+    answer = answers()
+    serve(lambda course: next(answer))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

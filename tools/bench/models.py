@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-_STEPS = 300
+_STEPS = 100
 
 
 @functools.cache
 def run_folder() -> Path:
-    """Return a run of ltfn5 on MNIST, trained for 300 steps."""
+    """Return a run of ltfn5 on MNIST, trained for 100 steps."""
     scratch = tempfile.mkdtemp(prefix="ltfn-bench-")
     atexit.register(shutil.rmtree, scratch)
     folder = Path(scratch) / "ltfn5"

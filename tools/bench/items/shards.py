@@ -21,7 +21,7 @@ with epy.lazy_imports():
 _WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
 _BATCHES = ("100", "256")
 _COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
-_IMAGES = 800  # in each turn, or nearly
+_IMAGES = 400  # in each turn, or nearly
 _SIZE = 3_072  # of the square matrices
 
 

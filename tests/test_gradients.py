@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -67,7 +68,7 @@ class _Counted(keras.layers.Layer):
 @pytest.mark.parametrize(
     ("initializer", "expected"),
     [
-        # Eight forward, and the first four, which are wrong, once more.
+        # Eight forward, and the first four, which are wrong, once more to be sent back.
         ("normal", 8 + 4),
         ("he", 8),
     ],
@@ -83,6 +84,48 @@ def test_only_images_with_a_gradient_are_sent_back(
     find = choose_gradients(model, POST.replace(initializer=initializer))
     find(model, images, labels, 8.0)
     assert int(counted.images) == expected
+
+
+def test_a_convolution_is_not_computed_again_to_be_sent_back_through(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    model = _begun("ltfn5")
+    images, labels = _half_right(model, digits)
+    operations = _executed(tf.function(of_some), tmp_path, model, images, labels, 8.0)
+    forward = [each for each in operations if each in ("Conv2D", "_FusedConv2D")]
+    assert len(forward) == 4
+
+
+def _executed(function: Any, folder: Path, *arguments: Any) -> list[str]:
+    """Return the operations that TensorFlow's optimizer leaves of a function."""
+    writer = tf.summary.create_file_writer(str(folder))
+    tf.summary.trace_on(graph=True)
+    function(*arguments)
+    with writer.as_default():
+        tf.summary.trace_export("trace", step=0)
+    (file,) = map(str, folder.iterdir())
+    event = tf.compat.v1.Event.FromString(list(tf.data.TFRecordDataset(file))[-1].numpy())
+    (content,) = event.summary.value[0].tensor.string_val
+    graphs = tf.compat.v1.RunMetadata.FromString(content).function_graphs
+    (graph,) = (each.post_optimization_graph for each in graphs)
+    return [node.op for node in graph.node]
+
+
+def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(
+    digits: Dataset,
+) -> None:
+    image = keras.Input((16, 16, 1))
+    first = keras.layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    second = keras.layers.Conv2D(8, 3, padding="same", activation="tanh")(first)
+    joined = keras.layers.Activation("relu")(keras.layers.Add()([first, second]))
+    model = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(joined)))
+    training.initialize(model, POST)
+    images, labels = _half_right(model, digits)
+    before = [getattr(layer, "activation", None) for layer in model.layers]
+    every, some = (find(model, images, labels, 8.0)[2] for find in (of_all, of_some))
+    for one, other in zip(some, every, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
+    assert [getattr(layer, "activation", None) for layer in model.layers] == before
 
 
 def test_where_all_are_right_all_gradients_are_zero(digits: Dataset) -> None:

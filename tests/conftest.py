@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from zoo import commands, data, registry
 from zoo.runs import Run
 
 commands.start_tensorflow()
+
+# Tests that a shell starts in the background ignore Ctrl-C, as would the commands they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 MNIST_DIR = os.environ.get("ZOO_MANUAL_DIR")

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import platform
+from pathlib import Path
 
 import pytest
 
 from zoo.machine import machine
 
+X86 = """processor\t: 0
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+flags\t\t: fpu avx2 avx512f avx512_bf16
 
-@pytest.mark.skipif(shutil.which("lscpu") is None, reason="needs lscpu")
-def test_the_processor_is_named_as_the_system_s_own_command_names_it() -> None:
-    environment = os.environ | {"LC_ALL": "C"}
-    output = subprocess.check_output(["lscpu"], text=True, env=environment)
-    told = {key: value.strip() for key, _, value in (x.partition(":") for x in output.splitlines())}
-    expected = told["Model name"]
-    if "CPU family" in told:
-        expected += f", family {told['CPU family']} model {told['Model']}"
-    assert machine()["processor"] == expected
+processor\t: 1
+cpu family\t: 25
+model\t\t: 17
+model name\t: AMD EPYC
+flags\t\t: fpu avx2 avx512f avx512_bf16
+"""
+ARM = """processor\t: 0
+BogoMIPS\t: 50.00
+Features\t: fp asimd
+CPU part\t: 0xd0c
+"""
+UNNAMED = platform.processor() or platform.machine()
+
+
+@pytest.mark.parametrize(
+    ("told", "processor", "flags"),
+    [
+        (X86, "AMD EPYC, family 25 model 17", ["avx2", "avx512f", "avx512_bf16"]),
+        (ARM, UNNAMED, []),
+        (None, UNNAMED, []),
+    ],
+    ids=["x86", "arm", "not Linux"],
+)
+def test_the_processor_is_told_as_far_as_the_system_tells(
+    told: str | None, processor: str, flags: list[str], tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    if told is not None:
+        cpuinfo.write_text(told)
+    facts = machine(cpuinfo)
+    assert processor
+    assert (facts["processor"], facts["flags"]) == (processor, flags)
+
+
+def test_this_machine_has_a_name() -> None:
+    assert machine()["processor"]

@@ -19,16 +19,18 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
-def machine() -> dict[str, Any]:
+def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     """Return the processor's name, cores and vector extensions, as far as the system tells.
 
     On x86 the name ends with family and model: a virtual machine's "AMD EPYC" can be one of
     several generations, of which one is twice as fast as another.
+
+    Args:
+        cpuinfo: where Linux tells of the processor; other systems have no such file.
     """
-    cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    processor = told.get("model name") or platform.processor()
+    processor = told.get("model name") or platform.processor() or platform.machine()
     if "cpu family" in told:
         processor += f", family {told['cpu family']} model {told['model']}"
     return {

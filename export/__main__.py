@@ -63,13 +63,18 @@ def _parser() -> commands.Parser:
     parser.add_argument(
         "--allow-drop", action="store_true", help="accept a --bound looser than the format's own"
     )
-    parser.add_argument("--data", metavar="NAME", help=f"of a Keras file, required: {data.HELP}")
+    parser.add_argument(
+        "--data",
+        metavar="NAME",
+        help=f"of a Keras file, required: {data.HELP}; of a run, where its data is if it was moved",
+    )
     parser.add_argument(
         "--white",
         type=int,
         choices=(1, 255),
         help="of a Keras file: the pixel that is white for it (default: 255)",
     )
+    commands.add_picture_arguments(parser)
     commands.add_data_arguments(parser)
     return parser
 
@@ -85,14 +90,16 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
         data.check_name(arguments.data)
         commands.start_tensorflow()
         source = from_keras(file, arguments.white or 255)
-        height, width, _ = source.model.input_shape[1:]
-        return source, commands.load_data(arguments.data, arguments, (height, width))
-    if arguments.data is not None or arguments.white is not None:
-        raise InputError("--data and --white go with a Keras file; a run records its own data")
+        height, width, channels = source.model.input_shape[1:]
+        choices = commands.image_choices(arguments) | {"image_size": (height, width)}
+        dataset = commands.load_data(arguments.data, arguments, channels=channels, **choices)
+        return source, dataset
+    if arguments.white is not None or commands.image_choices(arguments):
+        raise InputError("--white and picture options go with a Keras file; a run records its own")
     run = Run(file)
     run.read_result()
     commands.start_tensorflow()
-    return from_run(run), commands.load_run_data(run, arguments)
+    return from_run(run), commands.load_run_data(run, arguments, arguments.data)
 
 
 def _bound(text: str) -> tuple[str, float]:

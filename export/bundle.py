@@ -25,6 +25,7 @@ from etils import epy
 from export import (
     card,
     conversion,
+    decode,
     departures,
     finetune,
     integrity,
@@ -129,6 +130,11 @@ def export_bundle(
             "parameters": source.model.count_params(),
             "labels": list(dataset.class_names),
             "data": dataset.facts(),
+            "serve_bytes": (
+                decode.facts(dataset.preprocessing)
+                if dataset.image_shape[2] in decode.CHANNELS
+                else None
+            ),
             "origin": source.origin,
             "batch": request.batch,
             "loosened": loosened(request.formats),
@@ -169,7 +175,7 @@ class _Work:
         """
         self.announce("Writing the SavedModel")
         model, labels = self.source.deployed, self.dataset.class_names
-        saved_model.save_serving(model, labels, self.stage)
+        saved_model.save_serving(model, labels, self.dataset.preprocessing, self.stage)
         warmup.write(self.stage, self.source.name, model.input_shape[1:])
         saved_model.save_fixed(model, self.scratch / conversion.FIXED, self.request.batch)
         model.save(self.scratch / conversion.KERAS)
@@ -341,7 +347,7 @@ def _check_fits(source: Source, dataset: Dataset) -> None:
             f"{dataset.name} has {'x'.join(map(str, dataset.image_shape))} and "
             f"{len(dataset.class_names)}"
         )
-    if broken := [name for name in dataset.class_names if len(name.splitlines()) != 1]:
+    if broken := [name for name in dataset.class_names if name.splitlines() != [name]]:
         raise InputError(f"the class {broken[0]!r} needs a name of one line")
 
 

@@ -11,6 +11,7 @@ from etils import epy
 
 from export import decode
 from export.inference import features_model
+from zoo.preprocessing import Preprocessing
 
 with epy.lazy_imports():
     import keras
@@ -19,7 +20,9 @@ with epy.lazy_imports():
 LABELS = "labels.txt"
 
 
-def save_serving(model: keras.Model, labels: Sequence[str], folder: Path) -> None:
+def save_serving(
+    model: keras.Model, labels: Sequence[str], wanted: Preprocessing, folder: Path
+) -> None:
     """Write the SavedModel of a server, with the labels as its asset.
 
     ========================= =============================== =====================================
@@ -39,6 +42,7 @@ def save_serving(model: keras.Model, labels: Sequence[str], folder: Path) -> Non
     Args:
         model: inference model, raw pixels to logits.
         labels: names of the classes.
+        wanted: how ``serve_bytes`` prepares picture files.
         folder: where ``saved_model.pb``, ``variables/`` and ``assets/`` go.
     """
     height, width, channels = model.input_shape[1:]
@@ -59,7 +63,7 @@ def save_serving(model: keras.Model, labels: Sequence[str], folder: Path) -> Non
 
     def serve_bytes(image_bytes: Any) -> dict[str, Any]:
         files = _checked(image_bytes, [None])
-        return classify(decode.decode(files, (height, width, channels)))
+        return classify(decode.decode(files, wanted))
 
     def features(image: Any) -> dict[str, Any]:
         pixels = _checked(image, [None, height, width, channels])

@@ -53,11 +53,13 @@ def from_run(run: Run) -> Source:
     result = run.read_result()
     recipe = result["recipe"]
     model = load_model(run.folder)
+    # Where the data was found is a path of this machine, and nothing to publish.
+    published = {key: value for key, value in result["data"].items() if key != "source"}
     return Source(
         name=result["model"],
         model=model,
         deployed=inference_model(model),
-        origin={"run": result},
+        origin={"run": result | {"data": published}},
         story=(
             f"recipe `{recipe['name']}`, {result['steps']:,} steps of {recipe['batch_size']} "
             f"images in {result['precision']}, one run with seed {result['seed']}; its validation "

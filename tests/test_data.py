@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from filelock import FileLock
 
 from tests.conftest import MNIST_DIR, needs_mnist
-from zoo import data
+from zoo import data, tfds_sets
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.splits import Split, stratified
@@ -62,17 +66,17 @@ def test_mnist_without_a_way_to_it_names_three(tmp_path: Path) -> None:
 
 
 def test_a_host_that_does_not_answer_is_given_up_on() -> None:
-    assert not data._answers("http://127.0.0.1:9/")
+    assert not tfds_sets._answers("http://127.0.0.1:9/")
 
 
 def test_a_manual_folder_that_lacks_files_names_them(tmp_path: Path) -> None:
-    (tmp_path / data.MNIST_FILES[0]).touch()
+    (tmp_path / tfds_sets.MNIST_FILES[0]).touch()
     with pytest.raises(InputError, match=r"lacks train-labels.*, t10k-images.*, t10k-labels"):
         data.load("auto", data_dir=str(tmp_path), manual_dir=str(tmp_path))
 
 
 def test_an_altered_manual_file_is_refused(tmp_path: Path) -> None:
-    for name in data.MNIST_FILES:
+    for name in tfds_sets.MNIST_FILES:
         (tmp_path / name).write_bytes(b"not MNIST")
     with pytest.raises(InputError, match="not the original"):
         data.load("mnist", data_dir=str(tmp_path / "tfds"), manual_dir=str(tmp_path))
@@ -181,19 +185,112 @@ def test_a_set_is_decoded_once_and_memory_mapped(
 ) -> None:
     first = data.load("digits", data_dir=str(tmp_path))
     (kept,) = tmp_path.glob("digits/1.0.0/decoded/28x28/train.images.npy")
-    # Were they decoded again, the altered pixel would not be seen.
-    images = np.load(kept, mmap_mode="r+")
-    images[0, 0, 0] = 77
-    images.flush()
-    again = data.load("digits", data_dir=str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(tfds_sets, "_decode", _not_again)
+        again = data.load("digits", data_dir=str(tmp_path))
     assert isinstance(again.train.images, np.memmap)
-    assert again.train.images[0, 0, 0] == 77
-    np.testing.assert_array_equal(again.train.images[1:], first.train.images[1:])
+    np.testing.assert_array_equal(again.train.images, first.train.images)
     np.testing.assert_array_equal(again.train.labels, first.train.labels)
     # Another size is another array; a lost one is decoded anew.
     assert data.load("digits", data_dir=str(tmp_path), image_size=(9, 8)).image_shape == (9, 8, 1)
     kept.unlink()
-    assert data.load("digits", data_dir=str(tmp_path)).train.images[0, 0, 0] == 0
+    anew = data.load("digits", data_dir=str(tmp_path))
+    np.testing.assert_array_equal(anew.train.images, first.train.images)
+
+
+def _not_again(*arguments: object) -> None:
+    raise AssertionError("decoded again")
+
+
+def _flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 8
+    file.write_bytes(content)
+
+
+def _swap_two_labels(file: Path) -> None:
+    labels = np.load(file)
+    labels[[0, 1]] = labels[[1, 0]]
+    np.save(file, labels)
+
+
+DAMAGES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a flipped bit in the images": ("images.npy", _flip),
+    "a flipped bit in the labels": ("labels.npy", _flip),
+    "two labels swapped": ("labels.npy", _swap_two_labels),
+    "images cut short": ("images.npy", lambda file: os.truncate(file, 5_000)),
+    "labels cut short": ("labels.npy", lambda file: os.truncate(file, 300)),
+    "empty images": ("images.npy", lambda file: file.write_bytes(b"")),
+    "no images": ("images.npy", Path.unlink),
+    "no fingerprint": ("sha256", Path.unlink),
+    "another set's fingerprint": ("sha256", lambda file: file.write_text("0" * 64)),
+    "an object array": (
+        "labels.npy",
+        lambda file: np.save(file, np.array([{}], object), allow_pickle=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_arrays_are_decoded_again(damage: str, digits: Dataset, tmp_path: Path) -> None:
+    data.load("digits", data_dir=str(tmp_path))
+    name, do = DAMAGES[damage]
+    do(tmp_path / "digits" / "1.0.0" / "decoded" / "28x28" / f"train.{name}")
+    lines: list[str] = []
+    for announced in (1, 0):  # once, and then they are whole again
+        lines.clear()
+        again = data.load("digits", data_dir=str(tmp_path), announce=lines.append)
+        np.testing.assert_array_equal(again.train.images, digits.train.images)
+        np.testing.assert_array_equal(again.train.labels, digits.train.labels)
+        assert len(lines) <= announced, lines
+
+
+PREPARE = """
+import sys
+from zoo import commands, data
+commands.start_tensorflow()
+found = data.load("digits", data_dir=sys.argv[1])
+print(len(found.train), len(found.validation), len(found.test), found.test.fingerprint)
+"""
+
+
+def test_processes_that_waited_for_a_set_all_get_it(digits: Dataset, tmp_path: Path) -> None:
+    line = [sys.executable, "-c", PREPARE, str(tmp_path)]
+    pipes: dict[str, Any] = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with FileLock(tmp_path / ".digits.lock"):
+        each = [subprocess.Popen(line, text=True, **pipes) for _ in range(3)]
+        for process in each:
+            assert process.stderr is not None
+            assert "Waiting for another process that prepares digits" in process.stderr.readline()
+    answers = [process.communicate(timeout=120) for process in each]
+    assert [process.returncode for process in each] == [0, 0, 0], answers
+    counts = [len(digits.train), len(digits.validation), len(digits.test)]
+    expected = " ".join(map(str, [*counts, digits.test.fingerprint]))
+    assert [out.strip() for out, _ in answers] == [expected] * 3
+
+
+FULL = """
+import resource, sys
+from zoo import commands, data
+commands.start_tensorflow()
+data.load("digits", data_dir=sys.argv[1])
+import shutil
+shutil.rmtree(sys.argv[1] + "/digits/1.0.0/decoded")
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+commands.run("test", lambda arguments: data.load("digits", data_dir=arguments[0]))
+"""
+
+
+def test_a_full_disk_ends_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("test: error: cannot keep the decoded images in")
+    assert "--data-dir" in last
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*images.npy"))
 
 
 def test_where_nothing_can_be_written_each_start_decodes(tmp_path: Path) -> None:
@@ -206,3 +303,84 @@ def test_where_nothing_can_be_written_each_start_decodes(tmp_path: Path) -> None
     assert len(told) == 3
     assert "cannot be written" in told[0]
     np.testing.assert_array_equal(again.test.images, first.test.images)
+
+
+class Halves(Stripes):
+    """A set with the splits that ``SPLITS`` names."""
+
+    name = "halves"
+    SPLITS: tuple[str, ...] = ()
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {split: self._generate_examples() for split in self.SPLITS}
+
+
+@pytest.mark.parametrize(
+    ("given", "counts", "taken"),
+    [
+        (("train", "validation"), [32, 40, 8], ("test",)),
+        (("train", "test"), [36, 4, 40], ("validation",)),
+        (("train", "validation", "test", "extra"), [40, 40, 40], ()),
+    ],
+)
+def test_no_split_that_exists_is_dropped(
+    given: tuple[str, ...],
+    counts: list[int],
+    taken: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Halves, "SPLITS", given)
+    lines: list[str] = []
+    found = data.load("halves", image_size=(6, 7), data_dir=str(tmp_path), announce=lines.append)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == counts
+    assert found.taken == taken
+    assert any("taken from train" in line for line in lines) == bool(taken)
+    assert any("its splits extra" in line for line in lines) == ("extra" in given)
+
+
+def test_a_set_without_training_images_can_only_be_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Halves, "SPLITS", ("test",))
+    options: dict[str, Any] = {"image_size": (6, 7), "data_dir": str(tmp_path)}
+    with pytest.raises(InputError, match=r"halves has no train split, only test: .*--data halves"):
+        data.load("halves", **options)
+    assert len(data.load("halves", **options, trainable=False).test) == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("MNIST", r"unknown data set 'MNIST'; did you mean 'mnist'\?"),
+        ("emnist/leters", r"unknown configuration of emnist 'leters'; did you mean 'letters'\?"),
+        ("mnist:9.0.0", r"unknown version of mnist '9\.0\.0'; allowed: 3\.0\.1|did you mean"),
+        ("pets.zip", r"pets\.zip is an archive; unpack it"),
+        ("", "--data takes auto, digits"),
+        (" ", "--data takes auto, digits"),
+        ("./a/b", r"there is no folder \./a/b: it does not exist"),
+    ],
+)
+def test_names_of_no_set_are_refused_with_the_reason(name: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        data.load(name, image_size=(28, 28), offline=True)
+
+
+def test_configurations_and_versions_are_names(tmp_path: Path) -> None:
+    for name in ("emnist/letters", "mnist:3.0.1"):
+        with pytest.raises(InputError, match=f"{name} is not prepared .*--offline was given"):
+            data.load(name, data_dir=str(tmp_path), offline=True)
+
+
+def test_a_set_to_be_downloaded_by_hand_shows_how(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"--manual-dir names; .* says: .*ILSVRC2012_img_train"
+    ) as caught:
+        data.load("imagenet2012", image_size=(28, 28), data_dir=str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        data.load(str(tmp_path / "a.png"), image_size=(28, 28))

@@ -22,6 +22,7 @@ from export.sources import from_run
 from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.errors import InputError, VerificationError
+from zoo.preprocessing import Preprocessing
 from zoo.runs import Run
 
 
@@ -109,7 +110,9 @@ def test_every_model_is_the_same_in_both_formats(name: str, tmp_path: Path) -> N
     np.testing.assert_allclose(folded(images), expected, atol=bound)
 
     labels = [f"class {at}" for at in range(expected.shape[1])]
-    saved_model.save_serving(folded, labels, tmp_path / "serving")
+    height, width, channels = model.input_shape[1:]
+    wanted = Preprocessing(height=height, width=width, channels=channels)
+    saved_model.save_serving(folded, labels, wanted, tmp_path / "serving")
     saved_model.save_fixed(folded, tmp_path / "fixed")
     (tmp_path / "device.tflite").write_bytes(tflite.convert(tmp_path / "fixed", "float32"))
     for file in ("serving", "device.tflite"):

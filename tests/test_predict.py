@@ -13,9 +13,6 @@ from tests.conftest import Command
 from zoo import predict
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.fit import fit
-
-SHAPE = (28, 28, 1)
 
 
 @pytest.fixture
@@ -23,72 +20,12 @@ def digit(digits: Dataset) -> PIL.Image.Image:
     return PIL.Image.fromarray(digits.test.images[0, :, :, 0])
 
 
-def _fit(
-    picture: PIL.Image.Image, path: Path, shape: tuple[int, int, int] = SHAPE, border: float = 0
-) -> tuple[np.ndarray, list[str]]:
-    picture.save(path)
-    return fit(path, shape, border)
-
-
-def test_an_image_of_the_set_is_taken_as_it_is(digit: PIL.Image.Image, tmp_path: Path) -> None:
-    image, done = _fit(digit, tmp_path / "a.png")
-    assert done == []
-    np.testing.assert_array_equal(image[:, :, 0], digit)
-
-
-def test_large_dark_ink_on_transparent_paper_becomes_the_same(
-    digit: PIL.Image.Image, tmp_path: Path
-) -> None:
-    ink = digit.resize((280, 280), PIL.Image.Resampling.NEAREST)
-    picture = PIL.Image.new("RGBA", ink.size, (0, 0, 0, 0))
-    picture.putalpha(ink)
-    image, done = _fit(picture, tmp_path / "a.png")
-    assert done == ["laid on white", "made grey", "inverted", "resized from 280x280 to 28x28"]
-    assert np.abs(image[:, :, 0].astype(int) - np.asarray(digit)).max() <= 1
-
-
-def test_other_modes(digit: PIL.Image.Image, tmp_path: Path) -> None:
-    deep = PIL.Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
-    for picture in (digit.convert("RGB"), digit.convert("P"), deep):
-        image, done = _fit(picture, tmp_path / "a.png")
-        assert done == ["made grey"], picture.mode
-        np.testing.assert_array_equal(image[:, :, 0], digit, err_msg=picture.mode)
-    bits, done = _fit(
-        digit.point(lambda pixel: 255 * (pixel > 99)).convert("1"), tmp_path / "b.png"
-    )
-    assert done == ["made grey"]
-    assert set(np.unique(bits)) == {0, 255}
-
-
-def test_proportions_are_kept_on_the_pictures_own_paper(tmp_path: Path) -> None:
-    wide = PIL.Image.new("L", (40, 20), 10)
-    wide.paste(200, (10, 5, 30, 15))
-    image, done = _fit(wide, tmp_path / "a.png", (20, 20, 1))
-    assert done == ["resized from 20x40 to 20x20"]
-    assert set(np.unique(image[:5])) == {10}
-    assert image[10, 10, 0] == 200
-
-
-def test_the_paper_of_the_training_images_decides(digit: PIL.Image.Image, tmp_path: Path) -> None:
-    _, done = _fit(digit, tmp_path / "a.png", border=250)
-    assert done == ["inverted"]
-    _, done = _fit(digit, tmp_path / "a.png", (28, 28, 3), border=250)
-    assert done == ["made colour"]
-
-
-def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(b"GIF89a, or so it says")
-    with pytest.raises(InputError, match=r"a\.png is not a picture"):
-        fit(path, SHAPE, 0)
-
-
 def test_pictures_are_classified(
     command: Command, workplace: Path, digits: Dataset, tmp_path: Path
 ) -> None:
     names = []
     for index in range(12):
-        ink = PIL.Image.fromarray(255 - digits.test.images[index, :, :, 0]).resize((140, 140))
+        ink = PIL.Image.fromarray(255 - digits.test.images[index, :, :, 0])
         names.append(f"{index}.jpg")
         ink.save(tmp_path / names[-1])
     run = workplace / "runs" / "ltfn5"
@@ -96,7 +33,7 @@ def test_pictures_are_classified(
     assert done.returncode == 0, done.stderr
     answers = json.loads(done.stdout)
     assert [answer["picture"] for answer in answers] == names
-    assert answers[0]["done"] == ["inverted", "resized from 140x140 to 28x28"]
+    assert answers[0]["done"] == ["inverted"]
     right = 0
     for answer, label in zip(answers, digits.test.labels, strict=False):
         first, second = answer["classes"]
@@ -148,3 +85,80 @@ def test_what_cannot_answer_is_said(
         predict.main(["runs/ltfn5", picture, "--runtime", "int8"])
     with pytest.raises(InputError, match="runs is not a run folder"):
         predict.main(["runs", picture])
+
+
+def _page(digits: Dataset, *indices: int) -> PIL.Image.Image:
+    """Dark digits beside one another on light paper, off-centre."""
+    page = np.full((300, 400), 230, np.uint8)
+    for number, index in enumerate(indices):
+        ink = PIL.Image.fromarray(digits.test.images[index, :, :, 0]).resize((140, 140))
+        page[20:160, 30 + 180 * number : 170 + 180 * number] -= (np.asarray(ink) * 0.75).astype(
+            np.uint8
+        )
+    return PIL.Image.fromarray(page)
+
+
+def test_ink_on_paper_is_found_and_shown(
+    command: Command, workplace: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    names = []
+    for index in range(8):
+        names.append(f"{index}.png")
+        _page(digits, index).save(tmp_path / names[-1])
+    bundle = workplace / "exports/ltfn5/1"
+    line = ("zoo.predict", bundle, *names, "--json", "--show", "seen.png")
+    done = command(*line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    right = [
+        answer["classes"][0]["class"] == str(label)
+        for answer, label in zip(answers, digits.test.labels, strict=False)
+    ]
+    assert sum(right) >= 7
+    for answer in answers:
+        left, top, right_edge, bottom = answer["box"]
+        assert 30 <= left < right_edge <= 170
+        assert 20 <= top < bottom <= 160
+        assert any("ink of" in step for step in answer["done"])
+    with PIL.Image.open(tmp_path / "seen.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    # The frame around the first crop, and the image that the network saw beside it.
+    assert (np.abs(pixels - (0, 114, 178)).max(axis=-1) < 9).sum() > 100
+    assert (pixels[25:295, 325:595].max(axis=-1) > 250).any()
+    assert (pixels[25:295, 325:595].max(axis=-1) == 0).mean() > 0.4
+
+    # The whole page, fitted as it is, shows a tiny digit.
+    whole = command("zoo.predict", bundle, *names, "--json", "--ink", "off", cwd=tmp_path)
+    assert json.loads(whole.stdout)[0]["box"] == [0, 0, 400, 300]
+
+
+def test_no_ink_and_several_things_are_said(
+    command: Command, workplace: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    PIL.Image.new("L", (300, 200), 235).save(tmp_path / "blank.png")
+    seven = int(np.flatnonzero(digits.test.labels == 7)[0])
+    two = int(np.flatnonzero(digits.test.labels == 2)[0])
+    _page(digits, two, seven).save(tmp_path / "two.png")
+    bundle = workplace / "exports/ltfn5/1"
+    done = command("zoo.predict", bundle, "blank.png", "two.png", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "blank.png: no ink found",
+        "two.png: 2 separate things found; --each classifies each, left to right",
+    ]
+    as_json = command("zoo.predict", bundle, "blank.png", "two.png", "--json", cwd=tmp_path)
+    assert [answer["classes"] for answer in json.loads(as_json.stdout)] == [[], []]
+    each = command("zoo.predict", bundle, "two.png", "--each", "--show", "seen.png", cwd=tmp_path)
+    assert "two.png [1 of 2]: 2 (" in each.stdout
+    assert "two.png [2 of 2]: 7 (" in each.stdout
+    assert each.stdout.index("[1 of 2]") < each.stdout.index("[2 of 2]")
+
+
+def test_where_the_sheet_cannot_be_written_is_said(
+    workplace: Path, digit: PIL.Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    digit.save(tmp_path / "a.png")
+    for target, message in (("seen.jpg", "writes a PNG file"), ("no/seen.png", "no folder no")):
+        with pytest.raises(InputError, match=message):
+            predict.main(["exports/ltfn5/1", str(tmp_path / "a.png"), "--show", target])

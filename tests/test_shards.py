@@ -57,7 +57,7 @@ _COUNT = """
 import zoo
 from zoo import commands, shards
 commands.start_tensorflow()
-shards._cores = lambda: {cores}
+shards.cores = lambda: {cores}
 shards.prepare({models}, {batch_size})
 print([shards.count(zoo.create_model(name), {batch_size}) for name in {models}])
 """

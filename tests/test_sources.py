@@ -17,6 +17,7 @@ from export.sources import from_keras
 from tests.conftest import Command
 from zoo.data import Dataset
 from zoo.errors import InputError
+from zoo.preprocessing import Preprocessing
 
 
 def _classifier(*, white: int, softmax: bool, sequential: bool) -> keras.Model:
@@ -145,7 +146,8 @@ def test_two_channels_have_no_picture_files(tmp_path: Path) -> None:
     image = keras.Input((8, 8, 2))
     model = keras.Model(image, layers.Dense(2)(layers.Flatten()(image)))
     assert "serve_bytes is left out" in saved_model.notes(model)[0]
-    saved_model.save_serving(model, ["a", "b"], tmp_path / "served")
+    wanted = Preprocessing(height=8, width=8, channels=2)
+    saved_model.save_serving(model, ["a", "b"], wanted, tmp_path / "served")
     served = tf.saved_model.load(str(tmp_path / "served")).signatures
     assert set(served) == {"serving_default", "features"}
 

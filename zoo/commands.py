@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from zoo import data, recipes, registry
+from zoo import data, preprocessing, recipes, registry
 from zoo.errors import EXIT_CODES, InputError, ZooError
+from zoo.preprocessing import BACKGROUNDS, FITS, POLARITIES
 from zoo.recipes import Recipe
 from zoo.runs import Run
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
+IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +69,13 @@ def add_experiment_arguments(parser: Parser) -> None:
         help="resize the images (default: the set's size; for a folder the network's)",
     )
     parser.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        help="of a folder's images (default: 1 if all its pictures are grey, else 3)",
+    )
+    add_picture_arguments(parser)
+    parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         dest="overrides",
@@ -85,6 +94,27 @@ def add_experiment_arguments(parser: Parser) -> None:
     )
 
 
+def add_picture_arguments(parser: Parser) -> None:
+    """Add the options that say how a picture becomes an image of the network."""
+    pictures = parser.add_argument_group("pictures (docs/pictures.md explains each)")
+    pictures.add_argument(
+        "--fit", choices=FITS, help="pictures of other proportions (default: pad)"
+    )
+    pictures.add_argument(
+        "--background", choices=BACKGROUNDS, help="behind transparent pixels (default: white)"
+    )
+    pictures.add_argument(
+        "--polarity",
+        choices=(data.AUTO, *POLARITIES),
+        help="invert grey pictures whose edges are of the other kind (default: auto)",
+    )
+    pictures.add_argument(
+        "--ink",
+        choices=data.INKS,
+        help="find handwriting in pictures of other sizes (default: auto)",
+    )
+
+
 def recipe(arguments: argparse.Namespace) -> Recipe:
     """Return the recipe that the experiment options describe."""
     flags = {name: getattr(arguments, name, None) for name in RECIPE_FLAGS}
@@ -93,14 +123,20 @@ def recipe(arguments: argparse.Namespace) -> Recipe:
     return recipes.get_recipe(arguments.recipe or "quick").replace(**overrides | given)
 
 
-def data_request(arguments: argparse.Namespace, model: str) -> tuple[str, tuple[int, int] | None]:
-    """Return the name of the data set and the size of its images, None for the set's own."""
-    name = arguments.data or "auto"
+def data_request(arguments: argparse.Namespace, model: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of the data set, and the choices of ``data.load`` that were given."""
+    name = data.AUTO if arguments.data is None else arguments.data
     data.check_name(name)
-    if arguments.image_size is None and data.is_folder(name):
-        height, width, _ = registry.get_spec(model).input_shape
-        return name, (height, width)
-    return name, arguments.image_size
+    choices = image_choices(arguments)
+    if "image_size" not in choices and data.is_folder(name):
+        choices["image_size"] = registry.get_spec(model).input_shape[:2]
+    return name, choices
+
+
+def image_choices(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return those options that say how a picture becomes an image, of those that were given."""
+    given = {name: getattr(arguments, name, None) for name in IMAGE_FLAGS}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def add_data_arguments(parser: Parser) -> None:
@@ -122,30 +158,64 @@ def size(text: str) -> tuple[int, int]:
     return positive(height), positive(width or height)
 
 
-def load_data(
-    name: str, arguments: argparse.Namespace, image_size: tuple[int, int] | None
-) -> data.Dataset:
-    """Read the data set that the data options describe."""
+def load_data(name: str, arguments: argparse.Namespace, **choices: Any) -> data.Dataset:
+    """Read the data set that the data options describe, with some choices of ``data.load``."""
     return data.load(
         name,
-        image_size=image_size,
         data_dir=arguments.data_dir,
         manual_dir=arguments.manual_dir,
         offline=arguments.offline,
+        **choices,
     )
 
 
-def load_run_data(run: Run, arguments: argparse.Namespace) -> data.Dataset:
+def load_recorded_data(
+    recorded: dict[str, Any],
+    arguments: argparse.Namespace,
+    name: str | None = None,
+    **choices: Any,
+) -> data.Dataset:
+    """Read a data set as a run's record of it says.
+
+    Args:
+        recorded: ``Dataset.record()`` of the run.
+        arguments: with the data options.
+        name: of another set, or where the folder is now; by default where it was.
+        **choices: more of ``data.load``.
+    """
+    how = preprocessing.recorded(recorded)
+    return load_data(
+        recorded["source"] if name is None else name,
+        arguments,
+        image_size=how.size,
+        channels=how.channels,
+        fit=how.fit,
+        background=how.background,
+        polarity=how.polarity,
+        ink="on" if how.ink else "off",
+        report=False,
+        **choices,
+    )
+
+
+def load_run_data(run: Run, arguments: argparse.Namespace, name: str | None = None) -> data.Dataset:
     """Read the data set that a finished run was trained on.
 
+    Args:
+        run: the run.
+        arguments: with the data options.
+        name: where the set is now, if it was moved.
+
     Raises:
-        InputError: what is here now is not what the run records.
+        InputError: what is here now is not what the run records; the message says in what.
     """
     recorded = run.read_result()["data"]
-    height, width, _ = recorded["image_shape"]
-    dataset = load_data(recorded["name"], arguments, (height, width))
-    if dataset.facts() != recorded:
-        raise InputError(f"the data set is not the one {run.result} records")
+    dataset = load_recorded_data(recorded, arguments, name)
+    if told := data.differences(recorded, dataset.facts()):
+        raise InputError(
+            f"the data is not what {run.result} records: {'; '.join(told)}; "
+            "train anew, or give what it was trained on with --data"
+        )
     return dataset
 
 

@@ -44,12 +44,12 @@ def main(argv: Sequence[str]) -> None:
     for model in arguments.models:
         registry.get_spec(model)
     recipe = commands.recipe(arguments)
-    name, image_size = commands.data_request(arguments, arguments.models[0])
+    name, choices = commands.data_request(arguments, arguments.models[0])
     out = arguments.out or Path("studies") / recipe.name
 
     commands.start_tensorflow()
     shards.prepare(arguments.models, recipe.batch_size)
-    dataset = commands.load_data(name, arguments, image_size)
+    dataset = commands.load_data(name, arguments, **choices)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
     # Seed by seed, so that an interrupted study has as many of each network.
     for seed, model in itertools.product(range(arguments.seeds), results):
@@ -117,7 +117,7 @@ def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
     result = run.read_result()
     if recipe.precision == "auto":
         recipe = recipe.replace(precision=result["precision"])
-    wanted = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
+    wanted = {"model": model, "data": dataset.record(), "recipe": dataclasses.asdict(recipe)}
     if {key: result[key] for key in wanted} != wanted:
         raise InputError(f"{run.folder} holds another experiment; give another folder with --out")
     return result

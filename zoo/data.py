@@ -1,63 +1,67 @@
 """The one place that reads data: each set becomes three disjoint splits of uint8 images.
 
-A set is any image classification set of tensorflow-datasets, a person's own folder of pictures, or
-the embedded digits. MNIST may also come from a folder with the four original files; ``auto`` takes
-it where it can be had, and else the digits.
+A set is any image classification set of tensorflow-datasets, a folder of pictures, or the embedded
+digits. MNIST may also come from a folder with the four original files; ``auto`` is MNIST where it
+can be had, and otherwise the digits.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from etils import epy
-from filelock import FileLock
 
-from zoo import decoded
+from zoo import image_folder, tfds_sets
 from zoo.errors import InputError, unknown
-from zoo.splits import Split, split_of
+from zoo.preprocessing import POLARITIES, Preprocessing, plain_background, shown
+from zoo.splits import NAMES, Split
+from zoo.tfds_sets import Announce
 
 with epy.lazy_imports():
     import tensorflow_datasets as tfds
 
-HELP = "auto, digits, a tensorflow-datasets name such as mnist, or a folder of pictures"
-
-MNIST_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
+HELP = (
+    "auto, digits, a tensorflow-datasets name such as mnist, emnist/letters or mnist:3.0.1, or a "
+    "folder of pictures"
 )
 
+AUTO = "auto"
+INKS = (AUTO, "on", "off")
+
 _LICENCES = {"digits": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}
-
-# As in the post, where a set has no validation split, the first training images are held out, but
-# no more than a tenth of them.
-_VALIDATION_IMAGES = 5_000
-
-_PROBE_SECONDS = 3.0
-
-Announce = Callable[[str], None]
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A classification set: its splits share no image."""
+    """A classification set: its splits share no stored image.
+
+    Attributes:
+        name: of the set, or of the folder without the path to it.
+        source: what ``load`` finds it by; of a folder the absolute path.
+        version: of a tfds set, or a folder's content.
+        class_names: in the order of the labels.
+        licence: of the images, as far as it is known.
+        homepage: of a tfds set, else empty.
+        preprocessing: how a picture file becomes one of its images.
+        taken: the splits that the set lacks, and that were taken from its train split.
+        train: what networks learn from.
+        validation: what networks and settings are selected by.
+        test: what they are scored on.
+    """
 
     name: str
+    source: str
     version: str
     class_names: tuple[str, ...]
     licence: str
     homepage: str
+    preprocessing: Preprocessing
+    taken: tuple[str, ...]
     train: Split
     validation: Split
     test: Split
@@ -65,18 +69,10 @@ class Dataset:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """``(height, width, channels)`` of every image."""
-        height, width, channels = self.train.images.shape[1:]
-        return height, width, channels
-
-    @property
-    def border(self) -> float:
-        """Mean pixel along the edges of the training images, 0..255: ink on black has about 0."""
-        images = self.train.images
-        edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
-        return round(float(np.mean([edge.mean() for edge in edges])), 1)
+        return self.preprocessing.shape
 
     def facts(self) -> dict[str, Any]:
-        """Return what a run and a bundle say of their data, as JSON values."""
+        """Return what a bundle says of its data, as JSON values."""
         return {
             "name": self.name,
             "version": self.version,
@@ -84,11 +80,36 @@ class Dataset:
             "homepage": self.homepage,
             "class_names": list(self.class_names),
             "image_shape": list(self.image_shape),
-            "train_count": len(self.train),
-            "validation_count": len(self.validation),
-            "test_count": len(self.test),
-            "border": self.border,
+            "preprocessing": self.preprocessing.record(),
+            "taken_from_train": list(self.taken),
+            **{f"{name}_count": len(getattr(self, name)) for name in NAMES},
+            "fingerprints": {name: getattr(self, name).fingerprint for name in NAMES},
         }
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run says of its data: the facts, and where it was found."""
+        return {"source": self.source, **self.facts()}
+
+
+def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return in what the facts of two data sets differ, a phrase each.
+
+    Args:
+        recorded: facts that a run or a bundle holds.
+        now: facts of the data that was found.
+    """
+    told = []
+    for name in NAMES:
+        before, count = recorded[f"{name}_count"], now[f"{name}_count"]
+        if before != count:
+            told.append(f"{name} has {count:,} images, recorded are {before:,}")
+        elif recorded["fingerprints"][name] != now["fingerprints"][name]:
+            told.append(f"images or labels of {name} have changed")
+    for key in ("name", "version", "class_names", "image_shape", "preprocessing"):
+        # A folder's version is its content, of which the splits tell more.
+        if recorded[key] != now[key] and not (key == "version" and told):
+            told.append(f"{key} is {now[key]}, recorded is {recorded[key]}")
+    return told
 
 
 def check_name(name: str) -> None:
@@ -97,21 +118,35 @@ def check_name(name: str) -> None:
     Raises:
         InputError: there is no such folder, or the name is unknown; the message suggests another.
     """
-    if is_folder(name) and not Path(name).is_dir():
-        raise InputError(f"there is no folder {name}")
-    if name in {"auto", "digits"} or is_folder(name):
+    if not name.strip():
+        raise InputError(f"--data takes {HELP}, received {name!r}")
+    if is_folder(name):
+        path = Path(name)
+        if path.suffix.lower() in _ARCHIVES:
+            raise InputError(f"{shown(name)} is an archive; unpack it and give its folder")
+        if not path.is_dir():
+            kind = "is a file, not a folder" if path.exists() else "does not exist"
+            raise InputError(f"there is no folder {shown(name)}: it {kind}")
         return
-    if name not in (known := ["auto", "digits", *_tfds_names()]):
+    known = ["auto", "digits", *tfds_sets.names()]
+    if tfds_sets.set_name(name) not in known:
         raise unknown("data set", name, known, told=HELP)
 
 
 def load(
-    name: str = "auto",
+    name: str = AUTO,
     *,
     image_size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: str = "pad",
+    background: str = "white",
+    polarity: str = AUTO,
+    ink: str = AUTO,
     data_dir: str | None = None,
     manual_dir: str | None = None,
     offline: bool = False,
+    trainable: bool = True,
+    report: bool = True,
     announce: Announce = lambda line: print(line, file=sys.stderr),
 ) -> Dataset:
     """Read a data set, preparing it first where that was not done before.
@@ -121,189 +156,136 @@ def load(
             of a tfds set, or a folder of pictures.
         image_size: height and width to resize to; by default a tfds set's own, which a folder
             does not have.
+        channels: of a folder's images; by default 1 if all its pictures are grey, else 3.
+        fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
+        background: what transparent pixels are put on, as in ``Preprocessing``.
+        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, whose pictures are
+            like those to come, and for a tfds set what the edges of its images say.
+        ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
+            handwriting; ``auto`` is off for a folder, and for a tfds set what its images say.
         data_dir: where tfds keeps prepared sets; by default ``TFDS_DATA_DIR`` or tfds' own.
         manual_dir: folder with a set's original files; for MNIST by default ``ZOO_MANUAL_DIR``.
         offline: never touch the network.
-        announce: called with each line a person should know of.
+        trainable: refuse a set without training images, which can be scored alone.
+        report: announce what a folder holds, or what is taken from a set's train split.
+        announce: called with each line a user should see.
 
     Raises:
         InputError: the set is unknown, no image classification set, cannot be had, or cannot be
-            written where it should be.
+            written where it should be; a folder is not as it must be, or holds unreadable pictures.
+        ZooError: the disk is full.
     """
     check_name(name)
-    # The variable may stand in a profile; other sets have files of the same names.
-    standing = os.environ.get("ZOO_MANUAL_DIR") if name in {"auto", "mnist"} else None
-    manual = Path(given) if (given := manual_dir or standing) else None
+    if polarity not in (AUTO, *POLARITIES):
+        raise unknown("polarity", polarity, (AUTO, *POLARITIES))
+    if ink not in INKS:
+        raise unknown("ink", ink, INKS)
     if is_folder(name):
         if image_size is None:
             raise InputError(f"the pictures of {name} need a size; give it with --image-size")
-        builder = _pictures_builder(Path(name), image_size, data_dir)
-    elif name == "digits":
-        builder = _digits_builder(data_dir)
+        found = image_folder.survey(Path(name))
+        wanted = Preprocessing(
+            height=image_size[0],
+            width=image_size[1],
+            channels=channels or image_folder.channels_of(found),
+            fit=fit,
+            background=background,
+            polarity=_folder_polarity(polarity, ink),
+            ink=ink == "on",
+        )
+        for line in image_folder.report(found) if report else ():
+            announce(line)
+        root = Path(data_dir or tfds.core.constants.get_default_data_dir())
+        return Dataset(
+            name=shown(Path(os.path.abspath(name)).name) or "pictures",
+            source=os.path.abspath(name),
+            version=found.fingerprint(),
+            class_names=found.class_names,
+            licence="not stated",
+            homepage="",
+            preprocessing=wanted,
+            taken=found.taken,
+            **image_folder.read(found, wanted, root, announce),
+        )
+
+    builder = _prepared(name, data_dir, manual_dir, offline, announce)
+    found_splits = tfds_sets.read(builder, image_size, fit, announce)
+    taken = tuple(each for each in NAMES if each not in found_splits)
+    if trainable and "train" not in found_splits:
+        raise InputError(
+            f"{name} has no train split, only {', '.join(found_splits)}: networks can be scored "
+            f"on it (python -m zoo.evaluate RUN --data {name}), not trained"
+        )
+    if "train" in found_splits:
+        parts = tfds_sets.completed(found_splits)
+        if report and taken and builder.name != "mnist":  # whose split is the post's
+            announce(f"{name} has no {' and no '.join(taken)} split: taken from train.")
     else:
-        builder = _tfds_builder("mnist" if name == "auto" else name, data_dir)
-        obstacle = _obstacle(builder, manual, offline)
-        if obstacle and name == "auto":
-            announce(
-                "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given "
-                f"and {obstacle}: using the 1,797 embedded digits instead (--data digits)."
-            )
-            builder = _digits_builder(data_dir)
-        elif obstacle:
-            raise InputError(
-                f"{name} is not prepared in {builder.data_dir_root} and {obstacle}; provide it by "
-                "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the original "
-                f"files, or (3) --data-dir or TFDS_DATA_DIR with a prepared {name}; "
-                "--data digits needs none of these"
-            )
-    if not builder.is_prepared():
-        _prepare(builder, announce, manual)
-    return _read(builder, name if is_folder(name) else builder.name, image_size, announce)
-
-
-def is_folder(name: str) -> bool:
-    """Say whether a data set's name means a folder of pictures: a known name never does."""
-    if "/" in name or os.sep in name:
-        return True
-    return Path(name).is_dir() and name not in {"auto", "digits", *_tfds_names()}
-
-
-def _tfds_names() -> list[str]:
-    return tfds.list_builders(with_community_datasets=False)
-
-
-def _digits_builder(data_dir: str | None) -> Any:
-    from zoo.digits import Digits  # noqa: PLC0415 - its base class starts tfds
-
-    return Digits(data_dir=data_dir)
-
-
-def _pictures_builder(folder: Path, size: tuple[int, int], data_dir: str | None) -> Any:
-    from zoo import pictures  # noqa: PLC0415 - its base class starts tfds
-
-    return pictures.builder(folder, size, data_dir)
-
-
-def _tfds_builder(name: str, data_dir: str | None) -> Any:
-    """Return the builder of an image classification set, MNIST's at its pinned major version."""
-    builder = tfds.builder("mnist:3.*.*" if name == "mnist" else name, data_dir=data_dir)
-    features = builder.info.features
-    wanted = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
-    if not all(key in features and isinstance(features[key], wanted[key]) for key in wanted):
-        raise InputError(f"{name} is no image classification set: it has no image and label")
-    return builder
-
-
-def _obstacle(builder: Any, manual: Path | None, offline: bool) -> str | None:
-    """Return what keeps a set from being prepared, if anything does."""
-    if builder.is_prepared():
-        return None
-    if manual is not None and builder.name == "mnist":
-        _check_manual_dir(manual)
-        return None
-    if offline:
-        return "--offline was given"
-    url = next(iter(builder.url_infos or ()), None)
-    return "its host does not answer" if url and not _answers(url) else None
-
-
-def _prepare(builder: Any, announce: Announce, manual: Path | None) -> None:
-    """Let tfds write the set, one process at a time: two at once make one of them crash."""
-    root = Path(builder.data_dir_root)
-    terminal = sys.stderr.isatty()
-    if not terminal:
-        tfds.disable_progress_bar()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{builder.name}.lock"):
-            if not builder.is_prepared():
-                announce(f"Preparing {builder.name} in {root} (once)")
-                config = tfds.download.DownloadConfig(manual_dir=manual)
-                # tfds tells of its work on standard output, where ours is expected alone.
-                with contextlib.redirect_stdout(sys.stderr if terminal else None):
-                    builder.download_and_prepare(download_config=config)
-    except InputError:
-        raise
-    except OSError as error:
-        if error.errno is None:  # not of this machine: what a broken connection raises
-            raise InputError(f"the download of {builder.name} failed: {error}") from error
-        raise InputError(
-            f"cannot prepare {builder.name} in {root}: {error.strerror}; "
-            "give a folder that can be written with --data-dir or TFDS_DATA_DIR"
-        ) from error
-    except tfds.download.DownloadError as error:
-        raise InputError(f"the download of {builder.name} failed: {error}") from error
-    except Exception as error:
-        # tfds keeps this class private.
-        if type(error).__name__ != "NonMatchingChecksumError":
-            raise
-        raise InputError(
-            f"a file of {builder.name} in {manual or 'the download'} is not the "
-            "original: its SHA-256 is not the one tfds registers"
-        ) from error
-
-
-def _read(
-    builder: Any, name: str, image_size: tuple[int, int] | None, announce: Announce
-) -> Dataset:
-    """Return the splits of a prepared set."""
-    splits = {
-        split: decoded.read(builder, split, image_size, announce)
-        for split in {"train", "validation", "test"} & builder.info.splits.keys()
-    }
+        some = next(iter(found_splits.values()))
+        parts = {each: some.part(each, slice(0)) for each in NAMES} | found_splits
+    own, is_ink = plain_background(parts["train" if trainable else "test"].images)
+    height, width, channels = parts["test"].images.shape[1:]
+    resolved = own if polarity == AUTO else polarity
     return Dataset(
-        name=name,
+        name=tfds_sets.full_name(builder),
+        source=tfds_sets.full_name(builder) if name == AUTO else name,
         version=str(builder.version),
         class_names=tuple(builder.info.features["label"].names),
         licence=_LICENCES.get(builder.name, "see its homepage"),
         homepage=builder.info.homepage,
-        **_completed(splits),
+        preprocessing=Preprocessing(
+            height=height,
+            width=width,
+            channels=channels,
+            fit=fit,
+            background=background,
+            polarity=resolved,
+            ink=is_ink and resolved != "keep" if ink == AUTO else ink == "on",
+        ),
+        taken=taken,
+        **parts,
     )
 
 
-def _completed(splits: dict[str, Split]) -> dict[str, Split]:
-    """Return all three splits, taking from ``train`` those that a set does not have."""
-    whole = splits["train"]
-    if "test" not in splits:
-        parts = split_of(whole.labels)
-        names = ("train", "validation", "test")
-        return {name: _part(name, whole, np.flatnonzero(parts == name)) for name in names}
-    if "validation" not in splits:
-        held = min(_VALIDATION_IMAGES, len(whole) // 10)
-        at = {"validation": slice(held), "train": slice(held, None)}
-        return splits | {name: _part(name, whole, chosen) for name, chosen in at.items()}
-    return splits
+def is_folder(name: str) -> bool:
+    """Return whether a data set's name means a folder of pictures: a known name never does."""
+    path = Path(name)
+    if path.is_absolute() or path.parts[:1] in ((), ("..",)) or name.startswith((".", "~")):
+        return True
+    known = tfds_sets.set_name(name) in {AUTO, "digits", *tfds_sets.names()}
+    return not known and ("/" in name or path.exists() or path.suffix.lower() in _ARCHIVES)
 
 
-def _part(name: str, whole: Split, chosen: slice | np.ndarray) -> Split:
-    return Split(name, whole.images[chosen], whole.labels[chosen])
+def _folder_polarity(polarity: str, ink: str) -> str:
+    if polarity != AUTO:
+        return polarity
+    return "light-on-dark" if ink == "on" else "keep"
 
 
-def _check_manual_dir(folder: Path) -> None:
-    missing = [name for name in MNIST_FILES if not (folder / name).is_file()]
-    if missing:
-        raise InputError(
-            f"the manual folder {folder} lacks {', '.join(missing)}; "
-            f"it must hold {', '.join(MNIST_FILES)}"
+def _prepared(
+    name: str, data_dir: str | None, manual_dir: str | None, offline: bool, announce: Announce
+) -> Any:
+    """Return the builder of a prepared set, of the digits where ``auto`` cannot have MNIST."""
+    set_name = "mnist" if name == AUTO else name
+    builder = tfds_sets.find(set_name, data_dir)
+    # The variable may stand in a profile; other sets have files of the same names.
+    default = os.environ.get("ZOO_MANUAL_DIR") if builder.name == "mnist" else None
+    manual = Path(given) if (given := manual_dir or default) else None
+    obstacle = tfds_sets.obstacle(builder, manual, offline)
+    if obstacle and name == AUTO:
+        announce(
+            "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given "
+            f"and {obstacle}: using the 1,797 embedded digits instead (--data digits)."
         )
-
-
-def _answers(url: str) -> bool:
-    """Say whether the host of ``url`` answers within a few seconds, whatever it answers."""
-    answers: list[bool] = []
-
-    def probe() -> None:
-        try:
-            request = urllib.request.Request(url, method="HEAD")
-            urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
-        except urllib.error.HTTPError:
-            pass  # an answer, if not a page
-        except OSError:
-            return
-        answers.append(True)
-
-    # In a thread of its own: a name look-up heeds no timeout.
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(_PROBE_SECONDS)
-    return bool(answers)
+        set_name, manual = "digits", None
+        builder = tfds_sets.find(set_name, data_dir)
+    elif obstacle:
+        raise InputError(
+            f"{name} is not prepared in {builder.data_dir_root} and {obstacle}; provide it by "
+            "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the original "
+            f"files, or (3) --data-dir or TFDS_DATA_DIR with a prepared {name}; "
+            "--data digits needs none of these"
+        )
+    if not builder.is_prepared():
+        builder = tfds_sets.prepare(set_name, builder, announce, manual)
+    return builder

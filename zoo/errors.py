@@ -59,6 +59,7 @@ def unknown(
     ``told`` says what is allowed where a list of all would be too long to read.
     """
     allowed = sorted(allowed)
-    nearest = difflib.get_close_matches(received, allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    lower = {name.lower(): name for name in allowed}
+    nearest = difflib.get_close_matches(received.lower(), lower, n=1, cutoff=0.5)
+    hint = f"did you mean {lower[nearest[0]]!r}? " if nearest else ""
     return InputError(f"unknown {kind} {received!r}; {hint}allowed: {told or ', '.join(allowed)}")

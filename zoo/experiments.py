@@ -9,7 +9,7 @@ from typing import Any
 from etils import epy
 
 from zoo import plots, precision, progress, registry, shards
-from zoo.data import Dataset
+from zoo.data import Dataset, differences
 from zoo.errors import InputError
 from zoo.machine import machine, versions
 from zoo.metrics import Metrics, evaluate
@@ -52,12 +52,20 @@ def carry_out(
         else:
             fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
         recipe = recipe.replace(precision=fastest)
-    request = {"model": model, "data": dataset.facts(), "recipe": dataclasses.asdict(recipe)}
+    request: dict[str, Any] = {
+        "model": model,
+        "data": dataset.record(),
+        "recipe": dataclasses.asdict(recipe),
+    }
     network = _build(model, dataset, recipe.seed, recipe.precision)
     if not unfinished:
         run.create(request, force=force)
-    elif run.read_request() != request:
-        raise InputError(f"{run.folder} holds another experiment; its {run.recipe.name} says which")
+    elif (recorded := run.read_request()) != request:
+        told = differences(recorded["data"], request["data"]) if "data" in recorded else []
+        raise InputError(
+            f"{run.folder} holds another experiment; its {run.recipe.name} says which"
+            + (f": {'; '.join(told)}" if told else "")
+        )
 
     steps = recipe.total_steps(len(dataset.train))
     print(

@@ -1,4 +1,4 @@
-"""Facts of the machine and the software, for a run's record."""
+"""Facts of the machine and the software."""
 
 from __future__ import annotations
 
@@ -39,3 +39,10 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "flags": [flag for flag in _FLAGS if flag in told.get("flags", "").split()],
     }
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

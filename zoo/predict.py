@@ -1,4 +1,4 @@
-"""``python -m zoo.predict RUN|BUNDLE PICTURE ...``: what a trained network takes pictures for.
+"""``python -m zoo.predict RUN|BUNDLE PICTURE ...``: classify picture files.
 
 A bundle answers through its LiteRT file, which takes a tenth of the time that TensorFlow needs to
 start.
@@ -6,26 +6,67 @@ start.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from zoo import commands
+from zoo import commands, contact_sheet, data, preprocessing
 from zoo.errors import InputError
-from zoo.fit import fit
-from zoo.metrics import PredictFn
+from zoo.metrics import PredictFn, predictions
+from zoo.preprocessing import Prepared, Preprocessing, shown
 from zoo.runs import Run, load_model
 from zoo.training import predict_fn
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is reported of one thing in one picture.
+
+    Attributes:
+        path: of the picture.
+        place: which of several things it is, ``" [1 of 2]"``; empty if the picture is one thing.
+        prepared: what the network saw, None if it is not asked.
+        problem: why it is not asked.
+        classes: the most probable classes, the most probable first.
+    """
+
+    path: Path
+    place: str = ""
+    prepared: Prepared | None = None
+    problem: str = ""
+    classes: tuple[dict[str, Any], ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        values: dict[str, Any] = {"picture": shown(self.path), "classes": list(self.classes)}
+        if self.prepared is None:
+            return values | {"done": [], "problem": self.problem}
+        return values | {"done": list(self.prepared.steps), "box": list(self.prepared.box)}
+
+    def text(self) -> str:
+        """Return the answer as two lines, a problem as one."""
+        if self.prepared is None:
+            return f"{shown(self.path)}: {self.problem}"
+        done = ", ".join(self.prepared.steps) or "used as it is"
+        return f"{shown(self.path)}{self.place}: {self.verdict()}\n  {done}"
+
+    def verdict(self) -> str:
+        """Return the classes and their probabilities in one line."""
+        return ", ".join(
+            f"{each['class']} ({100 * each['probability']:.1f} %)" for each in self.classes
+        )
 
 
 def main(argv: Sequence[str]) -> None:
     """Classify pictures."""
     parser = commands.Parser(
-        "zoo.predict", "Say what pictures show, and what was done to fit them to the network."
+        "zoo.predict", "Classify pictures, and report how each was fitted to the network."
     )
     parser.add_argument(
         "network", type=Path, metavar="RUN|BUNDLE", help="such as runs/ltfn5 or exports/ltfn5/1"
@@ -40,17 +81,88 @@ def main(argv: Sequence[str]) -> None:
         metavar="FORMAT",
         help="which of a bundle's files answers: float32 (default), int8, saved_model, ...",
     )
+    parser.add_argument(
+        "--show",
+        type=Path,
+        metavar="FILE.png",
+        help="draw each picture with the part that was used, and what the network saw",
+    )
+    parser.add_argument(
+        "--each", action="store_true", help="classify each of several things, left to right"
+    )
+    parser.add_argument(
+        "--ink",
+        choices=data.INKS,
+        default=data.AUTO,
+        help="find handwriting in a photograph (default: auto, as the network's data records)",
+    )
     arguments = parser.parse_args(argv)
     facts, load = _opened(arguments.network, arguments.runtime)
-    height, width, channels = facts["image_shape"]
+    wanted = _preprocessing(facts, arguments.ink)
     # Every picture is read before the network is loaded: a bad one costs no wait.
-    fitted = [fit(path, (height, width, channels), facts["border"]) for path in arguments.pictures]
-    logits = load()(np.stack([image for image, _ in fitted]))
     answers = [
-        {"picture": str(path), "done": done, "classes": _top(row, facts, arguments.top)}
-        for path, (_, done), row in zip(arguments.pictures, fitted, logits, strict=True)
+        answer
+        for path in arguments.pictures
+        for answer in _prepared(path, wanted, each=arguments.each)
     ]
-    print(json.dumps(answers, indent=2) if arguments.json else "\n".join(map(_told, answers)))
+    answers = _classified(answers, load, facts["class_names"], arguments.top)
+    if arguments.show:
+        contact_sheet.write(
+            arguments.show,
+            [
+                (each.path, each.prepared, each.verdict() if each.prepared else each.problem)
+                for each in answers
+            ],
+        )
+    if arguments.json:
+        print(json.dumps([answer.record() for answer in answers], indent=2, allow_nan=False))
+    else:
+        print("\n".join(answer.text() for answer in answers))
+
+
+def _preprocessing(facts: dict[str, Any], ink: str) -> Preprocessing:
+    """Return how the network's data records that pictures are prepared, but for ``--ink``."""
+    recorded = preprocessing.recorded(facts)
+    if ink == data.AUTO:
+        return recorded
+    return dataclasses.replace(recorded, ink=ink == "on")
+
+
+def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]:
+    """Return what is to be asked about a picture.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    picture = preprocessing.read_picture(path)
+    try:
+        found = preprocessing.prepare_each(picture, wanted)
+    except InputError as error:
+        raise InputError(f"{shown(path)} {error}") from error
+    if not found:
+        return [_Answer(path, problem="no ink found")]
+    if len(found) > 1 and not each:
+        problem = f"{len(found)} separate things found; --each classifies each, left to right"
+        return [_Answer(path, problem=problem)]
+    if len(found) == 1:
+        return [_Answer(path, prepared=found[0])]
+    return [
+        _Answer(path, f" [{number} of {len(found)}]", one) for number, one in enumerate(found, 1)
+    ]
+
+
+def _classified(
+    answers: Sequence[_Answer], load: Callable[[], PredictFn], class_names: Sequence[str], top: int
+) -> list[_Answer]:
+    """Return the answers with their classes; the network is loaded if any picture asks it."""
+    images = [each.prepared.image for each in answers if each.prepared]
+    rows = iter(predictions(load(), np.stack(images)) if images else ())
+    return [
+        dataclasses.replace(each, classes=_top(next(rows), class_names, top))
+        if each.prepared
+        else each
+        for each in answers
+    ]
 
 
 def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable[[], PredictFn]]:
@@ -78,22 +190,14 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
     return run.read_result()["data"], load_run
 
 
-def _top(logits: np.ndarray, facts: dict[str, Any], count: int) -> list[dict[str, Any]]:
-    """Return the most probable classes, the first first."""
+def _top(logits: np.ndarray, class_names: Sequence[str], count: int) -> tuple[dict[str, Any], ...]:
+    """Return the most probable classes, the most probable first."""
     exponentials = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = exponentials / exponentials.sum()
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return [
-        {"class": facts["class_names"][at], "probability": float(probabilities[at])} for at in order
-    ]
-
-
-def _told(answer: dict[str, Any]) -> str:
-    classes = ", ".join(
-        f"{each['class']} ({100 * each['probability']:.1f} %)" for each in answer["classes"]
+    return tuple(
+        {"class": class_names[at], "probability": float(probabilities[at])} for at in order
     )
-    done = ", ".join(answer["done"]) or "taken as it is"
-    return f"{answer['picture']}: {classes}\n  {done}"
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ A process has one number of threads for all operations, which must be set before
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
 from etils import epy
 
 from zoo import registry
+from zoo.machine import cores
 
 with epy.lazy_imports():
     import keras
@@ -58,11 +58,4 @@ def split(batch: Any, shards: int) -> list[Any]:
 
 
 def _most() -> int:
-    return _EACH_CORE * _cores()
-
-
-def _cores() -> int:
-    """Return the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return _EACH_CORE * cores()

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+NAMES = ("train", "validation", "test")
+
+# What is hashed at one time: a memory-mapped split need not fit into memory.
+_IMAGES_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -24,15 +32,29 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the labels and pixels, in hexadecimal."""
+        digest = hashlib.sha256(f"{self.images.shape}".encode())
+        digest.update(np.ascontiguousarray(self.labels, "<i8").data)
+        for at in range(0, len(self), _IMAGES_AT_ONCE):
+            digest.update(np.ascontiguousarray(self.images[at : at + _IMAGES_AT_ONCE]).data)
+        return digest.hexdigest()
 
-def split_of(labels: np.ndarray) -> np.ndarray:
-    """Return the split of each image of an unsplit set, stratified and fixed.
+    def part(self, name: str, chosen: slice | np.ndarray) -> Split:
+        """Return some of the images as a split of another name."""
+        return Split(name, self.images[chosen], self.labels[chosen])
 
-    Of ten images of one class, in stored order, seven are to learn from, one is to select with
-    and two are to score.
+
+def missing_from(labels: np.ndarray, present: Sequence[str]) -> np.ndarray:
+    """Return which split each training image of a set goes to, stratified and fixed.
+
+    Of ten images of one class, in stored order, one is held out for the validation split and two
+    for the test split, where the set lacks these; the others are to learn from.
 
     Args:
-        labels: int [N].
+        labels: int [N], of the images of the set's train split.
+        present: the splits that the set has.
 
     Returns:
         ``train``, ``validation`` or ``test``, str [N].
@@ -40,7 +62,8 @@ def split_of(labels: np.ndarray) -> np.ndarray:
     rank = np.zeros(len(labels), np.int64)
     for label in np.unique(labels):
         rank[labels == label] = np.arange(np.sum(labels == label))
-    return np.array(["train"] * 7 + ["validation"] + ["test"] * 2)[rank % 10]
+    held = [name if name not in present else "train" for name in ("validation", "test", "test")]
+    return np.array(["train"] * 7 + held)[rank % 10]
 
 
 def stratified(split: Split, count: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from zoo import commands, registry, shards
@@ -25,16 +26,16 @@ def main(argv: Sequence[str]) -> None:
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
         recipe = Recipe(**recorded["recipe"])
-        name, shape = recorded["data"]["name"], recorded["data"]["image_shape"]
-        image_size: tuple[int, int] | None = (shape[0], shape[1])
+        load = partial(commands.load_recorded_data, recorded["data"], arguments)
     else:
         recipe = commands.recipe(arguments)
-        name, image_size = commands.data_request(arguments, arguments.model)
+        name, choices = commands.data_request(arguments, arguments.model)
         run.check_free(force=arguments.force)
+        load = partial(commands.load_data, name, arguments, **choices)
 
     commands.start_tensorflow()
     shards.prepare([arguments.model], recipe.batch_size)
-    dataset = commands.load_data(name, arguments, image_size)
+    dataset = load()
     result = carry_out(
         arguments.model,
         dataset,
@@ -66,13 +67,13 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the run to go on with records; it alone says what is trained and how."""
     given = [
         name
-        for name in (*commands.RECIPE_FLAGS, "recipe", "data", "image_size")
+        for name in (*commands.RECIPE_FLAGS, *commands.IMAGE_FLAGS, "recipe", "data")
         if getattr(arguments, name) is not None
     ]
     if given or arguments.overrides or arguments.force:
         raise InputError(
-            f"--resume goes on as {run.recipe} records; it takes no --recipe, --data, "
-            "--image-size, --set, --steps, --epochs, --batch-size, --precision, --seed or --force"
+            f"--resume goes on as {run.recipe} records; it takes no --recipe, --data, --set, "
+            "--steps, --epochs, --batch-size, --precision, --seed, --force or picture options"
         )
     recorded = run.read_request()
     if recorded["model"] != arguments.model:

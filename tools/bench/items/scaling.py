@@ -14,6 +14,7 @@ from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo import commands, recipes, shards, training
 from zoo.data import Dataset
+from zoo.preprocessing import Preprocessing
 from zoo.splits import Split
 
 _COUNTS = (1_000, 60_000, 600_000)
@@ -63,7 +64,19 @@ def main() -> None:
         count, size = map(int, course.split())
         batch = max(1, _BATCH * 28**2 // size**2)
         split = _synthetic(Path(scratch), count, size)
-        data = Dataset("synthetic", "1", ("0", "1"), "", "", split, split, split)
+        data = Dataset(
+            name="synthetic",
+            source="synthetic",
+            version="1",
+            class_names=("0", "1"),
+            licence="",
+            homepage="",
+            preprocessing=Preprocessing(height=size, width=size, channels=1),
+            taken=(),
+            train=split,
+            validation=split,
+            test=split,
+        )
         sized = recipe.replace(batch_size=batch)
         stream = training.recipe_batches(sized, data, 0, 1_000_000)
         return training_step(sized, size), stream, batch

@@ -1,0 +1,80 @@
+"""Folders of pictures as users have them, drawn on the spot: two classes, train/ and test/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+
+Draw = Callable[[int, np.random.Generator], PIL.Image.Image]
+
+CLASSES = ("flat", "tall")
+
+
+def _wide(label: int, rng: np.random.Generator) -> PIL.Image.Image:
+    """A flat or tall bar anywhere in a 16:9 photograph."""
+    picture = PIL.Image.new("RGB", (160, 90), (225, 220, 210))
+    half = (24, 9) if label == 0 else (9, 24)
+    x, y = rng.integers(30, 130), rng.integers(28, 62)
+    box = (x - half[0], y - half[1], x + half[0], y + half[1])
+    PIL.ImageDraw.Draw(picture).rectangle(box, fill=(40, 60, int(rng.integers(0, 90))))
+    return picture
+
+
+def _cutout(label: int, rng: np.random.Generator) -> PIL.Image.Image:
+    """A black bar whose background is transparent, and black underneath."""
+    shape = PIL.Image.new("L", (60, 60), 0)
+    half = (20, 8) if label == 0 else (8, 20)
+    x, y = rng.integers(24, 36, 2)
+    box = (x - half[0], y - half[1], x + half[0], y + half[1])
+    PIL.ImageDraw.Draw(shape).rectangle(box, fill=255)
+    picture = PIL.Image.new("RGBA", shape.size, (0, 0, 0, 0))
+    picture.putalpha(shape)
+    return picture
+
+
+def _grey(label: int, rng: np.random.Generator) -> PIL.Image.Image:
+    """Grey stripes of any brightness: the edges of some are light, of others dark."""
+    at = np.mgrid[0:40, 0:40][label] / 40
+    values = rng.uniform(60, 195) + 50 * np.sin(2 * np.pi * (3 * at + rng.uniform()))
+    noisy = values + rng.normal(0, 12, values.shape)
+    return PIL.Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def _turned(label: int, rng: np.random.Generator) -> PIL.Image.Image:
+    """A wide photograph, every second one stored on its side as phones do."""
+    picture = _wide(label, rng)
+    if rng.integers(2):
+        picture = picture.rotate(90, expand=True)
+        picture.getexif()[0x112] = 6
+    return picture
+
+
+FOLDERS: dict[str, tuple[Draw, str]] = {
+    "wide": (_wide, "jpg"),
+    "cutout": (_cutout, "png"),
+    "grey": (_grey, "png"),
+    "turned": (_turned, "jpg"),
+}
+
+
+def fill(folder: Path, draw: Draw, ending: str, count: int, seed: int) -> None:
+    """Write ``count`` pictures of each class into sub-folders."""
+    rng = np.random.default_rng(seed)
+    for label, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            picture = draw(label, rng)
+            exif = picture.getexif()
+            picture.save(folder / name / f"{number:03d}.{ending}", exif=exif)
+
+
+def write(root: Path, kind: str, train: int = 60, test: int = 20) -> Path:
+    """Write one of ``FOLDERS`` and return it."""
+    draw, ending = FOLDERS[kind]
+    fill(root / "train", draw, ending, train, 1)
+    fill(root / "test", draw, ending, test, 2)
+    return root

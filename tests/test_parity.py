@@ -1,0 +1,75 @@
+"""A picture file gets the same answer wherever it is asked: run, bundle and server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import folders
+from tests.conftest import Command
+from zoo import data, image_folder
+from zoo.metrics import predictions
+from zoo.runs import Run, load_model
+from zoo.training import predict_fn
+
+# The grey one as it is; the others with every choice that a user can make.
+CHOICES = {
+    "wide": ("--fit", "pad"),
+    "turned": ("--fit", "crop"),
+    "cutout": ("--background", "black", "--fit", "stretch"),
+    "grey": ("--polarity", "light-on-dark"),
+}
+
+
+EVERY_KIND = [
+    kind if kind == "wide" else pytest.param(kind, marks=pytest.mark.slow) for kind in CHOICES
+]
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_every_way_gives_the_same_answers(
+    kind: str, command: Command, tmp_path: Path, data_dir: Path
+) -> None:
+    folder = folders.write(tmp_path / kind, kind)
+    arguments = ("--data", f"./{kind}", "--image-size", "24x20", "--steps", 40, *CHOICES[kind])
+    trained = command("zoo.train", "compact-4k", *arguments, cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    exported = command("export", "runs/compact-4k", "--formats", "float32", cwd=tmp_path)
+    assert exported.returncode == 0, exported.stderr
+
+    # What evaluation sees, in the order of the files.
+    files = [each.path for each in image_folder.survey(folder).pictures["test"]]
+    run = Run(tmp_path / "runs" / "compact-4k")
+    how = run.read_result()["data"]["preprocessing"]
+    dataset = data.load(
+        str(folder), image_size=(24, 20), data_dir=str(data_dir), report=False,
+        fit=how["fit"], background=how["background"], polarity=how["polarity"],
+    )  # fmt: skip
+    logits = predictions(predict_fn(load_model(run.folder)), dataset.test.images)
+    expected = [dataset.class_names[at] for at in logits.argmax(axis=1)]
+    scored = command("zoo.evaluate", "runs/compact-4k", "--json", cwd=tmp_path)
+    right = sum(name == path.parent.name for name, path in zip(expected, files, strict=True))
+    assert json.loads(scored.stdout)["correct"] == right
+
+    for network in ("runs/compact-4k", "exports/compact-4k/1"):
+        done = command("zoo.predict", network, *files, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        answers = json.loads(done.stdout)
+        assert [each["classes"][0]["class"] for each in answers] == expected, network
+        # Not the class alone: the very pixels.
+        odds = logits[:, 0] - logits[:, 1]
+        for answer, gap in zip(answers, odds, strict=True):
+            found = {each["class"]: each["probability"] for each in answer["classes"]}
+            assert found["flat"] == pytest.approx(1 / (1 + np.exp(-float(gap))), abs=2e-5)
+
+    signatures = tf.saved_model.load(str(tmp_path / "exports/compact-4k/1")).signatures
+    contents = tf.constant([path.read_bytes() for path in files])
+    served = signatures["serve_bytes"](image_bytes=contents)
+    assert [name.decode() for name in served["label"].numpy()] == expected
+    # A few pixels differ by one in the rounding of ties.
+    spread = float(np.ptp(logits))
+    assert np.abs(served["logits"].numpy() - logits).max() < 0.01 * spread

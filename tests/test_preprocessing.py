@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from export import decode
+from zoo import preprocessing
+from zoo.data import Dataset
+from zoo.errors import InputError
+from zoo.preprocessing import Prepared, Preprocessing
+
+PIXELS = np.clip(
+    np.random.default_rng(0).normal(128, 40, (37, 91, 3)).cumsum(0) % 255, 0, 255
+).astype(np.uint8)
+
+
+def _wanted(height: int = 28, width: int = 28, channels: int = 1, **choices: Any) -> Preprocessing:
+    return Preprocessing(height=height, width=width, channels=channels, **choices)
+
+
+def _saved(picture: PIL.Image.Image, format: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, format, **options)
+    return file.getvalue()
+
+
+def _prepared(picture: PIL.Image.Image, wanted: Preprocessing, **options: Any) -> Prepared:
+    return preprocessing.prepare(preprocessing.decode(_saved(picture, **options)), wanted)
+
+
+def _oriented(orientation: int) -> PIL.Image.Exif:
+    exif = PIL.Image.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    """Yield PNG and JPEG files of every kind that a server may be sent."""
+    picture = PIL.Image.fromarray(PIXELS)
+    alpha = picture.convert("RGBA")
+    alpha.putalpha(PIL.Image.fromarray(np.arange(37 * 91).astype(np.uint8).reshape(37, 91)))
+    yield "rgb", _saved(picture)
+    yield "grey", _saved(picture.convert("L"))
+    yield "palette", _saved(picture.convert("P"))
+    yield "two bits", _saved(picture.quantize(4), bits=2)
+    yield "one bit", _saved(picture.convert("1"))
+    yield "16 bits", _saved(PIL.Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257 + 200))
+    yield "rgba", _saved(alpha)
+    yield "grey and alpha", _saved(alpha.convert("LA"))
+    yield "turned png", _saved(picture, exif=_oriented(6))
+    yield "jpeg", _saved(picture, "JPEG", quality=90)
+    yield "grey jpeg", _saved(picture.convert("L"), "JPEG")
+    yield "cmyk jpeg", _saved(picture.convert("CMYK"), "JPEG")
+    for orientation in range(1, 9):
+        yield f"turned {orientation}", _saved(picture, "JPEG", exif=_oriented(orientation))
+
+
+CHOICES = [
+    (fit, polarity, channels, background, size)
+    for fit, polarity, channels, background, size in itertools.product(
+        preprocessing.FITS,
+        preprocessing.POLARITIES,
+        decode.CHANNELS,
+        preprocessing.BACKGROUNDS,
+        ((28, 28), (20, 64)),
+    )
+    if channels == 1 or polarity == "keep"
+]
+
+
+@pytest.mark.parametrize(("fit", "polarity", "channels", "background", "size"), CHOICES)
+def test_the_graph_gives_the_same_pixels(
+    fit: str, polarity: str, channels: int, background: str, size: tuple[int, int]
+) -> None:
+    wanted = _wanted(*size, channels, fit=fit, polarity=polarity, background=background)
+    graph = tf.function(
+        lambda files: decode.decode(files, wanted),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    for name, content in _files():
+        ours = preprocessing.prepare(preprocessing.decode(content), wanted).image
+        theirs = graph(tf.constant([content]))[0].numpy()
+        different = np.abs(ours.astype(int) - theirs)
+        # A tie in the rounding of a mean: one of 255, in few pixels.
+        assert different.max() <= 1, name
+        assert np.mean(different > 0) < 0.05, name
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_graph_gives_the_same_bytes_where_nothing_is_resized(channels: int) -> None:
+    wanted = _wanted(37, 91, channels)
+    for name, content in _files():
+        picture = preprocessing.decode(content)
+        if picture.size == (91, 37):
+            ours = preprocessing.prepare(picture, wanted).image
+            theirs = decode.decode(tf.constant([content]), wanted)[0].numpy()
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)
+
+
+@pytest.fixture
+def digit(digits: Dataset) -> PIL.Image.Image:
+    return PIL.Image.fromarray(digits.test.images[0, :, :, 0])
+
+
+def test_an_image_of_the_set_is_used_as_it_is(digit: PIL.Image.Image) -> None:
+    prepared = _prepared(digit, _wanted())
+    assert prepared.steps == ()
+    assert prepared.box == (0, 0, 28, 28)
+    np.testing.assert_array_equal(prepared.image[:, :, 0], digit)
+
+
+def test_dark_ink_on_transparent_paper_becomes_the_same(digit: PIL.Image.Image) -> None:
+    ink = digit.resize((280, 280), PIL.Image.Resampling.NEAREST)
+    picture = PIL.Image.new("RGBA", ink.size, (0, 0, 0, 0))
+    picture.putalpha(ink)
+    prepared = _prepared(picture, _wanted(polarity="light-on-dark"))
+    assert prepared.steps == (
+        "put on white", "converted to grey", "inverted", "resized from 280x280 to 28x28",
+    )  # fmt: skip
+    # The triangle filter takes in some of the neighbours.
+    assert np.abs(prepared.image[:, :, 0].astype(int) - np.asarray(digit)).mean() < 6
+
+
+def test_transparent_pixels_get_the_stated_background() -> None:
+    clear = PIL.Image.new("RGBA", (28, 28), (200, 0, 0, 0))
+    for background, value in preprocessing.BACKGROUNDS.items():
+        image = _prepared(clear, _wanted(channels=3, background=background)).image
+        assert set(np.unique(image)) == {value}
+
+
+def test_other_modes(digit: PIL.Image.Image) -> None:
+    deep = PIL.Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
+    for picture in (digit.convert("RGB"), digit.convert("P"), deep):
+        prepared = _prepared(picture, _wanted())
+        np.testing.assert_array_equal(prepared.image[:, :, 0], digit, err_msg=picture.mode)
+    for format, options in (("WEBP", {"lossless": True}), ("TIFF", {}), ("BMP", {}), ("GIF", {})):
+        prepared = _prepared(digit, _wanted(), format=format, **options)
+        np.testing.assert_array_equal(prepared.image[:, :, 0], digit, err_msg=format)
+
+
+def test_only_the_first_frame_is_read(digit: PIL.Image.Image) -> None:
+    blank = PIL.Image.new("L", digit.size, 255)
+    prepared = _prepared(digit, _wanted(), format="GIF", save_all=True, append_images=[blank])
+    np.testing.assert_array_equal(prepared.image[:, :, 0], digit)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_upright(orientation: int) -> None:
+    upright = np.zeros((28, 28), np.uint8)
+    upright[4:10, 3:20] = 255
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    picture = PIL.Image.fromarray(np.ascontiguousarray(stored))
+    prepared = _prepared(picture, _wanted(), exif=_oriented(orientation))
+    np.testing.assert_array_equal(prepared.image[..., 0], upright)
+
+
+def test_fits() -> None:
+    wide = np.full((20, 40, 1), 10, np.uint8)
+    wide[:, 10:30] = 200
+    padded, box = preprocessing.fit(wide, _wanted(20, 20, fit="pad"))
+    assert box == (0, 0, 40, 20)
+    assert set(np.unique(padded[:5])) == {10}
+    assert padded[10, 10, 0] == 200
+    cropped, box = preprocessing.fit(wide, _wanted(20, 20, fit="crop"))
+    assert box == (10, 0, 30, 20)
+    assert set(np.unique(cropped)) == {200}
+    stretched, box = preprocessing.fit(wide, _wanted(20, 20, fit="stretch"))
+    assert box == (0, 0, 40, 20)
+    assert (stretched[:, 0, 0] == 10).all()
+    assert (stretched[:, 10, 0] == 200).all()
+
+
+def test_no_margin_or_crop_leaves_the_picture() -> None:
+    for height, width, size, fit in itertools.product(
+        (1, 7, 90, 4000), (1, 13, 90, 3000), ((28, 28), (9, 64)), ("pad", "crop")
+    ):
+        wanted = _wanted(*size, fit=fit)
+        (left, top, right, bottom), inner, (down, across) = preprocessing.geometry(
+            height, width, wanted
+        )
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        assert 0 <= down <= down + inner[0] <= size[0]
+        assert 0 <= across <= across + inner[1] <= size[1]
+
+
+def test_the_polarity_that_is_recorded_decides(digit: PIL.Image.Image) -> None:
+    assert "inverted" in _prepared(digit, _wanted(polarity="dark-on-light")).steps
+    assert _prepared(digit, _wanted(polarity="light-on-dark")).steps == ()
+    assert _prepared(digit, _wanted(polarity="keep")).steps == ()
+
+
+def test_a_plain_background_is_recognised(digits: Dataset) -> None:
+    images = digits.train.images
+    assert preprocessing.plain_background(images) == ("light-on-dark", True)
+    assert preprocessing.plain_background(255 - images) == ("dark-on-light", True)
+    shirts = np.zeros((50, 28, 28, 1), np.uint8)
+    shirts[:, 1:-1, 4:-4] = 200
+    assert preprocessing.plain_background(shirts) == ("light-on-dark", False)
+    photographs = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1)).astype(np.uint8)
+    assert preprocessing.plain_background(photographs) == ("keep", False)
+    assert preprocessing.plain_background(np.zeros((9, 28, 28, 3), np.uint8)) == ("keep", False)
+
+
+def test_choices_that_do_not_go_together_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown fit 'padd'; did you mean 'pad'"):
+        _wanted(fit="padd")
+    with pytest.raises(InputError, match="needs grey pictures"):
+        _wanted(channels=3, polarity="light-on-dark")
+    with pytest.raises(InputError, match="--ink on needs --polarity"):
+        _wanted(ink=True)
+    record = _wanted(fit="crop", polarity="light-on-dark", ink=True).record()
+    assert preprocessing.recorded({"preprocessing": record}).record() == record
+    for other in ({}, {"preprocessing": {"height": 1}}, {"preprocessing": record | {"x": 1}}):
+        with pytest.raises(InputError, match="does not record how pictures are prepared"):
+            preprocessing.recorded(other)
+
+
+def _header(width: int, height: int) -> bytes:
+    """A PNG file that claims a size."""
+    content = bytearray(_saved(PIL.Image.new("L", (1, 1))))
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    checksum = zlib.crc32(bytes(content[12:29]))
+    content[29:33] = checksum.to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"GIF89a, or so it says", "not a picture that can be read"),
+        (b"", "is empty"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 40, "is HEIC, which is not supported; convert it"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is EPS, which is not supported"),
+        (_saved(PIL.Image.fromarray(PIXELS))[:-900], "is damaged"),
+        (_header(100_000, 100_000), "is too large"),
+        (_header(20_000, 8_000), "is too large: 20,000x8,000 pixels"),
+        (_saved(PIL.Image.new("F", (9, 9)), "TIFF"), "unsupported kind of pixels, F"),
+        (
+            _saved(PIL.Image.fromarray(np.full((9, 9), 1 << 20, np.int32)), "TIFF"),
+            "has 32-bit pixels",
+        ),
+    ],
+)
+def test_what_is_no_picture_is_named(content: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=reason) as caught:
+        preprocessing.prepare(preprocessing.read_picture(path), _wanted())
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a\.png does not exist"):
+        preprocessing.read_picture(tmp_path / "a.png")
+    with pytest.raises(InputError, match="is a folder, not a picture"):
+        preprocessing.read_picture(tmp_path)
+    os.mkfifo(tmp_path / "b.png")
+    with pytest.raises(InputError, match=r"b\.png is not a regular file"):
+        preprocessing.read_picture(tmp_path / "b.png")

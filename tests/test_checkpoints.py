@@ -6,30 +6,34 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.averages import WeightAverage
 from zoo.checkpoints import Checkpoints, Position
 from zoo.errors import InputError
 
+Network = tuple[keras.Model, keras.Optimizer, WeightAverage]
 
-def _network(units: int = 2) -> tuple[keras.Model, keras.Optimizer]:
+
+def _network(units: int = 2) -> Network:
     image = keras.Input((3,))
     model = keras.Model(image, keras.layers.Dense(units)(keras.layers.Dropout(0.5)(image)))
     optimizer = keras.optimizers.Adam()
     optimizer.build(model.trainable_variables)
-    return model, optimizer
+    return model, optimizer, WeightAverage(model, optimizer, decay=0.9)
 
 
-def _states(model: keras.Model, optimizer: keras.Optimizer) -> list[np.ndarray]:
-    return [np.asarray(variable) for variable in model.variables + optimizer.variables]
+def _states(network: Network) -> list[np.ndarray]:
+    return [variable.numpy() for owner in network for variable in owner.variables]
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     network = _network()
-    for variable in network[0].variables + network[1].variables:
-        variable.assign(np.ones(variable.shape) * 3)
+    for owner in network:
+        for variable in owner.variables:
+            variable.assign(np.full_like(variable.numpy(), 3))
     Checkpoints(tmp_path, *network).save(Position(step=7, seconds=1.5))
     other = _network()
     assert Checkpoints(tmp_path, *other).restore() == Position(step=7, seconds=1.5)
-    for before, after in zip(_states(*network), _states(*other), strict=True):
+    for before, after in zip(_states(network), _states(other), strict=True):
         np.testing.assert_array_equal(before, after)
 
 
@@ -51,7 +55,7 @@ def test_any_flipped_bit_of_the_latest_leads_to_the_one_before(tmp_path: Path) -
     network = _network()
     checkpoints = Checkpoints(tmp_path, *network)
     checkpoints.save(Position(step=1, seconds=0.0))
-    before = _states(*network)
+    before = _states(network)
     checkpoints.save(Position(step=2, seconds=0.0))
     path = tmp_path / "step-000000002.npz"
     whole = path.read_bytes()
@@ -63,7 +67,7 @@ def test_any_flipped_bit_of_the_latest_leads_to_the_one_before(tmp_path: Path) -
         step = checkpoints.restore().step
         fallbacks += step == 1
         # A flip that goes unnoticed must be one outside of every value.
-        for expected, loaded in zip(before, _states(*network), strict=True):
+        for expected, loaded in zip(before, _states(network), strict=True):
             np.testing.assert_array_equal(expected, loaded)
     assert fallbacks > 100
 

@@ -27,6 +27,12 @@ def test_a_small_set_gets_the_minimum_but_a_given_length_is_kept() -> None:
     assert recipe.replace(steps=7).total_steps(100) == 7
 
 
+def test_every_recipe_trains_enough_on_a_small_set() -> None:
+    quick = recipes.get_recipe("quick")
+    for name in recipes.RECIPES.keys() - {"all-cnn"}:  # which the paper fixes
+        assert recipes.get_recipe(name).total_steps(100) >= quick.minimum_steps
+
+
 def test_each_recipe_has_its_own_name() -> None:
     for name in recipes.RECIPES:
         assert recipes.get_recipe(name).name == name

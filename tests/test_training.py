@@ -12,10 +12,12 @@ from tensorflow.core.util import event_pb2
 
 import zoo
 from tests.conftest import EVERY_MODEL
-from zoo import recipes, training
+from zoo import experiments, recipes, training
+from zoo.averages import WeightAverage
 from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
 from zoo.errors import DivergedError
+from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.splits import Split
 
@@ -66,15 +68,19 @@ def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) 
     assert np.mean(costs[-4:]) < 0.9 * min(np.mean(costs[:2]), np.log(10))
 
 
-def test_a_resumed_training_ends_in_the_same_bits(few: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "decay"), [("ltfn5", 0.0), ("compact-10k", 0.999)])
+def test_a_resumed_training_ends_in_the_same_bits(
+    name: str, decay: float, few: Dataset, tmp_path: Path
+) -> None:
+    recipe = SHORT.replace(average=decay)
     whole, parted = Run(tmp_path / "whole"), Run(tmp_path / "parted")
     ends = []
     for run in (whole, parted):
         run.create({})
-        model = zoo.create_model("ltfn5")
+        model = zoo.create_model(name)
         if run is parted:
-            _train_half_then_forget(few, run)
-        training.train(model, SHORT, few, run, _Any(), resume=run is parted)
+            _train_half_then_forget(name, recipe, few, run)
+        training.train(model, recipe, few, run, _Any(), resume=run is parted)
         ends.append(model.get_weights())
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -82,15 +88,17 @@ def test_a_resumed_training_ends_in_the_same_bits(few: Dataset, tmp_path: Path) 
     assert steps == [0, 7, 8]
 
 
-def _train_half_then_forget(data: Dataset, run: Run) -> None:
-    model = zoo.create_model("ltfn5")
-    optimizer = training.make_optimizer(SHORT, 8)
+def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) -> None:
+    model = zoo.create_model(name)
+    optimizer = training.make_optimizer(recipe, 8)
     optimizer.build(model.trainable_variables)
-    training.initialize(model, SHORT)
-    step = training.make_train_step(model, optimizer, SHORT)
-    for images, labels in training.recipe_batches(SHORT, data, 0, 4):
+    training.initialize(model, recipe)
+    average = WeightAverage(model, optimizer, recipe.average)
+    step = training.make_train_step(model, optimizer, recipe)
+    for images, labels in training.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
-    Checkpoints(run.checkpoints, model, optimizer).save(Position(step=4, seconds=0.0))
+        average.update()
+    Checkpoints(run.checkpoints, model, optimizer, average).save(Position(step=4, seconds=0.0))
     run.metrics.write_text('{"step": 0, "cost": 1.0}\n{"step": 5, "cost": 9.0}\n{"st')
 
 
@@ -124,17 +132,42 @@ def test_tensorboard_gets_the_same_metrics(few: Dataset, new_run: Run) -> None:
     assert len(told) == 7
 
 
-def test_the_average_replaces_the_weights_at_the_end(few: Dataset, new_run: Run) -> None:
-    last, averaged = zoo.create_model("ltfn5"), zoo.create_model("ltfn5")
-    training.train(last, SHORT, few, new_run, _Any())
-    training.train(averaged, SHORT.replace(average=0.99), few, new_run, _Any())
-    start = zoo.create_model("ltfn5")
+@pytest.mark.parametrize("decay", [0.4, 0.999])
+def test_the_average_of_all_weights_replaces_them_at_the_end(
+    decay: float, few: Dataset, new_run: Run
+) -> None:
+    model = zoo.create_model("compact-10k")  # has batch statistics
+    expected: list[np.ndarray] = []
+
+    class Averaging(_Any):
+        def update(self, step: int, cost: float, accuracy: float) -> None:
+            share = min(decay, (2 + step) / (11 + step))
+            for at, weight in enumerate(model.get_weights()):
+                expected[at] = share * expected[at] + (1 - share) * weight
+
+    start = zoo.create_model("compact-10k")
     training.initialize(start, SHORT)
-    way = [
-        np.linalg.norm(model.get_weights()[0] - start.get_weights()[0])
-        for model in (last, averaged)
-    ]
-    assert 0 < way[1] < 0.5 * way[0]
+    expected.extend(start.get_weights())
+    training.train(model, SHORT.replace(average=decay), few, new_run, Averaging())
+    for average, weight in zip(expected, model.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, average, rtol=1e-4, atol=1e-6)
+
+
+# The larger networks take minutes each.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ltfn1", "ltfn3", "compact-4k", "compact-10k", "compact-40k"])
+def test_best_is_no_worse_than_quick_on_a_small_set(
+    name: str, digits: Dataset, tmp_path: Path
+) -> None:
+    correct = {}
+    for recipe in ("quick", "best"):
+        request = recipes.get_recipe(recipe).replace(precision="float32")
+        result = experiments.carry_out(name, digits, request, Run(tmp_path / recipe))
+        correct[recipe] = result["test_correct"]
+    # Two scores on the same images differ by chance by about the square root of the number that
+    # only one of them gets right; two such deviations of the mistakes of quick, and at least two.
+    mistakes = len(digits.test) - correct["quick"]
+    assert correct["best"] >= correct["quick"] - max(2, round(2 * mistakes**0.5))
 
 
 def test_weight_decay_pulls_kernels_and_nothing_else() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from etils import epy
 
 from zoo import files
+from zoo.averages import WeightAverage
 from zoo.errors import InputError
 
 with epy.lazy_imports():
@@ -31,14 +32,19 @@ class Checkpoints:
     """The states of one training.
 
     A state is every variable of the network (its random generators included), every variable of
-    the optimizer, and the position. The order of the data is a function of seed and step, so
-    nothing else is needed to go on exactly.
+    the optimizer, the average of the weights, and the position. The order of the data is a function
+    of seed and step, so nothing else is needed to go on exactly.
     """
 
-    def __init__(self, folder: Path, model: keras.Model, optimizer: keras.Optimizer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: keras.Model,
+        optimizer: keras.Optimizer,
+        average: WeightAverage,
+    ) -> None:
         self._folder = folder
-        self._model = model
-        self._optimizer = optimizer
+        self._owners = {"model": model, "optimizer": optimizer, "average": average}
 
     def save(self, position: Position) -> None:
         """Write the state before step ``position.step``, then drop all but the latest two."""
@@ -78,7 +84,7 @@ class Checkpoints:
         return Position(step, seconds)
 
     def _variables(self) -> Iterator[tuple[str, Any]]:
-        for group, owner in (("model", self._model), ("optimizer", self._optimizer)):
+        for group, owner in self._owners.items():
             for index, variable in enumerate(owner.variables):
                 yield f"{group}/{index:04d}", variable
 

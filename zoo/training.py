@@ -17,6 +17,7 @@ import numpy as np
 from etils import epy
 
 from zoo import augment, shards
+from zoo.averages import WeightAverage
 from zoo.batches import batches
 from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
@@ -91,8 +92,9 @@ def train(
     validation_steps = max(REPORT_STEPS, math.ceil(len(data.train) / recipe.batch_size))
     optimizer = make_optimizer(recipe, steps)
     optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(run.checkpoints, model, optimizer)
     initialize(model, recipe)
+    average = WeightAverage(model, optimizer, recipe.average)
+    checkpoints = Checkpoints(run.checkpoints, model, optimizer, average)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
     parts = shards.count(model, recipe.batch_size)
@@ -106,6 +108,7 @@ def train(
         for number, (images, labels) in enumerate(stream, position.step + 1):
             with clock:
                 cost, accuracy = (float(value) for value in train_step(images, labels))
+                average.update()
             if not math.isfinite(cost):
                 raise DivergedError(
                     f"the cost became {cost} at step {number - 1}; lower it with "
@@ -128,7 +131,7 @@ def train(
                     received.signal,
                 )
         checkpoints.save(Position(steps, clock.seconds))
-        optimizer.finalize_variable_values(model.trainable_variables)
+        average.replace_weights()
         score = evaluate(predict, data.validation)
         log.write(step=steps, validation_accuracy=score.accuracy)
         progress.validated(steps, score.accuracy)
@@ -151,10 +154,9 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
         drops = [steps * sevenths // 7 for sevenths in (4, 5, 6)]
         rates = [recipe.learning_rate / tenths for tenths in (1, 10, 100, 1000)]
         rate = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
-    averaging = {"use_ema": True, "ema_momentum": recipe.average} if recipe.average else {}
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum, **averaging)
-    return keras.optimizers.Adam(rate, **averaging)
+        return keras.optimizers.SGD(rate, momentum=recipe.momentum)
+    return keras.optimizers.Adam(rate)
 
 
 def initialize(model: keras.Model, recipe: Recipe) -> None:

@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import zoo
 from tests.conftest import Command
+from zoo.data import Dataset
 from zoo.runs import Run
 
 # What a person may type -> exit code, what was received, what was allowed.
@@ -302,8 +304,72 @@ def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workp
     assert re.fullmatch(r"export: error: cannot write the export folder [^\n]+\n", done.stderr)
 
 
-def test_a_diverged_training_has_a_code_of_its_own(command: Command, tmp_path: Path) -> None:
-    arguments = ("--set", "optimizer=sgd", "--set", "learning_rate=1e30", "--steps", 50)
-    done = command("zoo.train", "ltfn5", *SLOW, *arguments, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ltfn5 --set learning_rate=1e30 --steps 50", "the cost became (nan|inf) at step 1"),
+        # The last update is in no cost.
+        (
+            "ltfn5 --set learning_rate=1e30 --steps 1",
+            "the network's logits are not finite for 178 of 178 validation images",
+        ),
+        (
+            "ltfn1 --set learning_rate=1e39 --steps 1",
+            "the weights logits/kernel are not finite at step 1",
+        ),
+        # An infinite variance gives finite logits: its features become zero.
+        (
+            "compact-10k --set learning_rate=1e12 --steps 2",
+            r"the weights \S+/moving_variance are not finite at step 2",
+        ),
+    ],
+)
+def test_a_diverged_training_ends_in_one_line_without_a_result(
+    command: Command, tmp_path: Path, line: str, message: str
+) -> None:
+    same = "--set schedule=constant --data digits --batch-size 16 --precision float32 --out run"
+    done = command("zoo.train", *line.split(), *same.split(), cwd=tmp_path)
+    assert re.fullmatch(
+        rf"zoo.train: error: {message}[^\n]*; [^\n]*lower rate[^\n]*, --set learning_rate=RATE\n",
+        done.stderr,
+    )
     assert done.returncode == 4
-    assert re.fullmatch(r"zoo.train: error: the cost became (nan|inf) [^\n]+\n", done.stderr)
+    run = Run(tmp_path / "run")
+    assert not run.result.exists()
+    assert not re.search("NaN|Infinity", run.metrics.read_text())
+
+
+@pytest.fixture
+def overflowing(small: Path, tmp_path: Path) -> Path:
+    """A finished run whose weights are finite and whose logits are not."""
+    run = Run(small / "runs" / "compact-10k")
+    model = zoo.load_model(run.folder)
+    logits = model.get_layer("logits")
+    logits.set_weights([np.full_like(weight, 3e38) for weight in logits.get_weights()])
+    broken = Run(tmp_path / "broken")
+    broken.create({})
+    broken.finish(model, run.read_result())
+    return broken.folder
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_logits_that_are_not_finite_are_no_score(
+    command: Command, overflowing: Path, arguments: tuple[str, ...]
+) -> None:
+    done = command("zoo.evaluate", overflowing, *arguments)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert re.fullmatch(
+        r"zoo.evaluate: error: the network's logits are not finite for \d+ of 353 test images; "
+        r"[^\n]+\n",
+        done.stderr,
+    )
+
+
+def test_logits_that_are_not_finite_are_no_prediction(
+    command: Command, overflowing: Path, digits: Dataset
+) -> None:
+    picture = overflowing / "digit.png"
+    PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(picture)
+    done = command("zoo.predict", overflowing, picture)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert re.fullmatch(r"zoo.predict: error: [^\n]+ not finite for 1 of 1 [^\n]+\n", done.stderr)

@@ -29,7 +29,7 @@ class DamagedError(VerificationError):
 
 
 class DivergedError(ZooError):
-    """Training left the finite numbers."""
+    """A cost, a weight or a logit is not finite."""
 
     exit_code = 4
 

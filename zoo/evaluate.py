@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
-from zoo import commands
+from zoo import commands, files
 from zoo.metrics import evaluate
 from zoo.runs import Run, load_model
 from zoo.training import predict_fn
@@ -38,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
             "count": score.count,
             "cost": score.cost,
         }
-        print(json.dumps(facts, indent=2))
+        print(files.json_text(facts))
         return
     kind = arguments.split.capitalize()
     print(f"{kind} cost: {score.cost:,.6g}")

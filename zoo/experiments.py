@@ -42,7 +42,7 @@ def carry_out(
 
     Raises:
         InputError: the network does not take such images, or the folder holds something else.
-        DivergedError: the cost is no longer a finite number.
+        DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: a signal came; the state was saved first.
     """
     unfinished = run.recipe.exists() and not run.result.exists() and not force

@@ -27,7 +27,16 @@ def staged(path: Path) -> Iterator[Path]:
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON, staged."""
     with staged(path) as stage:
-        stage.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        stage.write_text(json_text(value) + "\n", encoding="utf-8")
+
+
+def json_text(value: Any) -> str:
+    """Return ``value`` as indented JSON.
+
+    Raises:
+        ValueError: it holds a number that is not finite, for which JSON has no notation.
+    """
+    return json.dumps(value, indent=2, allow_nan=False)
 
 
 def sha256(path: Path) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 
-from zoo import commands, registry
+from zoo import commands, files, registry
 from zoo.registry import ModelSpec
 
 _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation", "origin")
@@ -19,7 +18,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     specs = [registry.get_spec(name) for name in registry.list_models()]
     if arguments.json:
-        print(json.dumps([_facts(spec) for spec in specs], indent=2))
+        print(files.json_text([_facts(spec) for spec in specs]))
     else:
         print(table(specs))
 

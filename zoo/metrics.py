@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.errors import DivergedError
 from zoo.splits import Split
 
 PredictFn = Callable[[np.ndarray], np.ndarray]
@@ -36,8 +37,14 @@ class Metrics:
 
 
 def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metrics:
-    """Score ``predict_fn`` on every image of ``split``, the last short batch included."""
-    return metrics_of(predictions(predict_fn, split.images, batch_size), split)
+    """Score ``predict_fn`` on every image of ``split``, the last short batch included.
+
+    Raises:
+        DivergedError: a logit is not finite.
+    """
+    logits = predictions(predict_fn, split.images, batch_size)
+    check_finite(logits, f"{split.name} images")
+    return metrics_of(logits, split)
 
 
 def predictions(predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
@@ -46,8 +53,29 @@ def predictions(predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100
     return np.concatenate([predict_fn(images[at : at + batch_size]) for at in starts])
 
 
+def check_finite(logits: np.ndarray, images: str) -> None:
+    """Reject logits [N, classes] that are not finite.
+
+    Args:
+        logits: of some images.
+        images: what the message calls the images.
+
+    Raises:
+        DivergedError: a logit is not finite.
+    """
+    broken = np.sum(~np.isfinite(logits).all(axis=1))
+    if broken:
+        raise DivergedError(
+            f"the network's logits are not finite for {broken:,} of {len(logits):,} {images}; "
+            "its training diverged: train again with a lower rate, --set learning_rate=RATE"
+        )
+
+
 def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
-    """Return the score of logits [N, classes] that were computed for every image of ``split``."""
+    """Return the score of logits [N, classes] that were computed for every image of ``split``.
+
+    It accepts logits that are not finite, which the proof of an exported file reports itself.
+    """
     return Metrics(
         correct=int(np.sum(logits.argmax(axis=1) == split.labels)),
         count=len(split),
@@ -57,7 +85,9 @@ def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
 
 
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean softmax cross-entropy, in float64: logits may be in the thousands."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    """Return the mean softmax cross-entropy, NaN where logits are not finite."""
+    with np.errstate(invalid="ignore"):
+        # In float64: logits may be in the thousands.
+        shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

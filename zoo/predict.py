@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo import commands, contact_sheet, data, preprocessing
+from zoo import commands, contact_sheet, data, files, preprocessing
 from zoo.errors import InputError
-from zoo.metrics import PredictFn, predictions
+from zoo.metrics import PredictFn, check_finite, predictions
 from zoo.preprocessing import Prepared, Preprocessing, shown
 from zoo.runs import Run, load_model
 from zoo.training import predict_fn
@@ -115,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
             ],
         )
     if arguments.json:
-        print(json.dumps([answer.record() for answer in answers], indent=2, allow_nan=False))
+        print(files.json_text([answer.record() for answer in answers]))
     else:
         print("\n".join(answer.text() for answer in answers))
 
@@ -154,9 +153,15 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
 def _classified(
     answers: Sequence[_Answer], load: Callable[[], PredictFn], class_names: Sequence[str], top: int
 ) -> list[_Answer]:
-    """Return the answers with their classes; the network is loaded if any picture asks it."""
+    """Return the answers with their classes; the network is loaded if any picture asks it.
+
+    Raises:
+        DivergedError: its logits are not finite.
+    """
     images = [each.prepared.image for each in answers if each.prepared]
-    rows = iter(predictions(load(), np.stack(images)) if images else ())
+    logits = predictions(load(), np.stack(images)) if images else np.empty((0, len(class_names)))
+    check_finite(logits, "pictures")
+    rows = iter(logits)
     return [
         dataclasses.replace(each, classes=_top(next(rows), class_names, top))
         if each.prepared

@@ -84,7 +84,7 @@ def train(
         tensorboard: write the metrics as TensorBoard's events too.
 
     Raises:
-        DivergedError: the cost is no longer a finite number.
+        DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM came; the state was saved first.
     """
     steps = recipe.total_steps(len(data.train))
@@ -110,10 +110,7 @@ def train(
                 cost, accuracy = (float(value) for value in train_step(images, labels))
                 average.update()
             if not math.isfinite(cost):
-                raise DivergedError(
-                    f"the cost became {cost} at step {number - 1}; lower it with "
-                    f"--set learning_rate (it is {recipe.learning_rate:g})"
-                )
+                raise _diverged(f"the cost became {cost}", number - 1, recipe)
             progress.update(number - 1, cost, accuracy)
             if (number - 1) % REPORT_STEPS == 0 or number == steps:
                 log.write(step=number - 1, cost=cost, accuracy=accuracy, seconds=clock.seconds)
@@ -130,6 +127,10 @@ def train(
                     f"python -m zoo.train {model.name} --resume --out {run.folder}",
                     received.signal,
                 )
+        # No later cost sees the last update, nor any cost the moving variance of a normalization.
+        for weight in model.weights:
+            if not np.isfinite(weight).all():
+                raise _diverged(f"the weights {weight.path} are not finite", steps, recipe)
         checkpoints.save(Position(steps, clock.seconds))
         average.replace_weights()
         score = evaluate(predict, data.validation)
@@ -137,6 +138,13 @@ def train(
         progress.validated(steps, score.accuracy)
     rate = steps * recipe.batch_size / clock.seconds if clock.seconds else 0.0
     return Training(steps, clock.seconds, rate, score.accuracy)
+
+
+def _diverged(what: str, step: int, recipe: Recipe) -> DivergedError:
+    return DivergedError(
+        f"{what} at step {step}; train again with a lower rate than {recipe.learning_rate:g}, "
+        "--set learning_rate=RATE"
+    )
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
@@ -275,7 +283,7 @@ class _MetricsLog:
                 self._file.write(line + "\n")
 
     def write(self, *, step: int, **values: float) -> None:
-        self._file.write(json.dumps({"step": step} | values) + "\n")
+        self._file.write(json.dumps({"step": step} | values, allow_nan=False) + "\n")
         if self._events is not None:
             # tf.summary.scalar would need TensorBoard itself; this is what it writes.
             scalar = tf.compat.v1.SummaryMetadata(

@@ -55,8 +55,10 @@ def main(argv: Sequence[str]) -> None:
     process.add_targets(parser, FORMATS)
     arguments = parser.parse_args(argv)
     commands.start_tensorflow()
-    for kind, file in arguments.targets:
-        convert(keras.saving.load_model(arguments.model), kind, file)
+    process.convert_each(
+        arguments.targets,
+        lambda kind, file: convert(keras.saving.load_model(arguments.model), kind, file),
+    )
 
 
 if __name__ == "__main__":

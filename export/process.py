@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zoo.commands import Parser
@@ -31,6 +31,23 @@ def add_targets(parser: Parser, formats: Sequence[str]) -> None:
     )
 
 
+def convert_each(targets: Sequence[Target], convert: Callable[[str, Path], object]) -> None:
+    """Write each target; ``convert`` takes a format's name and the file.
+
+    Raises:
+        ZooError: a conversion failed; the message names the format, and how to go on.
+    """
+    for name, file in targets:
+        try:
+            convert(name, file)
+        except Exception as error:  # each converter has errors of its own
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ZooError(
+                f"format {name} cannot hold the network: {first}; name the others with --formats "
+                "to go on without it"
+            ) from error
+
+
 def run_module(module: str, *arguments: object) -> None:
     """Run ``python -m module arguments`` and wait for it.
 
@@ -43,4 +60,5 @@ def run_module(module: str, *arguments: object) -> None:
         raise ZooError(f"{module} was killed by signal {-done.returncode}")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise ZooError(f"{module} failed: {lines[-1]}")
+        message = lines[-1].removeprefix(f"{module}: error: ")
+        raise ZooError(f"{module} failed: {message}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,10 +72,37 @@ def check(reference: Metrics, rows: Sequence[Row]) -> None:
     """Refuse files that do not compute what the network computes, as their formats bound it.
 
     Raises:
-        VerificationError: a file is out of its bounds; the message says which and by how much.
+        VerificationError: a file is out of its bounds; the message says which, by how much, and
+            how to go on.
     """
-    if found := [fault for row in rows for fault in faults(reference, row)]:
-        raise VerificationError(f"nothing was published: {'; '.join(found)}")
+    failed = [row for row in rows if faults(reference, row)]
+    if failed:
+        found = "; ".join(fault for row in failed for fault in faults(reference, row))
+        raise VerificationError(
+            f"nothing was published: {found}. {_ways_on(reference, rows, failed)}"
+        )
+
+
+def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> str:
+    """Return the options with which the other files, or all of them, would be published."""
+    others = [row.format.name for row in rows if row not in failed]
+    ways = [f"--formats {','.join(others)} leaves it out"] if others else []
+    if all(row.format.loss is not None and _is_finite(row) for row in failed):
+        bounds = " ".join(
+            f"--bound {row.format.name}={_points_lost(reference, row):g}" for row in failed
+        )
+        ways.append(f"{bounds} --allow-drop accepts the loss")
+    return f"To go on: {'; '.join(ways)}" if ways else "The network cannot be exported as it is"
+
+
+def _points_lost(reference: Metrics, row: Row) -> float:
+    """Return the loss of accuracy in points, rounded up to hundredths of a point."""
+    lost = 100 * (reference.correct - row.metrics.correct) / reference.count
+    return math.ceil(round(100 * lost, 6)) / 100
+
+
+def _is_finite(row: Row) -> bool:
+    return bool(np.all(np.isfinite(row.metrics.logits)))
 
 
 def faults(reference: Metrics, row: Row) -> list[str]:
@@ -92,7 +120,7 @@ def faults(reference: Metrics, row: Row) -> list[str]:
         bound = FLOAT_DIFFERENCE * row.range
         if not row.difference <= bound:
             found.append(f"{row.file} differs by {row.difference:.3g}, allowed {bound:.3g}")
-    if not np.all(np.isfinite(row.metrics.logits)):
+    if not _is_finite(row):
         found.append(f"{row.file} computes logits that are not finite")
     return found
 

@@ -116,8 +116,10 @@ def main(argv: Sequence[str]) -> None:
         parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
     commands.start_tensorflow()
     calibration = np.load(arguments.calibration) if arguments.calibration else None
-    for kind, file in arguments.targets:
-        file.write_bytes(convert(arguments.saved_model, kind, calibration))
+    process.convert_each(
+        arguments.targets,
+        lambda kind, file: file.write_bytes(convert(arguments.saved_model, kind, calibration)),
+    )
 
 
 if __name__ == "__main__":

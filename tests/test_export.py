@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,23 @@ def test_what_fails_its_proof_is_not_published(
     dataset = dataclasses.replace(digits, train=black)
     told: list[str] = []
     request = Request(formats=formats.choose("int8"))
-    with pytest.raises(VerificationError, match=r"nothing was published: tflite/compact-10k-int8"):
+    with pytest.raises(
+        VerificationError, match=r"nothing was published: tflite/compact-10k-int8"
+    ) as caught:
         export_bundle(source, dataset, request, tmp_path / "out", told.append)
+    # What the message says works.
+    assert "To go on: --formats saved_model leaves it out; --bound int8=" in str(caught.value)
+    points = float(re.search(r"--bound int8=([\d.]+) --allow-drop", str(caught.value))[1])
+    loose = formats.bounded(request.formats, {"int8": points}, allow_drop=True)
+    version, _ = export_bundle(
+        source, dataset, Request(formats=loose), tmp_path / "out", told.append
+    )
+    assert (version / "tflite" / "compact-10k-int8.tflite").exists()
+    shutil.rmtree(tmp_path / "out")
+    strict = formats.bounded(request.formats, {"int8": points - 0.02}, allow_drop=True)
+    told.clear()
+    with pytest.raises(VerificationError):
+        export_bundle(source, dataset, Request(formats=strict), tmp_path / "out", told.append)
     assert not (tmp_path / "out").exists()
     assert "error of each operation's result" in told[-1]
     assert told[-1].count("grows most") == 1

@@ -4,8 +4,8 @@ r"""Measure, through the commands alone, what users' own pictures become.
     python -m tools.measure_pictures --folders DIR
 
 ``--pictures`` is a folder of variants, each with pictures called ``<number>_<class>.<ending>``, as
-``tools/paper_pictures.py`` writes them. ``--folders`` holds data sets with ``train/`` and ``test/``:
-on each a small network is trained, and its own test pictures are asked in every way.
+``tools/paper_pictures.py`` writes them. ``--folders`` is one of data sets with ``train/`` and
+``test/``: on each a small network is trained, and its own test pictures are asked in every way.
 ``--tree`` names another checkout of this project, whose commands are measured instead.
 """
 

@@ -47,7 +47,7 @@ def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None
         down = top + (_SIDE - photo.height) // 2
         sheet.paste(photo, (left, down))
         if prepared:
-            corners = np.array(prepared.box) * scale + [left, down, left - 1, down - 1]
+            corners = np.array(prepared.box) * scale + [left - 3, down - 3, left + 2, down + 2]
             draw.rectangle(corners.round().tolist(), outline=_FRAME, width=2)
             seen = _image(prepared).resize((_SIDE, _SIDE), Image.Resampling.NEAREST)
             sheet.paste(seen, (_SIDE + 2 * _GAP, top))

@@ -7,7 +7,14 @@ import pytest
 
 from zoo import files
 from zoo.errors import DivergedError
-from zoo.metrics import evaluate, metrics_of
+from zoo.metrics import (
+    Metrics,
+    calibration_error,
+    class_counts,
+    evaluate,
+    metrics_of,
+    wilson_interval,
+)
 from zoo.splits import Split
 
 SPLIT = Split("test", np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1), np.array([0, 1, 0, 1, 1]))
@@ -44,3 +51,34 @@ def test_no_json_file_holds_what_json_cannot(value: float, tmp_path: Path) -> No
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "a.json", {"cost": value})
     assert not list(tmp_path.iterdir())
+
+
+# R. G. Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I.
+@pytest.mark.parametrize(
+    ("correct", "count", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0, 0.1611), (20, 20, 0.8389, 1)],
+)
+def test_the_interval_is_the_published_one(
+    correct: int, count: int, low: float, high: float
+) -> None:
+    assert wilson_interval(correct, count) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_each_class_is_counted() -> None:
+    metrics = metrics_of(np.pad(LOGITS, ((0, 0), (0, 1)), constant_values=-9000), SPLIT)
+    assert class_counts(metrics, SPLIT.labels) == [(1, 2), (2, 3), (0, 0)]
+
+
+def test_the_calibration_error_is_that_of_the_bins() -> None:
+    # Two images share the bin from 13/15 to 14/15, one is in the bin from 9/15 to 10/15.
+    confidence = np.array([0.9, 0.92, 0.61])
+    logits = np.stack([np.log(confidence), np.log(1 - confidence)], axis=1).astype(np.float32)
+    metrics, labels = Metrics(2, 3, 0.0, logits), np.array([0, 1, 0])
+    expected = 2 / 3 * abs((0.9 + 0.92) / 2 - 1 / 2) + 1 / 3 * abs(0.61 - 1)
+    assert calibration_error(metrics, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_certainty_that_is_right_is_calibrated() -> None:
+    certain = Metrics(1, 1, 0.0, np.array([[0, 5000]], np.float32))
+    assert calibration_error(certain, np.array([1])) == 0
+    assert calibration_error(certain, np.array([0])) == 1

@@ -84,6 +84,53 @@ def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
     )
 
 
+def class_counts(metrics: Metrics, labels: np.ndarray) -> list[tuple[int, int]]:
+    """Return of each class how many images are correct, and how many there are.
+
+    Args:
+        metrics: of a split.
+        labels: int [N], of the same split.
+    """
+    classes = metrics.logits.shape[1]
+    right = labels[metrics.logits.argmax(axis=1) == labels]
+    correct, count = (np.bincount(each, minlength=classes) for each in (right, labels))
+    return list(zip(correct.tolist(), count.tolist(), strict=True))
+
+
+def wilson_interval(correct: int, count: int) -> tuple[float, float]:
+    """Return the 95 % interval of an accuracy, 0..1 (E. B. Wilson, 1927).
+
+    Unlike the normal approximation it stays within 0..1 and has a width where no image is wrong.
+    """
+    z = 1.959964  # the normal distribution's 97.5 % quantile
+    share, square = correct / count, z * z / count
+    middle = share + square / 2
+    width = z * np.sqrt(share * (1 - share) / count + square / (4 * count))
+    low, high = (float(end / (1 + square)) for end in (middle - width, middle + width))
+    return max(0.0, low), min(1.0, high)
+
+
+def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> float:
+    """Return the expected calibration error, 0..1.
+
+    The images are put into bins of equal width by their confidence, the largest probability. The
+    error is the mean distance between a bin's mean confidence and its accuracy, each bin weighted
+    by its images (C. Guo et al., On Calibration of Modern Neural Networks, 2017).
+
+    Args:
+        metrics: of a split.
+        labels: int [N], of the same split.
+        bins: number of bins; bin ``m`` holds the confidences above ``m / bins``.
+    """
+    logits = metrics.logits.astype(np.float64)
+    confidence = 1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
+    right = logits.argmax(axis=1) == labels
+    at = np.ceil(confidence * bins).astype(int) - 1
+    # A bin's weight times its distance is the size of the sum of its images' differences.
+    differences = np.bincount(at, weights=confidence - right, minlength=bins)
+    return float(np.abs(differences).sum() / len(labels))
+
+
 def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean softmax cross-entropy, NaN where logits are not finite."""
     with np.errstate(invalid="ignore"):

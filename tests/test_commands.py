@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 
 import zoo
 from tests.conftest import Command
+from zoo import evaluate
+from zoo.corruptions import CORRUPTIONS
 from zoo.data import Dataset
 from zoo.runs import Run
 
@@ -44,6 +47,9 @@ BAD = [
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
+    ("zoo.evaluate damaged --data mnits", 2, "unknown data set 'mnits'; did you mean 'mnist'?"),
+    ("zoo.evaluate damaged --corruptions --split train", 2, "leave out --data and --split"),
+    ("zoo.evaluate damaged --corruptions --data digits", 2, "leave out --data and --split"),
     ("zoo.predict nothing a.png", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.compare ltfn5 ltfn6", 2, "unknown model 'ltfn6'"),
     ("zoo.compare ltfn5 --seeds 0", 2, "--seeds: takes a whole number of at least 1"),
@@ -153,10 +159,67 @@ def test_a_run_evaluates_to_what_it_records(command: Command, workplace: Path) -
     assert (told["split"], told["data"], told["count"]) == ("test", "digits", 353)
     assert told["correct"] == result["test_correct"]
     assert told["cost"] == pytest.approx(result["test_cost"], rel=1e-5)
+    assert 0 < told["interval"][0] < told["accuracy"] < told["interval"][1] < 1
+    assert list(told["classes"]) == [str(digit) for digit in range(10)]
+    assert sum(each["correct"] for each in told["classes"].values()) == told["correct"]
     plain = command("zoo.evaluate", "runs/ltfn5", "--split", "validation", cwd=workplace).stdout
     assert re.fullmatch(
-        r"Validation cost: [\d.]+\nValidation accuracy: \d+\.\d\d %, \d+ of 178 on digits\n", plain
+        r"Validation cost: [\d.]+\nValidation accuracy: \d+\.\d\d %, \d+ of 178 on digits\n"
+        r"95 % interval: \d+\.\d\d to \d+\.\d\d %\nExpected calibration error: \d+\.\d\d %\n"
+        r"class  accuracy  correct   images\n(\d +\d+\.\d\d % +\d+ +\d+\n){10}",
+        plain,
     )
+
+
+@pytest.fixture(scope="module")
+def other(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few larger pictures of the ten digits."""
+    folder = tmp_path_factory.mktemp("other") / "pictures"
+    for label in range(10):
+        (folder / str(label)).mkdir(parents=True)
+        images = digits.test.images[digits.test.labels == label][:10, :, :, 0]
+        for at, image in enumerate(images):
+            picture = PIL.Image.fromarray(image).resize((56, 56))
+            picture.save(folder / str(label) / f"{at}.png")
+    return folder
+
+
+def test_a_run_is_scored_on_other_data(command: Command, workplace: Path, other: Path) -> None:
+    done = command("zoo.evaluate", "runs/ltfn5", "--data", other, "--json", cwd=workplace)
+    told = json.loads(done.stdout)
+    assert (told["data"], told["count"]) == (str(other), 20)
+    assert told["accuracy"] >= 0.8
+
+
+def test_other_classes_are_refused(command: Command, workplace: Path, other: Path) -> None:
+    other.joinpath("9").rename(other / "nine")
+    done = command("zoo.evaluate", "runs/ltfn5", "--data", other, cwd=workplace)
+    assert done.returncode == 2
+    assert "class 9 of" in done.stderr
+    assert "is 'nine', and '9' in runs/ltfn5; the classes must have the same" in done.stderr
+    shutil.rmtree(other / "nine")
+    done = command("zoo.evaluate", "runs/ltfn5", "--data", other, cwd=workplace)
+    assert done.returncode == 2
+    assert "has 9 classes, runs/ltfn5 has 10" in done.stderr
+
+
+def test_a_run_is_scored_under_corruptions(command: Command, workplace: Path) -> None:
+    done = command("zoo.evaluate", "runs/ltfn5", "--corruptions", "--json", cwd=workplace)
+    told = json.loads(done.stdout)
+    whole = Run(workplace / "runs" / "ltfn5").read_result()["test_accuracy"]
+    # The digits have fewer test images than are asked for.
+    assert (told["count"], told["clean_accuracy"]) == (353, pytest.approx(whole))
+    assert told["accuracies"].keys() == CORRUPTIONS.keys()
+    for found in told["accuracies"].values():
+        assert len(found) == 5
+        assert found[0] > found[4]
+    with PIL.Image.open(workplace / told["picture"]) as picture:
+        assert picture.format == "PNG"
+    assert Path(told["picture"]) == Path("runs/ltfn5/corruptions.png")
+    plain = evaluate.corruption_text(told)
+    shift = "".join(f"{100 * each:>8.2f}" for each in told["accuracies"]["shift"])
+    assert f"\nshift      {shift}\n" in plain
+    assert plain.startswith("Accuracy in %, 353 test images of digits; uncorrupted ")
 
 
 def test_a_run_says_what_it_was(workplace: Path) -> None:
@@ -304,6 +367,7 @@ def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workp
     assert re.fullmatch(r"export: error: cannot write the export folder [^\n]+\n", done.stderr)
 
 
+@pytest.mark.usefixtures("digits")
 @pytest.mark.parametrize(
     ("line", "message"),
     [

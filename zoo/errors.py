@@ -47,7 +47,7 @@ EXIT_CODES = """exit codes:
   1    the machine refused (disk full, permission, killed helper)
   2    bad input: the message says what was allowed and what was received
   3    an exported file is not what it should be; it is not published, or not opened
-  4    training diverged
+  4    training diverged: a cost, a weight or a logit is not finite
   130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
 
 

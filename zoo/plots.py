@@ -122,6 +122,35 @@ def filters(model: keras.Model) -> figure.Figure:
     return _gallery(images, [""] * len(images), title, **style)
 
 
+def corruptions(
+    clean: tuple[np.ndarray, float],
+    examples: dict[str, list[np.ndarray]],
+    accuracies: dict[str, list[float]],
+) -> figure.Figure:
+    """Show one image under each corruption and severity, with the accuracy below it.
+
+    Args:
+        clean: the uncorrupted image, uint8 [H, W, C], and the accuracy without corruption.
+        examples: of each corruption, the image at each severity.
+        accuracies: of each corruption, the accuracy at each severity, 0..1.
+    """
+    columns = 1 + max(map(len, examples.values()))
+    picture = figure.Figure(
+        figsize=(1.15 * columns + 0.4, 1.32 * len(examples) + 0.3), dpi=100, layout="constrained"
+    )
+    grid = picture.subplots(len(examples), columns, squeeze=False)
+    for row, (name, images) in zip(grid, examples.items(), strict=True):
+        shown = [clean, *zip(images, accuracies[name], strict=True)]
+        for axes, (image, accuracy) in zip(row, shown, strict=True):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(f"{100 * accuracy:.1f} %", labelpad=2)
+        row[0].set_ylabel(name)
+    for severity, axes in enumerate(grid[0]):
+        axes.set_title(f"severity {severity}" if severity else "original", fontsize=10)
+    return picture
+
+
 def _gallery(images: np.ndarray, titles: list[str], heading: str, **style: Any) -> figure.Figure:
     columns = max(1, int(np.ceil(np.sqrt(len(images)))))
     rows = max(1, -(-len(images) // columns))

@@ -40,6 +40,7 @@ class Run:
         self.confusion = self.folder / "confusion.png"
         self.mistakes = self.folder / "mistakes.png"
         self.filters = self.folder / "filters.png"
+        self.corruptions = self.folder / "corruptions.png"
         self._previous = self.folder.with_name(f".{self.folder.name}.previous")
 
     def check_free(self, *, force: bool) -> None:

@@ -140,7 +140,7 @@ def test_what_fails_its_proof_is_not_published(
         export_bundle(source, dataset, request, tmp_path / "out", told.append)
     # What the message says works.
     assert "To go on: --formats saved_model leaves it out; --bound int8=" in str(caught.value)
-    points = float(re.search(r"--bound int8=([\d.]+) --allow-drop", str(caught.value))[1])
+    (points,) = map(float, re.findall(r"--bound int8=([\d.]+) --allow-drop", str(caught.value)))
     loose = formats.bounded(request.formats, {"int8": points}, allow_drop=True)
     version, _ = export_bundle(
         source, dataset, Request(formats=loose), tmp_path / "out", told.append

@@ -123,7 +123,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
         _load(own)
     for name in ("zero", "one"):
         _write(own / "train" / name, np.zeros((1, 8, 8, 1), np.uint8))
-    with pytest.raises(InputError, match="test/two is a class that the train folder lacks"):
+    with pytest.raises(InputError, match=r"test/two is a class that .*own/train lacks"):
         _load(own)
 
 
@@ -192,6 +192,16 @@ def test_a_split_the_user_made_is_used_as_it_is(tmp_path: Path) -> None:
     }
     mine = _load(own, (8, 8))
     assert {image.tobytes() for image in mine.validation.images} == expected
+
+
+def test_a_folder_to_be_scored_needs_no_training_pictures(tmp_path: Path) -> None:
+    whole = _own(tmp_path / "whole", {".": 3})
+    found = _load(whole, trainable=False)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [0, 0, 6]
+    assert found.facts()["taken_from_train"] == []
+    own = _own(tmp_path / "own", {"test": 3, "val": 2})
+    found = _load(own, trainable=False)
+    assert [len(split) for split in (found.train, found.validation, found.test)] == [0, 4, 6]
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def load(
     if is_folder(name):
         if image_size is None:
             raise InputError(f"the pictures of {name} need a size; give it with --image-size")
-        found = image_folder.survey(Path(name))
+        found = image_folder.survey(Path(name), trainable=trainable)
         wanted = Preprocessing(
             height=image_size[0],
             width=image_size[1],

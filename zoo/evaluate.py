@@ -30,11 +30,11 @@ _CORRUPTED_IMAGES = 1_000
 def main(argv: Sequence[str]) -> None:
     """Score one run."""
     arguments = _parser().parse_args(argv)
-    if arguments.corruptions and (arguments.data or arguments.split != "test"):
+    if arguments.corruptions and (arguments.data is not None or arguments.split != "test"):
         raise InputError(
             "--corruptions uses the test split of the run's own data; leave out --data and --split"
         )
-    if arguments.data:
+    if arguments.data is not None:
         data.check_name(arguments.data)
     run = Run(arguments.run)
     result = run.read_result()
@@ -83,11 +83,11 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
     Raises:
         InputError: the classes or channels differ; the message names the first difference.
     """
-    if not arguments.data:
+    if arguments.data is None:
         return commands.load_run_data(run, arguments)
     recorded = run.read_result()["data"]
-    height, width, channels = recorded["image_shape"]
-    dataset = commands.load_data(arguments.data, arguments, (height, width))
+    channels = recorded["image_shape"][2]
+    dataset = commands.load_recorded_data(recorded, arguments, arguments.data, trainable=False)
     wanted, given = recorded["class_names"], list(dataset.class_names)
     if len(given) != len(wanted):
         raise InputError(f"{dataset.name} has {len(given)} classes, {run.folder} has {len(wanted)}")

@@ -90,8 +90,13 @@ class Survey:
         return digest.hexdigest()[:32]
 
 
-def survey(folder: Path) -> Survey:
+def survey(folder: Path, *, trainable: bool = True) -> Survey:
     """Return what a folder holds.
+
+    Args:
+        folder: the folder.
+        trainable: whether it must have training pictures, and gets the splits that it lacks;
+            otherwise all pictures of a folder without splits are test pictures.
 
     Raises:
         InputError: it has no training pictures, a single class, a class without pictures or with
@@ -99,12 +104,19 @@ def survey(folder: Path) -> Survey:
             labels cannot hold.
     """
     skipped: collections.Counter[str] = collections.Counter()
-    roots = _roots(folder, skipped)
-    class_names = tuple(path.name for path in _class_folders(roots["train"], skipped))
-    _check_class_names(roots["train"], class_names)
-    least = 1 if len(roots) == len(SPLIT_FOLDERS) else _LEAST_TO_SPLIT
-    for split in roots.keys() - {"train"}:
-        _check_classes(roots[split], class_names, skipped)
+    roots = _roots(folder, "train" if trainable else "test", skipped)
+    if trainable and "train" not in roots:
+        raise InputError(
+            f"{shown(folder)} has {' and '.join(shown(path.name) for path in roots.values())} "
+            "but no train folder"
+        )
+    first = roots.get("train") or next(iter(roots.values()))
+    class_names = tuple(path.name for path in _class_folders(first, skipped))
+    _check_class_names(first, class_names)
+    for root in roots.values():
+        if root != first:
+            _check_classes(root, class_names, first, skipped)
+    least = _LEAST_TO_SPLIT if trainable and len(roots) < len(SPLIT_FOLDERS) else 1
     files = {
         split: list(_files(root, class_names, least if split == "train" else 1, skipped))
         for split, root in roots.items()
@@ -114,13 +126,13 @@ def survey(folder: Path) -> Survey:
         for split in splits.NAMES
         if split in files
     }
-    taken = tuple(name for name in splits.NAMES if name not in found)
+    taken = tuple(name for name in splits.NAMES if trainable and name not in found)
     if taken:
         train = found["train"]
         parts = splits.missing_from(np.array([each.label for each in train]), list(found))
         for name in ("train", *taken):
             found[name] = [each for each, part in zip(train, parts, strict=True) if part == name]
-    pictures = {name: found[name] for name in splits.NAMES}
+    pictures = {name: found.get(name, []) for name in splits.NAMES}
     return Survey(folder, class_names, pictures, taken, dict(skipped))
 
 
@@ -152,6 +164,9 @@ def read(
     faults: list[str] = []
     for name, pictures in found.pictures.items():
         shape = (len(pictures), *wanted.shape)
+        if not pictures:
+            read[name] = Split(name, np.empty(shape, np.uint8), np.empty(0, np.int64))
+            continue
         fill = functools.partial(_decode_all, name, pictures, wanted)
         try:
             read[name] = array_cache.cached(kept, name, shape, fill, announce)
@@ -220,8 +235,8 @@ def _copies(found: Survey) -> list[str]:
     return lines
 
 
-def _roots(folder: Path, skipped: collections.Counter[str]) -> dict[str, Path]:
-    """Return the folder of each split that the user made; of ``train`` alone if there is none."""
+def _roots(folder: Path, whole: str, skipped: collections.Counter[str]) -> dict[str, Path]:
+    """Return the folder of each split that the user made; if there is none, all is ``whole``."""
     roots: dict[str, Path] = {}
     others = []
     hidden: collections.Counter[str] = collections.Counter()
@@ -240,12 +255,7 @@ def _roots(folder: Path, skipped: collections.Counter[str]) -> dict[str, Path]:
         else:
             roots[split] = path
     if not roots:
-        return {"train": folder}
-    if "train" not in roots:
-        raise InputError(
-            f"{shown(folder)} has {' and '.join(shown(path.name) for path in roots.values())} "
-            "but no train folder"
-        )
+        return {whole: folder}
     skipped.update(hidden)
     skipped.update(f"folders called {shown(path.name)}" for path in others)
     return roots
@@ -280,11 +290,11 @@ def _check_class_names(root: Path, names: Iterable[str]) -> None:
 
 
 def _check_classes(
-    root: Path, class_names: Sequence[str], skipped: collections.Counter[str]
+    root: Path, class_names: Sequence[str], first: Path, skipped: collections.Counter[str]
 ) -> None:
     strange = {path.name for path in _subfolders(root, skipped)} - set(class_names)
     if strange:
-        raise InputError(f"{shown(root / min(strange))} is a class that the train folder lacks")
+        raise InputError(f"{shown(root / min(strange))} is a class that {shown(first)} lacks")
 
 
 def _files(

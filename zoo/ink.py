@@ -1,8 +1,12 @@
-"""Find handwritten characters in a photo or scan and normalize each as MNIST was made.
+"""Find handwritten characters in a photo or a scan, and normalize them as MNIST was made.
 
-The picture is reduced to a working size. The background is what a grey-scale closing leaves: it
-follows uneven light and the edges of shadows, pages and tables. Ink is darker than its background;
-connected pieces of ink form a character, which is scaled and centered by its mass.
+1. Reduce the picture to a working size and smooth it.
+2. Decide whether the background is light or dark; invert a dark one.
+3. Estimate the background with a grey-scale closing. Shadows, tables, page edges and dark scan
+   edges are wider than the strokes of a pen, so the closing keeps them: they are background.
+4. Threshold how much darker each pixel is than its background, and label connected pieces.
+5. Join the pieces of each character, and drop specks.
+6. Scale each character into a box of 20x20, and center it by its mass in 28x28.
 """
 
 from __future__ import annotations
@@ -16,139 +20,219 @@ with epy.lazy_imports():
     from PIL import Image
     from scipy import ndimage
 
-WORKING_SIDE = 800
-SMOOTHING = 1 / 300
-WINDOW = 1 / 3
-LOG_OFFSET = 64.0
-STROKE = 1.7
-DARKNESS = 32.0
-RESAMPLE = "BILINEAR"
-LEAST_STRENGTH = 0.15
-THRESHOLD = 0.5
-LEAST_SIDE = 1 / 40
-FRAGMENT = 0.5
-NEAR = 0.15
-IGNORED = 0.3
+# Longest side in pixels of the picture that is searched: strokes of a full page remain visible.
+_WORKING_SIDE = 800
+
+# The next four are shares of the longer side of the picture.
+_SMOOTHING = 1 / 200  # side of the box filter: removes the noise of a sensor, keeps thin strokes
+_WINDOW = 1 / 3  # side of the closing's square: wider than the thickest stroke of a felt pen
+_GAP = 1 / 80  # pieces of ink with a narrower gap are one stroke that a shadow or the pen broke
+_SPECK = 1 / 50  # pieces of ink with a shorter longer side are noise
+
+# Grey levels added before a ratio or a logarithm, so that noise in dark places counts little.
+_DARK_LEVEL = 64.0
+
+_LEAST_STRENGTH = 0.25  # of ink; fainter marks are ruled lines, smudges, folds or noise
+_THRESHOLD = 0.5  # share of the strongest ink; fainter pixels are background, such as ruled lines
+
+# The next three are shares of the longer side of a character.
+_NEAR = 0.15  # pieces within this distance can belong together
+_FRAGMENT = 0.6  # a piece next to a character is part of it up to this share of its height
+_IGNORED = 0.3  # separate things below this share of the largest are specks and smudges
+
+_BOX = 20 / 28  # MNIST's characters fill 20 of 28 pixels
+_STROKE = (
+    1.9  # width in pixels of MNIST's median stroke in the 20x20 box; thinner ones are thickened
+)
+
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Ink:
-    """One separate thing drawn on a plain background."""
+    """One separate thing drawn on a plain background.
+
+    Attributes:
+        image: uint8 [height, width], light ink on black (0), as the network's training images.
+        box: left, top, right, bottom of the crop in pixels of the given picture.
+    """
 
     image: np.ndarray
-    box: tuple[int, int, int, int]
+    box: Box
+
+
+@dataclass
+class _Thing:
+    """Pieces of ink that belong together: their labels and their common box."""
+
+    labels: list[int]
+    box: Box
+
+    @property
+    def side(self) -> int:
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
 def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
-    """Return the separate things in a picture, left to right; empty if there is no ink."""
-    factor = -(-max(grey.shape) // WORKING_SIDE)
+    """Return the separate things in a picture, left to right; empty if there is no ink.
+
+    A thing is one character, or several that touch. Pieces of a broken stroke belong to their
+    character. Things at the edge of the picture are cut off, and count only if there are no others.
+
+    Args:
+        grey: uint8 [h, w], a picture of dark ink on a light background, or the reverse.
+        size: height and width of the returned images. The longer side of a thing becomes
+            20/28 of the smaller of both.
+
+    Raises:
+        ValueError: ``grey`` is not a uint8 array of two dimensions, or is empty.
+    """
+    if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
+        raise ValueError(f"grey must be uint8 [h, w], received {grey.dtype} {list(grey.shape)}")
+    factor = -(-max(grey.shape) // _WORKING_SIDE)
     picture = np.asarray(Image.fromarray(grey).reduce(factor), np.float32)
     side = max(picture.shape)
-    smooth = ndimage.uniform_filter(picture, _odd(side * SMOOTHING))
-    window = _odd(side * WINDOW)
-    if not is_background_light(smooth, window):
-        smooth = 255 - smooth
-    paper = background(smooth, window)
-    strength = (paper - smooth) / (paper + DARKNESS)
-    threshold = max(LEAST_STRENGTH, THRESHOLD * float(strength.max()))
-    labels, _ = ndimage.label(strength > threshold, np.ones((3, 3)))
-    groups = group(labels, side)
+    smoothing = _odd(_SMOOTHING * side)
+    strength = _ink_strength(ndimage.uniform_filter(picture, smoothing), _odd(_WINDOW * side))
+    threshold = max(_LEAST_STRENGTH, _THRESHOLD * float(strength.max()))
+    mask = strength > threshold
+    labels, _ = ndimage.label(ndimage.maximum_filter(mask, _odd(_GAP * side)), np.ones((3, 3)))
+    labels *= mask
+    # Half of the ink at the threshold itself: the edge of a stroke stays where it is and soft.
     coverage = np.clip(strength / threshold - 0.5, 0, 1)
+
     found = []
-    for members, (left, top, right, bottom) in groups:
-        # A margin of one smoothing window keeps the soft edge of a stroke.
-        own = ndimage.maximum_filter(np.isin(labels, members), _odd(side * SMOOTHING) + 2)
-        image = render(coverage * own, (left, top, right, bottom), size)
-        box = tuple(
-            int(v)
-            for v in (
-                left * factor,
-                top * factor,
-                min(right * factor, grey.shape[1]),
-                min(bottom * factor, grey.shape[0]),
-            )
-        )
-        found.append(Ink(image, box))
+    for thing in _things(labels, _SPECK * side):
+        left, top, right, bottom = thing.box
+        around = (slice(max(0, top - 2), bottom + 2), slice(max(0, left - 2), right + 2))
+        own = np.isin(labels[around], thing.labels)
+        own = ndimage.maximum_filter(own, 5)
+        image = _normalized(coverage[around] * own, thing.side, size)
+        edges = (left, top, min(right, grey.shape[1] / factor), min(bottom, grey.shape[0] / factor))
+        found.append(Ink(image, tuple(round(edge * factor) for edge in edges)))
     return found
 
 
 def _odd(length: float) -> int:
+    """Return an odd number of pixels, at least 1, near a length."""
     return 2 * int(length / 2) + 1
 
 
-def is_background_light(picture, window):
-    level = np.log(picture + LOG_OFFSET)
-    high = ndimage.maximum_filter(level, window)
-    low = ndimage.minimum_filter(level, window)
-    return float((2 * level - high - low).sum()) >= 0
+def _ink_strength(picture: np.ndarray, window: int) -> np.ndarray:
+    """Return how much ink is on each pixel, float [h, w], 0 (none) to 1.
+
+    Args:
+        picture: float [h, w] of 0..255.
+        window: odd side in pixels of a square that is wider than any stroke.
+    """
+    is_light = _is_background_light(picture, window)
+    if not is_light:
+        picture = 255 - picture
+    # The dark frame makes dark bands along the edges of the picture background, however narrow.
+    framed = np.pad(picture, window // 2)
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(framed, window), window)
+    height, width = picture.shape
+    background = closed[window // 2 :, window // 2 :][:height, :width]
+    # Dark ink reflects the same share of the light in a shadow. Light ink is only a difference.
+    return (background - picture) / ((background if is_light else 255) + _DARK_LEVEL)
 
 
-def background(picture, window):
-    pad = window // 2
-    padded = np.pad(picture, pad)
-    closed = ndimage.minimum_filter(ndimage.maximum_filter(padded, window), window)
-    return closed[pad : -pad or None, pad : -pad or None]
+def _is_background_light(picture: np.ndarray, window: int) -> bool:
+    """Return whether most pixels near ink are nearer to the lightest than to the darkest there.
+
+    The edge of a shadow does not count: it has as many light as dark pixels near it. In logarithms
+    a shadow's contrast is less than that of ink.
+    """
+    level = np.log(picture + _DARK_LEVEL)
+    lightest = ndimage.maximum_filter(level, window)
+    darkest = ndimage.minimum_filter(level, window)
+    return bool((2 * level - lightest - darkest).sum() >= 0)
 
 
-def group(labels, side):
-    """[(labels, box)]"""
-    things = []
-    for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
-        box = (columns.start, rows.start, columns.stop, rows.stop)
-        things.append(([number], box))
-    things = [t for t in things if _longer(t[1]) >= max(2, side * LEAST_SIDE / 4)]
-    things.sort(key=lambda t: -_longer(t[1]))
-    kept = []
-    for members, box in things:
-        for at, (others, other) in enumerate(kept):
-            if _belongs(box, other):
-                kept[at] = (others + members, _union(box, other))
+def _things(labels: np.ndarray, speck: float) -> list[_Thing]:
+    """Return the things in an array of labelled pieces, left to right.
+
+    Args:
+        labels: int [h, w], 0 where there is no ink.
+        speck: longer side in pixels of the smallest piece of ink.
+    """
+    pieces = [
+        _Thing([label], (columns.start, rows.start, columns.stop, rows.stop))
+        for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1)
+    ]
+    things: list[_Thing] = []
+    for piece in sorted(pieces, key=lambda piece: -piece.side):
+        if piece.side < speck:
+            break
+        for thing in things:
+            if _belongs(piece, thing):
+                thing.labels += piece.labels
+                thing.box = _union(piece.box, thing.box)
                 break
         else:
-            kept.append((members, box))
-    if not kept:
-        return []
-    largest = max(_longer(box) for _, box in kept)
-    kept = [t for t in kept if _longer(t[1]) >= max(IGNORED * largest, side * LEAST_SIDE)]
-    return sorted(kept, key=lambda t: t[1])
+            things.append(piece)
+    height, width = labels.shape
+    whole = [
+        thing
+        for thing in things
+        if min(thing.box[:2]) > 0 and thing.box[2] < width and thing.box[3] < height
+    ]
+    things = whole or things
+    least = _IGNORED * max((thing.side for thing in things), default=0)
+    return sorted((thing for thing in things if thing.side >= least), key=lambda thing: thing.box)
 
 
-def _longer(box):
-    return max(box[2] - box[0], box[3] - box[1])
-
-
-def _union(a, b):
-    return (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]))
-
-
-def _belongs(small, large):
-    gap_x = max(small[0], large[0]) - min(small[2], large[2])
-    gap_y = max(small[1], large[1]) - min(small[3], large[3])
-    if max(gap_x, gap_y) > NEAR * _longer(large):
+def _belongs(piece: _Thing, thing: _Thing) -> bool:
+    """Return whether a piece is part of a larger thing: above, below or a fragment near it."""
+    left, top, right, bottom = piece.box
+    thing_left, thing_top, thing_right, thing_bottom = thing.box
+    gap_x = max(left, thing_left) - min(right, thing_right)
+    gap_y = max(top, thing_top) - min(bottom, thing_bottom)
+    if max(gap_x, gap_y) > _NEAR * thing.side:
         return False
-    overlap = -gap_x >= 0.5 * min(small[2] - small[0], large[2] - large[0])
-    return overlap or small[3] - small[1] <= FRAGMENT * (large[3] - large[1])
+    in_column = -gap_x >= min(right - left, thing_right - thing_left) / 2
+    return in_column or bottom - top <= _FRAGMENT * (thing_bottom - thing_top)
 
 
-def render(coverage, box, size):
-    left, top, right, bottom = box
-    crop = coverage[top:bottom, left:right]
-    inner = round(20 / 28 * min(size))
-    thickness = 4 * ndimage.distance_transform_cdt(np.pad(crop > 0.5, 1), "chessboard")
-    thickness = float(thickness[thickness > 0].mean()) - 2
-    grow = max(0, round((STROKE * max(crop.shape) / inner - thickness) / 2))
-    crop = ndimage.maximum_filter(np.pad(crop, grow), 2 * grow + 1)
-    scale = inner / max(crop.shape)
-    y = float((crop.sum(1) * (np.arange(crop.shape[0]) + 0.5)).sum() / crop.sum())
-    x = float((crop.sum(0) * (np.arange(crop.shape[1]) + 0.5)).sum() / crop.sum())
-    half_h, half_w = size[0] / scale / 2, size[1] / scale / 2
-    pad = int(max(half_h, half_w)) + 2
-    padded = np.pad(crop, pad).astype(np.float32)
-    y, x = y + pad, x + pad
-    image = Image.fromarray(padded).resize(
-        (size[1], size[0]),
-        Image.Resampling[RESAMPLE],
-        (x - half_w, y - half_h, x + half_w, y + half_h),
-    )
-    image = np.asarray(image)
-    return np.clip(np.round(255 * image / image.max()), 0, 255).astype(np.uint8)
+def _union(one: Box, other: Box) -> Box:
+    (left, top), (right, bottom) = map(min, one[:2], other[:2]), map(max, one[2:], other[2:])
+    return left, top, right, bottom
+
+
+def _normalized(coverage: np.ndarray, side: int, size: tuple[int, int]) -> np.ndarray:
+    """Return one thing as an image of MNIST, uint8 of ``size``.
+
+    Args:
+        coverage: float [h, w], how much ink covers each pixel, 0..1.
+        side: longer side of the thing in pixels.
+        size: height and width of the image.
+    """
+    box = round(_BOX * min(size))
+    # In a stroke, the mean distance to its edge is a quarter of its width, and half a pixel.
+    distances = ndimage.distance_transform_cdt(np.pad(coverage > 0.5, 1), "chessboard")
+    stroke = 4 * float(distances[distances > 0].mean()) - 2
+    grow = max(0, round((_STROKE * side / box - stroke) / 2))
+    coverage = ndimage.maximum_filter(np.pad(coverage, grow), 2 * grow + 1)
+    step = (side + 2 * grow) / box  # pixels of the picture in one of the image
+    rows = _area_weights(coverage.sum(1), size[0], step)
+    columns = _area_weights(coverage.sum(0), size[1], step)
+    image = rows @ coverage @ columns.T
+    return np.round(255 * image / image.max()).astype(np.uint8)
+
+
+def _area_weights(mass: np.ndarray, length: int, step: float) -> np.ndarray:
+    """Return what resamples one axis by areas, with the center of mass in the middle.
+
+    Args:
+        mass: float [n], the ink in each of the n pixels along the axis.
+        length: number of pixels of the image.
+        step: pixels of the picture in one pixel of the image.
+
+    Returns:
+        float [length, n], the share of each pixel of the picture in each pixel of the image.
+    """
+    pixels = np.arange(len(mass))
+    center = np.average(pixels + 0.5, weights=mass)
+    edges = center + step * (np.arange(length + 1) - length / 2)
+    overlaps = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.maximum(overlaps, 0) / step

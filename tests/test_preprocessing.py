@@ -271,3 +271,23 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "b.png")
     with pytest.raises(InputError, match=r"b\.png is not a regular file"):
         preprocessing.read_picture(tmp_path / "b.png")
+
+
+def test_ink_is_found_in_pictures_of_other_sizes(digit: PIL.Image.Image) -> None:
+    page = np.full((200, 300), 230, np.uint8)
+    page[40:152, 60:172] -= (np.asarray(digit.resize((112, 112))) * 0.8).astype(np.uint8)
+    wanted = _wanted(polarity="light-on-dark", ink=True)
+    (found,) = preprocessing.prepare_each(PIL.Image.fromarray(page), wanted)
+    assert found.image.shape == (28, 28, 1)
+    assert found.image.max() == 255
+    assert np.abs(found.image[..., 0].astype(int) - np.asarray(digit)).mean() < 20
+    dark = _wanted(polarity="dark-on-light", ink=True)
+    np.testing.assert_array_equal(
+        preprocessing.prepare(PIL.Image.fromarray(page), dark).image, 255 - found.image
+    )
+    # A picture of the network's own size is no photograph.
+    assert preprocessing.prepare(digit, wanted).steps == ()
+    # A labelled picture without ink still has an image, and no answer is made of it.
+    blank = PIL.Image.new("L", (200, 300), 230)
+    assert preprocessing.prepare_each(blank, wanted) == []
+    assert preprocessing.prepare(blank, wanted).box == (0, 0, 200, 300)

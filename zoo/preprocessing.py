@@ -223,14 +223,14 @@ def decode(content: bytes) -> Image.Image:
 def prepare(picture: Image.Image, wanted: Preprocessing) -> Prepared:
     """Return a decoded picture as one image of the network.
 
+    With ``wanted.ink``, a picture without exactly one character is fitted as a whole: a picture of
+    a data set has a label, and so an image.
+
     Raises:
-        InputError: its pixels have no eight bits, or ``wanted.ink`` and it does not show exactly
-            one character; the message lacks a name.
+        InputError: its pixels are of an unsupported kind; the message lacks a name.
     """
     found = prepare_each(picture, wanted)
-    if len(found) != 1:
-        raise InputError("shows no ink" if not found else f"shows {len(found)} separate things")
-    return found[0]
+    return found[0] if len(found) == 1 else _whole(*_channels(picture, wanted), wanted)
 
 
 def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
@@ -239,22 +239,24 @@ def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
     Without ``wanted.ink``, and for a picture of the network's own size, that is the picture itself.
 
     Raises:
-        InputError: its pixels have no eight bits; the message lacks a name.
+        InputError: its pixels are of an unsupported kind; the message lacks a name.
     """
     pixels, steps = _channels(picture, wanted)
     if not wanted.ink or pixels.shape[:2] == wanted.size:
-        pixels, inverted = _polarity(pixels, wanted.polarity)
-        image, box = fit(pixels, wanted)
-        steps += inverted
-        if pixels.shape != image.shape:
-            fitted = {"pad": "padded", "crop": "cropped", "stretch": "stretched"}[wanted.fit]
-            steps.append(
-                f"{fitted} and resized from {_size(pixels.shape)} to {_size(image.shape)}"
-                if _proportions_differ(pixels.shape, wanted)
-                else f"resized from {_size(pixels.shape)} to {_size(image.shape)}"
-            )
-        return [Prepared(image, tuple(steps), box)]
+        return [_whole(pixels, steps, wanted)]
     return [_as_training_ink(each, steps, wanted) for each in ink.find(pixels[..., 0], wanted.size)]
+
+
+def _whole(pixels: np.ndarray, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
+    """Return the whole of a picture as the network's image."""
+    pixels, inverted = _polarity(pixels, wanted.polarity)
+    image, box = fit(pixels, wanted)
+    done = [*steps, *inverted]
+    if pixels.shape != image.shape:
+        words = {"pad": "padded and ", "crop": "cropped and ", "stretch": "stretched and "}
+        how = words[wanted.fit] if _proportions_differ(pixels.shape, wanted) else ""
+        done.append(f"{how}resized from {_size(pixels.shape)} to {_size(image.shape)}")
+    return Prepared(image, tuple(done), box)
 
 
 def fit(pixels: np.ndarray, wanted: Preprocessing) -> tuple[np.ndarray, tuple[int, int, int, int]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,14 @@ def test_the_lesson_runs_as_one_program(capsys: pytest.CaptureFixture) -> None:
     assert "ltfn5-strided  321,738 weights" in told
 
 
-def test_its_figures_are_there() -> None:
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.stem)
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
+        assert (page.parent / target).is_file(), target
+
+
+def test_the_lesson_is_drawn() -> None:
     figures = re.findall(r"\]\((figures/[^)]+)\)", LESSON)
     assert figures
     for figure in figures:

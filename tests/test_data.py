@@ -198,6 +198,17 @@ def test_a_set_is_decoded_once_and_memory_mapped(
     np.testing.assert_array_equal(anew.train.images, first.train.images)
 
 
+@pytest.mark.parametrize("size", [None, (9, 8)])
+def test_a_grey_set_is_read_in_colour(size: tuple[int, int] | None, data_dir: Path) -> None:
+    grey = data.load("digits", data_dir=str(data_dir), image_size=size)
+    coloured = data.load("digits", data_dir=str(data_dir), image_size=size, channels=3)
+    assert coloured.image_shape == (*grey.image_shape[:2], 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(coloured.test.images[..., channel], grey.test.images[..., 0])
+    # Both are kept: one is not read as the other.
+    assert data.load("digits", data_dir=str(data_dir), image_size=size).image_shape[2] == 1
+
+
 def _not_again(*arguments: object) -> None:
     raise AssertionError("decoded again")
 

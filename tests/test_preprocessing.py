@@ -138,6 +138,18 @@ def test_transparent_pixels_get_the_stated_background() -> None:
         assert set(np.unique(image)) == {value}
 
 
+@pytest.mark.parametrize(("own", "channels"), [(1, 3), (3, 1), (4, 3), (4, 1)])
+def test_images_of_a_batch_are_converted_as_pictures_are(own: int, channels: int) -> None:
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (5, 6, 7, own), np.uint8)
+    wanted = _wanted(6, 7, channels, background="black")
+    converted = preprocessing.with_channels(images, wanted)
+    assert converted.shape == (5, 6, 7, channels)
+    for image, found in zip(images, converted, strict=True):
+        picture = PIL.Image.fromarray(image[..., 0] if own == 1 else image)
+        np.testing.assert_array_equal(found, _prepared(picture, wanted).image)
+
+
 def test_other_modes(digit: PIL.Image.Image) -> None:
     deep = PIL.Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
     for picture in (digit.convert("RGB"), digit.convert("P"), deep):

@@ -72,7 +72,7 @@ def add_experiment_arguments(parser: Parser) -> None:
         "--channels",
         type=int,
         choices=(1, 3),
-        help="of a folder's images (default: 1 if all its pictures are grey, else 3)",
+        help="default: the set's; of a folder 1 if all its pictures are grey, else 3",
     )
     add_picture_arguments(parser)
     parser.add_argument(
@@ -147,7 +147,7 @@ def add_data_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--manual-dir",
         metavar="DIR",
-        help="folder with the four original MNIST files (default: ZOO_MANUAL_DIR)",
+        help="folder with a set's original files (default for MNIST: ZOO_MANUAL_DIR)",
     )
     parser.add_argument("--offline", action="store_true", help="never touch the network")
 
@@ -223,7 +223,8 @@ def start_tensorflow() -> None:
     """Import TensorFlow on which Keras is to run, without its start-up chatter."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("absl").setLevel(logging.ERROR)
+    for name in ("absl", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with chatter_held():
         importlib.import_module("tensorflow")
 

@@ -7,12 +7,15 @@ can be had, and otherwise the digits.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from etils import epy
 
 from zoo import image_folder, tfds_sets
@@ -70,6 +73,32 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """``(height, width, channels)`` of every image."""
         return self.preprocessing.shape
+
+    def in_order(self, class_names: Sequence[str]) -> Dataset:
+        """Return the set with its classes in another order.
+
+        Raises:
+            InputError: the names are not those of its classes.
+        """
+        if sorted(class_names) != sorted(self.class_names):
+            wrong = [each for each in class_names if each not in self.class_names]
+            named = f"{wrong[0]!r} is none of" if wrong else "each must be named once of"
+            raise InputError(
+                f"--labels must name the {len(self.class_names)} classes of {self.name}: "
+                f"{named} {', '.join(self.class_names)}"
+            )
+        places = np.array([list(class_names).index(each) for each in self.class_names])
+
+        def renumbered(split: Split) -> Split:
+            return Split(split.name, split.images, places[split.labels])
+
+        return dataclasses.replace(
+            self,
+            class_names=tuple(class_names),
+            train=renumbered(self.train),
+            validation=renumbered(self.validation),
+            test=renumbered(self.test),
+        )
 
     def facts(self) -> dict[str, Any]:
         """Return what a bundle says of its data, as JSON values."""
@@ -156,7 +185,8 @@ def load(
             of a tfds set, or a folder of pictures.
         image_size: height and width to resize to; by default a tfds set's own, which a folder
             does not have.
-        channels: of a folder's images; by default 1 if all its pictures are grey, else 3.
+        channels: of the images; by default a tfds set's own, and of a folder 1 if all its pictures
+            are grey, else 3.
         fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
         background: what transparent pixels are put on, as in ``Preprocessing``.
         polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, whose pictures are
@@ -209,7 +239,7 @@ def load(
         )
 
     builder = _prepared(name, data_dir, manual_dir, offline, announce)
-    found_splits = tfds_sets.read(builder, image_size, fit, announce)
+    found_splits = tfds_sets.read(builder, image_size, channels, fit, announce)
     taken = tuple(each for each in NAMES if each not in found_splits)
     if trainable and "train" not in found_splits:
         raise InputError(

@@ -79,7 +79,7 @@ def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
     return Metrics(
         correct=int(np.sum(logits.argmax(axis=1) == split.labels)),
         count=len(split),
-        cost=_cross_entropy(logits, split.labels),
+        cost=cross_entropy(logits, split.labels),
         logits=logits,
     )
 
@@ -131,7 +131,7 @@ def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> f
     return float(np.abs(differences).sum() / len(labels))
 
 
-def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean softmax cross-entropy, NaN where logits are not finite."""
     with np.errstate(invalid="ignore"):
         # In float64: logits may be in the thousands.

@@ -284,6 +284,24 @@ def fit(pixels: np.ndarray, wanted: Preprocessing) -> tuple[np.ndarray, tuple[in
     return image, box
 
 
+def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
+    """Return pixels in the network's channels.
+
+    Args:
+        pixels: uint8 [..., W, C], of 1, 3 or 4 channels.
+        wanted: says how many channels, and what transparent pixels are put on.
+
+    Returns:
+        uint8 [..., W, channels].
+    """
+    *_, width, channels = pixels.shape
+    if channels == wanted.channels:
+        return pixels
+    rows = pixels.reshape(-1, width, channels)
+    converted, _ = _channels(Image.fromarray(rows[..., 0] if channels == 1 else rows), wanted)
+    return converted.reshape(*pixels.shape[:-1], wanted.channels)
+
+
 def geometry(
     height: int, width: int, wanted: Preprocessing
 ) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:

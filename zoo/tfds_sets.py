@@ -150,13 +150,18 @@ def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) ->
 
 
 def read(
-    builder: Any, size: tuple[int, int] | None, fit: str, announce: Announce
+    builder: Any,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    fit: str,
+    announce: Announce,
 ) -> dict[str, Split]:
     """Return the splits that a prepared set has, of those that are known here.
 
     Args:
         builder: the set's.
         size: height and width of the images; None for the set's own, which must be one size.
+        channels: of the images; None for the set's own.
         fit: as in ``Preprocessing``, where the images have another size.
         announce: called with a line about splits that are not used.
 
@@ -164,14 +169,15 @@ def read(
         InputError: the images differ in size and none is given.
         ZooError: the disk is full.
     """
-    *own, channels = builder.info.features["image"].shape
+    *own, own_channels = builder.info.features["image"].shape
     if size is None and None in own:
         raise InputError(
             f"the images of {full_name(builder)} differ in size; give one with --image-size"
         )
     height, width = size or own
-    wanted = Preprocessing(height=height, width=width, channels=channels, fit=fit)
+    wanted = Preprocessing(height=height, width=width, channels=channels or own_channels, fit=fit)
     kept = f"{height}x{width}" + ("" if wanted.size == tuple(own) else f"-{fit}")
+    kept += "" if wanted.channels == own_channels else f"-{wanted.channels}"
     folder = Path(builder.data_dir) / "decoded" / kept
     found = {}
     for name in splits.NAMES:
@@ -260,11 +266,12 @@ def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) 
         tracked = track(batches, f"Decoding {name}", len(images), each=_IMAGES_AT_ONCE)
         for number, (pixels, some) in enumerate(tracked):
             at = slice(number * _IMAGES_AT_ONCE, number * _IMAGES_AT_ONCE + len(some))
-            images[at], labels[at] = pixels, some
+            images[at], labels[at] = preprocessing.with_channels(pixels, wanted), some
         return labels
     pictures = track(tfds.as_numpy(data), f"Decoding {name}", len(images))
     for number, (pixels, label) in enumerate(pictures):
-        images[number], labels[number] = preprocessing.fit(pixels, wanted)[0], label
+        converted = preprocessing.with_channels(pixels, wanted)
+        images[number], labels[number] = preprocessing.fit(converted, wanted)[0], label
     return labels
 
 

@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import formats
+from export import formats, pixels
 from export.bundle import Request, export_bundle
-from export.sources import Source, from_keras, from_run
+from export.keras_file import check_file, is_keras_file, open_keras_file
+from export.keras_source import from_keras
+from export.sources import Source, from_run
 from zoo import commands, data
 from zoo.data import Dataset
 from zoo.errors import InputError
@@ -24,6 +26,7 @@ def main(argv: Sequence[str]) -> None:
             dict(arguments.bound),
             allow_drop=arguments.allow_drop,
         ),
+        required=formats.named(arguments.formats),
         batch=arguments.batch,
     )
     source, dataset = _open(arguments)
@@ -37,7 +40,9 @@ def _parser() -> commands.Parser:
         "export", "Export a network to many formats, each file proven on the whole test split."
     )
     parser.add_argument(
-        "source", metavar="RUN|FILE.keras", help="run folder, such as runs/ltfn5, or a Keras file"
+        "source",
+        metavar="RUN|FILE.keras",
+        help="run folder, such as runs/ltfn5, or a Keras file (.keras, .h5)",
     )
     told = "; ".join(f"{each.name}: {each.says}" for each in formats.FORMATS.values())
     usual = ", ".join(each.name for each in formats.choose(None))
@@ -69,10 +74,22 @@ def _parser() -> commands.Parser:
         help=f"of a Keras file, required: {data.HELP}; of a run, where its data is if it was moved",
     )
     parser.add_argument(
-        "--white",
-        type=int,
-        choices=(1, 255),
-        help="of a Keras file: the pixel that is white for it (default: 255)",
+        "--pixels",
+        choices=(pixels.AUTO, *pixels.NAMES),
+        help="of a Keras file: the pixels that it takes; caffe and imagenet are modes of "
+        "keras.applications, and auto is what suits it best (default: 0..255)",
+    )
+    parser.add_argument(
+        "--labels",
+        metavar="FILE|A,B,C",
+        help="of a Keras file: the class of each output, in order, with commas or a line each in a "
+        "file (default: the order of the data)",
+    )
+    parser.add_argument(
+        "--image-size",
+        type=commands.size,
+        metavar="N|HxW",
+        help="of a Keras file that takes images of any size",
     )
     commands.add_picture_arguments(parser)
     commands.add_data_arguments(parser)
@@ -81,25 +98,60 @@ def _parser() -> commands.Parser:
 
 def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
     """Return the network, and the data set to prove it on."""
-    file = Path(arguments.source)
-    if file.suffix == ".keras":
-        if not file.is_file():
-            raise InputError(f"there is no file {file}")
-        if arguments.data is None:
-            raise InputError(f"{file} needs --data, the data set it is calibrated and verified on")
-        data.check_name(arguments.data)
-        commands.start_tensorflow()
-        source = from_keras(file, arguments.white or 255)
-        height, width, channels = source.model.input_shape[1:]
-        choices = commands.image_choices(arguments) | {"image_size": (height, width)}
-        dataset = commands.load_data(arguments.data, arguments, channels=channels, **choices)
-        return source, dataset
-    if arguments.white is not None or commands.image_choices(arguments):
-        raise InputError("--white and picture options go with a Keras file; a run records its own")
-    run = Run(file)
+    path = Path(arguments.source)
+    if is_keras_file(path):
+        return _open_keras(path, arguments)
+    if arguments.pixels or arguments.labels or commands.image_choices(arguments):
+        raise InputError(
+            "--pixels, --labels and picture options go with a Keras file; a run records its own"
+        )
+    if (path / "saved_model.pb").is_file():
+        raise InputError(
+            f"{path} is a SavedModel, which holds no layers that could be converted to every "
+            "format; give the run or the .keras file that it was made from"
+        )
+    run = Run(path)
     run.read_result()
     commands.start_tensorflow()
     return from_run(run), commands.load_run_data(run, arguments, arguments.data)
+
+
+def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Dataset]:
+    """Return the network of a Keras file, and the data set to prove it on."""
+    check_file(path)
+    if arguments.data is None:
+        raise InputError(f"{path} needs --data, labelled pictures that it is verified on")
+    data.check_name(arguments.data)
+    commands.start_tensorflow()
+    file = open_keras_file(path, arguments.image_size)
+    height, width, channels = file.image_shape
+    choices = commands.image_choices(arguments) | {"image_size": (height, width)}
+    dataset = commands.load_data(arguments.data, arguments, channels=channels, **choices)
+    if len(dataset.class_names) != file.classes:
+        raise InputError(
+            f"{path} knows {file.classes} classes, {dataset.name} has {len(dataset.class_names)}"
+        )
+    if arguments.labels:
+        dataset = dataset.in_order(_labels(arguments.labels))
+    source = from_keras(
+        file,
+        dataset,
+        scale=arguments.pixels,
+        ordered=arguments.labels is not None,
+        announce=print,
+    )
+    return source, dataset
+
+
+def _labels(text: str) -> list[str]:
+    """Return the class names that ``--labels`` gives."""
+    path = Path(text)
+    try:
+        if path.is_file():
+            return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise InputError(f"--labels {text} cannot be read: {error}") from error
+    return text.split(",")
 
 
 def _bound(text: str) -> tuple[str, float]:

@@ -45,7 +45,7 @@ from zoo import files
 from zoo.data import Announce, Dataset
 from zoo.errors import InputError, VerificationError
 from zoo.machine import machine, versions
-from zoo.metrics import Metrics, evaluate
+from zoo.metrics import Metrics, evaluate, wilson_interval
 from zoo.splits import Split, stratified
 from zoo.training import predict_fn
 
@@ -62,15 +62,17 @@ class Request:
     """What is to be exported.
 
     Attributes:
-        formats: which, each with the bound it is held to.
+        formats: which, each with its bound.
+        required: names of those that must not be left out where they cannot hold the network.
         batch: images in each call of a LiteRT file.
     """
 
     formats: Sequence[Format]
+    required: frozenset[str] = frozenset({"saved_model"})
     batch: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what goes not together.
+        """Reject incompatible values.
 
         Raises:
             InputError: sources for a microcontroller with a batch of more than one image.
@@ -105,12 +107,13 @@ def export_bundle(
         ZooError: a conversion failed.
     """
     _check_fits(source, dataset)
-    if "microcontroller" in {each.name for each in request.formats}:
-        microcontroller.check_layers(source.deployed)
+    early = _unsupported_layers(source, request)
     with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
         work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
         for note in [*source.notes, *saved_model.notes(source.deployed)]:
             announce(note)
+        for name, reason in early.items():
+            work.leave_out(name, reason)
         calibration = work.write_saved_model()
         with ThreadPoolExecutor(1) as beside:
             # The converters leave cores free for scoring what is there already.
@@ -122,6 +125,9 @@ def export_bundle(
         work.finish_files(calibration)
         rows = work.rows(reference)
         work.check(reference, rows)
+        cautions = proof.cautions(reference, dataset.test.labels, work.formats)
+        for caution in cautions:
+            announce(f"CAUTION: {caution}")
 
         table = proof.markdown_table(reference, rows)
         golden = stratified(dataset.test, _GOLDEN_IMAGES)
@@ -138,8 +144,14 @@ def export_bundle(
             "origin": source.origin,
             "batch": request.batch,
             "loosened": loosened(request.formats),
-            "reference": {"correct": reference.correct, "cost": reference.cost},
+            "reference": {
+                "correct": reference.correct,
+                "interval": wilson_interval(reference.correct, reference.count),
+                "cost": reference.cost,
+            },
+            "cautions": cautions,
             "artifacts": [_artifact(reference, row, golden) for row in rows],
+            "left_out": work.left_out,
             "finetuned": work.finetuned,
             "microcontroller": work.microcontroller_facts(),
             "calibration": _calibration(dataset.train, calibration),
@@ -147,7 +159,7 @@ def export_bundle(
             "versions": versions(),
             "machine": machine(),
         }
-        text = card.model_card(manifest, source.story, table)
+        text = card.model_card(manifest, source.relation, source.story, table)
         (stage / "README.md").write_text(text, encoding="utf-8")
         integrity.seal(stage, manifest)
         return publish(stage, out), table
@@ -166,6 +178,22 @@ class _Work:
     finetuned: dict[str, int] | None = None
     int8_model: keras.Model | None = None
     scores: dict[str, Metrics] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def formats(self) -> list[Format]:
+        """The formats that are exported."""
+        return [each for each in self.request.formats if each.name not in self.left_out]
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Go on without a format that cannot hold the network.
+
+        Raises:
+            InputError: the format is required.
+        """
+        _check_optional(self.request, name, reason)
+        self.announce(f"Format {name} is left out: {reason}")
+        self.left_out[name] = reason
 
     def write_saved_model(self) -> np.ndarray:
         """Write it, and what converters and scorers read.
@@ -186,7 +214,7 @@ class _Work:
 
     def conversions(self) -> list[Format]:
         """Return the formats that are converted to."""
-        converted = [each for each in self.request.formats if each.name in conversion.FORMATS]
+        converted = [each for each in self.formats if each.name in conversion.FORMATS]
         self.announce(f"Converting to {', '.join(each.name for each in converted)}")
         return converted
 
@@ -194,11 +222,16 @@ class _Work:
         """Fine-tune the int8 file if it needs it, and write the sources made of it."""
         if self._has("int8"):
             self._finetune_if_needed(self.dataset.train.images[calibration])
+        if self._has("microcontroller") and not self._has("int8"):
+            self.leave_out("microcontroller", "it is made from the int8 file, which is left out")
         if self._has("microcontroller"):
             self.announce("Writing the microcontroller's sources")
             images = self.dataset.test.images[stratified(self.dataset.test, _GOLDEN_IMAGES)]
-            folder = self.stage / microcontroller.FOLDER
-            microcontroller.write(self._path(FORMATS["int8"]).read_bytes(), images, folder)
+            content = self._path(FORMATS["int8"]).read_bytes()
+            try:
+                microcontroller.write(content, images, self.stage / microcontroller.FOLDER)
+            except InputError as error:
+                self.leave_out("microcontroller", str(error))
 
     def score(self, format: Format) -> None:
         """Score a file with its own runtime, in processes of its own, over the test split."""
@@ -211,7 +244,7 @@ class _Work:
     def rows(self, reference: Metrics) -> list[proof.Row]:
         """Return what is to be proven of every file; each is timed with nothing beside it."""
         rows = []
-        for each in self.request.formats:
+        for each in self.formats:
             if each.name == "microcontroller":
                 continue
             if each.name not in self.scores:
@@ -244,7 +277,7 @@ class _Work:
         return self.scratch / "test.npy"
 
     def _has(self, name: str) -> bool:
-        return name in {each.name for each in self.request.formats}
+        return name in {each.name for each in self.formats}
 
     def _path(self, format: Format) -> Path:
         return self.stage / format.path(self.source.name)
@@ -284,22 +317,23 @@ class _Work:
         return reference.correct - scored.correct
 
     def convert(self, formats: Sequence[Format]) -> None:
-        """Write the files of some formats; says nothing, so that it can run beside others."""
+        """Write the files of some formats, those that can hold the network."""
         targets = {each.name: self._path(each) for each in formats}
         for file in targets.values():
             file.parent.mkdir(exist_ok=True)
-        conversion.convert(targets, self.scratch)
+        for name, reason in conversion.convert(targets, self.scratch).items():
+            self.leave_out(name, reason)
         for each in formats:
-            if each.name in LITERT:
+            if each.name in LITERT and self._has(each.name):
                 self._describe(each)
 
     def _describe(self, format: Format) -> None:
         """Write into a LiteRT file what it is and what its outputs are called."""
-        file = self._path(format)
+        file, relation = self._path(format), self.source.relation
         described = add_metadata(
             file.read_bytes(),
             name=self.source.name,
-            description=f"Image classifier, trained on {self.dataset.name}; {format.says}.",
+            description=f"Image classifier, {relation} {self.dataset.name}; {format.says}.",
             labels=self.dataset.class_names,
             channels=self.dataset.image_shape[2],
         )
@@ -331,6 +365,35 @@ class _Work:
         original = tflite.convert(self.scratch / "original", "float32")
         converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
         return departures.report(departures.departures(original, converted, images))
+
+
+def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
+    """Return the formats that cannot hold the network's layers, with the reason for each.
+
+    Raises:
+        InputError: such a format is required.
+    """
+    if "microcontroller" not in {each.name for each in request.formats}:
+        return {}
+    try:
+        microcontroller.check_layers(source.deployed)
+    except InputError as error:
+        _check_optional(request, "microcontroller", str(error))
+        return {"microcontroller": str(error)}
+    return {}
+
+
+def _check_optional(request: Request, name: str, reason: str) -> None:
+    """Refuse to leave out a format that the user named.
+
+    Raises:
+        InputError: the format is required.
+    """
+    if name in request.required:
+        raise InputError(
+            f"format {name} cannot hold the network: {reason}; name the others with --formats "
+            "to go on without it"
+        )
 
 
 def _check_fits(source: Source, dataset: Dataset) -> None:
@@ -366,6 +429,7 @@ def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[st
         "format": row.format.name,
         "bytes": row.size,
         "allowed_losses": row.format.allowed_losses(reference.count),
+        "allowed_flips": row.format.allowed_flips(reference.count),
         "test_correct": row.metrics.correct,
         "test_count": row.metrics.count,
         "test_cost": row.metrics.cost,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _CARD = """\
-# {name}, trained on {data[name]}
+# {name}, {relation} {data[name]}
 
 A Keras image classifier of {classes} classes, exported and verified: every file below was loaded
 by its own runtime in a process of its own and scored on all {test_count:,} test images.
@@ -15,12 +15,12 @@ by its own runtime in a process of its own and scored on all {test_count:,} test
 Activations: what a device must keep of the network's intermediate results at one time (float16
 weights, unpacked, count too). One image: on one thread of {machine[processor]}.
 {bounds}
-
-- Data: {data[name]} {data[version]} ({data[licence]}), {data[homepage]}:
-  {data[train_count]:,} training, {data[validation_count]:,} validation
-  and {data[test_count]:,} test images.
-- Training: {story}.
-- Integer formats were calibrated with {calibration_count} training images, as many of each class.
+{cautions}
+- Data: {data_words}: {data[train_count]:,} train, {data[validation_count]:,} validation and
+  {data[test_count]:,} test images.
+- {story}.
+- Integer formats were calibrated with {calibration_count} images of its train split, as many of
+  each class.
 {finetuned}
 ## What goes in, what comes out
 
@@ -100,19 +100,23 @@ Python, with `pip install openvino`; without the hint some processors compute in
 """
 
 
-def model_card(manifest: dict[str, Any], story: str, table: str) -> str:
+def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) -> str:
     """Return the card in Markdown.
 
     Args:
         manifest: as the bundle will hold it.
-        story: how the network was trained, in a sentence.
+        relation: of the network to its data: ``trained on`` or ``verified on``.
+        story: where the network comes from, in a sentence.
         table: the proof as a Markdown table.
     """
     data = manifest["data"]
     height, width, channels = data["image_shape"]
     return _CARD.format(
         name=manifest["model"],
+        relation=relation,
         data=data,
+        data_words=_data(data),
+        cautions="".join(f"\n**Caution:** {each}\n" for each in manifest["cautions"]),
         machine=manifest["machine"],
         classes=len(manifest["labels"]),
         classes_list=", ".join(manifest["labels"]),
@@ -131,18 +135,32 @@ def model_card(manifest: dict[str, Any], story: str, table: str) -> str:
     )
 
 
+def _data(data: dict[str, Any]) -> str:
+    """Return what is known of a data set."""
+    words = f"{data['name']} {data['version']}"
+    if data["homepage"]:
+        return f"{words} ({data['licence']}), {data['homepage']}"
+    return f"{words}, a folder of pictures"
+
+
 def _bounds(manifest: dict[str, Any]) -> str:
     told = [
-        f"{each['format']} at most {each['allowed_losses']}"
+        f"{each['format']} {each['allowed_losses']} and {each['allowed_flips']}"
         for each in manifest["artifacts"]
-        if each["allowed_losses"]
+        if each["allowed_flips"]
     ]
+    low, high = manifest["reference"]["interval"]
     text = (
-        "Images that a file was allowed to lose: " + ", ".join(told or ["none"]) + "; others none."
+        f"The 95 % interval of the accuracy of Keras is {100 * low:.2f} to {100 * high:.2f} %. "
+        "Images that a file may lose, and that may have another class than Keras gives: "
+        + ", ".join(told or ["none"])
+        + "; others none."
     )
     if manifest["loosened"]:
         names = ", ".join(manifest["loosened"])
-        text += f" More than its own bound was allowed on request (--allow-drop): {names}."
+        text += f" A looser bound than the format's own was given (--allow-drop): {names}."
+    for name, reason in manifest["left_out"].items():
+        text += f" The format {name} is left out: {reason}."
     return text
 
 

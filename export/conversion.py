@@ -6,7 +6,9 @@ and what the converters keep of memory ends with their process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +23,7 @@ FORMATS = (*LITERT, *keras_formats.FORMATS)
 """The formats that a conversion makes."""
 
 
-def convert(targets: Mapping[str, Path], scratch: Path) -> None:
+def convert(targets: Mapping[str, Path], scratch: Path) -> dict[str, str]:
     """Write the files of some formats.
 
     Args:
@@ -29,19 +31,31 @@ def convert(targets: Mapping[str, Path], scratch: Path) -> None:
         scratch: holds the SavedModel of a fixed batch, the Keras file and the calibration images,
             under the names above.
 
+    Returns:
+        Of each format that cannot hold the network, the reason.
+
     Raises:
-        ZooError: a conversion failed.
+        ZooError: a converting process failed.
     """
     options = []
     if targets.keys() & set(tflite.INTEGER):
         options = ["--calibration", scratch / CALIBRATION]
-    lines = [
-        ["export.tflite", scratch / FIXED, *_pairs(targets, LITERT), *options],
-        ["export.keras_formats", scratch / KERAS, *_pairs(targets, keras_formats.FORMATS)],
-    ]
+    litert, others = (_pairs(targets, each) for each in (LITERT, keras_formats.FORMATS))
+    work: dict[str, list[object]] = {}
+    if litert:
+        work["export.tflite"] = [scratch / FIXED, *litert, *options]
+    if others:
+        work["export.keras_formats"] = [scratch / KERAS, *others]
     with ThreadPoolExecutor() as pool:
-        wanted = [line for line in lines if len(line) > 2]
-        list(pool.map(lambda line: process.run_module(*line), wanted))
+        found = list(pool.map(lambda module: _failures(module, work[module], scratch), work))
+    return dict(itertools.chain.from_iterable(each.items() for each in found))
+
+
+def _failures(module: str, arguments: Sequence[object], scratch: Path) -> dict[str, str]:
+    """Run a converting module; return of each format that failed the reason."""
+    file = scratch / f"{module}.failures.json"
+    process.run_module(module, *arguments, "--failures", file)
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _pairs(targets: Mapping[str, Path], formats: Iterable[str]) -> list[str]:

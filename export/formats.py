@@ -23,7 +23,10 @@ class Format:
         says: what it is for, in a few words.
         loss: largest loss of accuracy in points (hundredths); None if the file must agree with
             Keras on the class of every image, its logits within 1e-4 of their range.
-        spare: images it may lose on any split, however small.
+        flips: most images of another class than Keras gives, in points; those that become right
+            count too.
+        spare: images it may lose, and that may flip, on a split of at least a hundred times as
+            many.
         packages: what it needs beyond the project's own dependencies.
         extra: name of the optional dependencies that bring them.
         usual: whether it is exported unless the formats are named.
@@ -33,6 +36,7 @@ class Format:
     file: str
     says: str
     loss: float | None = None
+    flips: float = 0.0
     spare: int = 0
     packages: tuple[str, ...] = ()
     extra: str = ""
@@ -48,10 +52,15 @@ class Format:
 
     def allowed_losses(self, count: int) -> int:
         """Return how many of ``count`` images it may lose; 0 where every image must agree."""
-        if self.loss is None:
-            return 0
+        return 0 if self.loss is None else self._images(self.loss, count)
+
+    def allowed_flips(self, count: int) -> int:
+        """Return how many of ``count`` images may have another class than Keras gives."""
+        return 0 if self.loss is None else self._images(max(self.flips, self.loss), count)
+
+    def _images(self, points: float, count: int) -> int:
         # Points and images are both decimal: the rounding keeps 0.1 of 10,000 at ten.
-        return max(self.spare, int(round(self.loss * count / 100, 6)))
+        return max(min(self.spare, count // 100), int(round(points * count / 100, 6)))
 
 
 FORMATS = {
@@ -64,6 +73,7 @@ FORMATS = {
             file="tflite/{model}-float16.tflite",
             says="LiteRT, half the size: weights in float16",
             loss=0.05,
+            flips=0.2,
             spare=1,
         ),
         Format(
@@ -71,6 +81,7 @@ FORMATS = {
             file="tflite/{model}-dynamic.tflite",
             says="LiteRT, a quarter of the size: int8 weights, float in and out",
             loss=0.05,
+            flips=1.0,
             spare=1,
         ),
         Format(
@@ -78,6 +89,7 @@ FORMATS = {
             file="tflite/{model}-int8.tflite",
             says="LiteRT, integers alone: uint8 pixels in, int8 logits out",
             loss=0.1,
+            flips=2.0,
             spare=2,
         ),
         Format(
@@ -85,6 +97,7 @@ FORMATS = {
             file="tflite/{model}-int16x8.tflite",
             says="LiteRT, int16 activations and int8 weights",
             loss=0.05,
+            flips=1.0,
             spare=1,
             usual=False,
         ),
@@ -141,6 +154,12 @@ def choose(text: str | None) -> list[Format]:
     if "microcontroller" in names:
         names.add("int8")
     return [each for each in FORMATS.values() if each.name in names]
+
+
+def named(text: str | None) -> frozenset[str]:
+    """Return the formats that a list for ``choose`` names, which must not be left out."""
+    names = [] if text in (None, "all") else str(text).split(",")
+    return frozenset({"saved_model", *names})
 
 
 def loosened(formats: Iterable[Format]) -> list[str]:

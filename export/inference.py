@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from etils import epy
@@ -10,6 +11,12 @@ from etils import epy
 with epy.lazy_imports():
     import keras
     from keras import layers
+
+# Operations that move the values of pixels, or leave some out, but compute nothing with them.
+_REARRANGING = {
+    "CenterCrop", "Cropping2D", "Flatten", "GetItem", "Permute", "RandomCrop", "Reshape",
+    "Resizing", "Squeeze", "Transpose", "UpSampling2D", "ZeroPadding2D",
+}  # fmt: skip
 
 
 def inference_model(model: keras.Model) -> keras.Model:
@@ -51,27 +58,49 @@ def inference_model(model: keras.Model) -> keras.Model:
 def features_model(model: keras.Model) -> keras.Model:
     """Return the network up to what its last layer with weights reads."""
     last = next(layer for layer in reversed(model.layers) if layer.weights)
-    return keras.Model(model.input, last.input)
+    first, *_ = keras.tree.flatten(last.input)
+    return keras.Model(model.input, first)
+
+
+def scales_pixels(model: keras.Model) -> bool:
+    """Return whether a network computes with its pixels before its first layer with weights."""
+    waiting = [model.input]
+    while waiting:
+        tensor = waiting.pop()
+        for operation in _readers(model, tensor):
+            if type(operation).__name__ in _REARRANGING:
+                waiting.append(operation.output)
+            elif not (isinstance(operation, keras.Layer) and operation.weights):
+                return True
+    return False
+
+
+def _readers(model: keras.Model, tensor: Any) -> list[keras.Operation]:
+    """Return the operations that read a tensor of a model."""
+    return [
+        each
+        for each in model.operations
+        if not isinstance(each, layers.InputLayer)
+        and any(read is tensor for read in keras.tree.flatten(each.input))
+    ]
 
 
 def _scales_and_first_kernel(
     model: keras.Model,
 ) -> tuple[list[keras.Layer], keras.Layer | None]:
-    """Follow the one path from the pixels to the first kernel, None if another layer stands there.
+    """Follow the one path from the pixels to the first kernel, None if there is another layer.
 
     Returns:
         The scaling layers passed on the way, and the layer whose kernel can take their factor.
     """
     scales: list[keras.Layer] = []
-    passing = (layers.Dropout, layers.Flatten, layers.ZeroPadding2D)
+    passing = (layers.Dropout, layers.Flatten, layers.Reshape, layers.ZeroPadding2D)
     tensor = model.input
     while True:
-        followers = [
-            each for each in model.layers if each.input is tensor and each.output is not tensor
-        ]
-        if len(followers) != 1:
+        readers = _readers(model, tensor)
+        if len(readers) != 1:
             return scales, None
-        (layer,) = followers
+        (layer,) = readers
         if hasattr(layer, "kernel"):
             return scales, layer
         if _is_plain_factor(layer):

@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     commands.start_tensorflow()
     process.convert_each(
-        arguments.targets,
+        arguments,
         lambda kind, file: convert(keras.saving.load_model(arguments.model), kind, file),
     )
 

@@ -111,15 +111,18 @@ def check_layers(model: keras.Model) -> None:
     """Refuse, before anything is converted, a network with layers that TFLM may not run.
 
     Raises:
-        InputError: such a layer.
+        InputError: there are such layers; the message names them.
     """
-    for layer in model.layers:
-        if type(layer).__name__ not in _LAYERS:
-            raise InputError(
-                f"format microcontroller cannot hold {type(layer).__name__} "
-                f"(layer {layer.name!r}); it can hold {', '.join(sorted(_LAYERS))}; "
-                "leave it out with --formats"
-            )
+    unknown = [
+        f"{type(layer).__name__} (layer {layer.name!r})"
+        for layer in model.layers
+        if type(layer).__name__ not in _LAYERS
+    ]
+    if unknown:
+        raise InputError(
+            f"TensorFlow Lite Micro is not known to run {', '.join(unknown)}; it runs "
+            f"{', '.join(sorted(_LAYERS))}"
+        )
 
 
 def check(graph: Graph) -> None:
@@ -131,8 +134,8 @@ def check(graph: Graph) -> None:
     unknown = sorted({each.name for each in graph.operators} - _REGISTRATIONS.keys())
     if unknown:
         raise InputError(
-            f"format microcontroller cannot hold {', '.join(unknown)}; "
-            f"it can hold {', '.join(_REGISTRATIONS)}"
+            f"TensorFlow Lite Micro is not known to run {', '.join(unknown)}; it runs "
+            f"{', '.join(_REGISTRATIONS)}"
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -29,23 +31,42 @@ def add_targets(parser: Parser, formats: Sequence[str]) -> None:
     parser.add_argument(
         "targets", nargs="+", type=parse, metavar="FORMAT=FILE", help=", ".join(formats)
     )
+    parser.add_argument(
+        "--failures",
+        type=Path,
+        required=True,
+        metavar="FILE.json",
+        help="gets the reason for each format that cannot hold the network",
+    )
 
 
-def convert_each(targets: Sequence[Target], convert: Callable[[str, Path], object]) -> None:
-    """Write each target; ``convert`` takes a format's name and the file.
+def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], object]) -> None:
+    """Write the targets that can be written, and why the others cannot.
 
-    Raises:
-        ZooError: a conversion failed; the message names the format, and how to go on.
+    Args:
+        arguments: parsed, with those of ``add_targets``.
+        convert: takes a format's name and the file.
     """
-    for name, file in targets:
+    failures = {}
+    for name, file in arguments.targets:
         try:
             convert(name, file)
         except Exception as error:  # each converter has errors of its own
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ZooError(
-                f"format {name} cannot hold the network: {first}; name the others with --formats "
-                "to go on without it"
-            ) from error
+            failures[name] = _reason(error)
+    arguments.failures.write_text(json.dumps(failures), encoding="utf-8")
+
+
+# How the LiteRT converter calls an operation that it lacks, and the layer in which it is.
+_MISSING = re.compile(r"'(?:tf|tfl)\.(\w+)' op")
+_LAYER = re.compile(r'fused\["\w+:", "[^"@/]+/([^"@/]+)[^"@]*@')
+
+
+def _reason(error: Exception) -> str:
+    """Return an error of a converter in one line, with the layer where it names one."""
+    text = str(error).strip()
+    if (operation := _MISSING.search(text)) and (layer := _LAYER.search(text)):
+        return f"it has no operation {operation[1]}, which layer {layer[1]!r} needs"
+    return (text or type(error).__name__).splitlines()[0]
 
 
 def run_module(module: str, *arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""The proof: what each file computes, held against what the Keras network computes."""
+"""The proof: what each file computes, compared with what the Keras network computes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from export.formats import Format
 from zoo.errors import VerificationError
-from zoo.metrics import Metrics
+from zoo.metrics import Metrics, wilson_interval
 
 # A float file repeats the same arithmetic in another order: it may differ by rounding alone.
 FLOAT_DIFFERENCE = 1e-4  # of the logits' range
@@ -22,7 +22,7 @@ class Row:
     """One file's proof.
 
     Attributes:
-        format: the file's format, with the bound it is held to.
+        format: the file's format, with its bounds.
         file: path within the bundle.
         size: bytes of the file, or of all files of the SavedModel.
         metrics: of the file over the test split.
@@ -96,9 +96,10 @@ def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> 
 
 
 def _points_lost(reference: Metrics, row: Row) -> float:
-    """Return the loss of accuracy in points, rounded up to hundredths of a point."""
-    lost = 100 * (reference.correct - row.metrics.correct) / reference.count
-    return math.ceil(round(100 * lost, 6)) / 100
+    """Return the bound in points that would accept a file, rounded up to hundredths of a point."""
+    lost, flipped = reference.correct - row.metrics.correct, reference.count - row.agreeing
+    images = lost if flipped <= row.format.allowed_flips(reference.count) else flipped
+    return math.ceil(round(100 * 100 * images / reference.count, 6)) / 100
 
 
 def _is_finite(row: Row) -> bool:
@@ -113,15 +114,47 @@ def faults(reference: Metrics, row: Row) -> list[str]:
         allowed = row.format.allowed_losses(reference.count)
         if lost > allowed:
             found.append(f"{row.file} loses {lost} of {reference.count} images, allowed {allowed}")
-    else:
-        if row.agreeing != reference.count:
-            flipped = reference.count - row.agreeing
-            found.append(f"{row.file} gives {flipped} images another class, allowed 0")
+    flipped, most = reference.count - row.agreeing, row.format.allowed_flips(reference.count)
+    if flipped > most:
+        found.append(
+            f"{row.file} gives {flipped} of {reference.count} images another class, allowed {most}"
+        )
+    if row.format.loss is None:
         bound = FLOAT_DIFFERENCE * row.range
         if not row.difference <= bound:
             found.append(f"{row.file} differs by {row.difference:.3g}, allowed {bound:.3g}")
     if not _is_finite(row):
         found.append(f"{row.file} computes logits that are not finite")
+    return found
+
+
+def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) -> list[str]:
+    """Return why the proof says little, a sentence each; none if it is sound.
+
+    Args:
+        reference: the Keras network's score.
+        labels: int [N], of the test split.
+        formats: that are exported.
+    """
+    found = []
+    most = int(np.bincount(labels).max())
+    if reference.correct <= most:
+        found.append(
+            f"Keras itself is right on {reference.correct:,} of {reference.count:,} test images; "
+            f"always answering the largest class would be right on {most:,}."
+        )
+    blind = [
+        each.name
+        for each in formats
+        if each.loss is not None and each.loss * reference.count / 100 < 1
+    ]
+    if blind:
+        low, high = wilson_interval(reference.correct, reference.count)
+        found.append(
+            f"{reference.count:,} test images are too few for the bounds of {', '.join(blind)}, "
+            f"which are less than one image: the accuracy of Keras itself is known to be between "
+            f"{100 * low:.1f} and {100 * high:.1f} % (95 % interval)."
+        )
     return found
 
 

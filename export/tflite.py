@@ -37,9 +37,6 @@ with epy.lazy_imports():
 INTEGER = ("int8", "int16x8")
 """The formats whose activations are integers, which need calibration images."""
 
-# What a fixed batch and a folded scale leave no reason for.
-_NEEDLESS = {"SHAPE", "STRIDED_SLICE", "PACK"}
-
 
 def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None) -> bytes:
     """Return a LiteRT file's bytes.
@@ -52,7 +49,7 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
 
     Raises:
         ConverterError: an operation is not a built-in one of this format.
-        ZooError: shape arithmetic is left in the file, or an operation that is not built in.
+        ZooError: shapes are computed in the file, or an operation is not built in.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
@@ -98,8 +95,8 @@ def _check_operators(content: bytes) -> None:
     names = [operator.name for operator in flatbuffer.read(content).operators]
     if flex := sorted({name for name in names if name.startswith("Flex") or not name.isupper()}):
         raise ZooError(f"the file needs operations that are not built in: {', '.join(flex)}")
-    if needless := sorted(_NEEDLESS.intersection(names)):
-        raise ZooError(f"shape arithmetic is left in the file: {', '.join(needless)}")
+    if "SHAPE" in names:
+        raise ZooError("shapes are computed in the file, although its batch is fixed")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -117,7 +114,7 @@ def main(argv: Sequence[str]) -> None:
     commands.start_tensorflow()
     calibration = np.load(arguments.calibration) if arguments.calibration else None
     process.convert_each(
-        arguments.targets,
+        arguments,
         lambda kind, file: file.write_bytes(convert(arguments.saved_model, kind, calibration)),
     )
 

@@ -52,7 +52,7 @@ def test_a_float_file_agrees_on_every_image(
     _check(reference, reference.logits + np.float32(0.9e-4 * span), labels, held)
     with pytest.raises(VerificationError, match=r"file differs by .*, allowed"):
         _check(reference, reference.logits + np.float32(1.1e-4 * span), labels, held)
-    with pytest.raises(VerificationError, match="gives 1 images another class, allowed 0"):
+    with pytest.raises(VerificationError, match="gives 1 of 3000 images another class, allowed 0"):
         _check(reference, _with_losses(reference, labels, 1), labels, held)
 
 
@@ -76,10 +76,47 @@ def test_a_smaller_file_may_lose_a_few(
         _check(reference, _with_losses(reference, labels, 31), labels, loose)
 
 
-def test_on_a_small_split_an_int8_file_may_lose_two_images() -> None:
-    counts = {count: FORMATS["int8"].allowed_losses(count) for count in (10, 353, 2999, 10_000)}
-    assert counts == {10: 2, 353: 2, 2999: 2, 10_000: 10}
+def test_on_a_small_split_an_int8_file_may_lose_two_images_but_no_more_than_one_in_a_hundred() -> (
+    None
+):
+    held = FORMATS["int8"]
+    counts = {count: held.allowed_losses(count) for count in (10, 199, 353, 2999, 10_000)}
+    assert counts == {10: 0, 199: 1, 353: 2, 2999: 2, 10_000: 10}
     assert FORMATS["dynamic"].allowed_losses(10_000) == 5
+    assert {count: held.allowed_flips(count) for count in (10, 199, 10_000)} == {
+        10: 0,
+        199: 3,
+        10_000: 200,
+    }
+
+
+def test_flips_count_also_where_as_many_become_right(
+    reference: Metrics, labels: np.ndarray
+) -> None:
+    weaker = _metrics(_with_losses(reference, labels, 40), labels)
+    # The 40 images that were wrong are right now, and 40 others are wrong.
+    logits = _with_losses(reference, labels, 80)
+    right = np.flatnonzero(reference.logits.argmax(1) == labels)[:40]
+    logits[right] = reference.logits[right]
+    assert _metrics(logits, labels).correct == weaker.correct
+    with pytest.raises(VerificationError, match="80 of 3000 images another class, allowed 60"):
+        _check(weaker, logits, labels, FORMATS["int8"])
+    with pytest.raises(VerificationError, match=r"--bound int8=2\.67 --allow-drop accepts"):
+        _check(weaker, logits, labels, FORMATS["int8"])
+    (loose,) = bounded([FORMATS["int8"]], {"int8": 2.67}, allow_drop=True)
+    _check(weaker, logits, labels, loose)
+
+
+def test_a_proof_that_says_little_is_called_so(reference: Metrics, labels: np.ndarray) -> None:
+    few = _metrics(reference.logits[:900], labels[:900])
+    (caution,) = proof.cautions(few, labels[:900], choose(None))
+    assert "900 test images are too few for the bounds of float16, dynamic, int8" in caution
+    assert proof.cautions(reference, labels, [FORMATS["int8"], FORMATS["float32"]]) == []
+    constant = np.zeros((len(labels), 10), np.float32)
+    constant[:, np.bincount(labels).argmax()] = 1
+    (caution,) = proof.cautions(_metrics(constant, labels), labels, [FORMATS["int8"]])
+    most = np.bincount(labels).max()
+    assert f"right on {most} of 3,000 test images" in caution
 
 
 @pytest.mark.parametrize("name", FORMATS)

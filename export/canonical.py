@@ -1,0 +1,275 @@
+"""The canonical form of a Keras classifier: one flat float32 network of pixels to logits.
+
+Exporters and converters handle the canonical form alone:
+
+- one input, float32 [N, H, W, C] of pixels 0..255, and one output, float32 logits [N, classes];
+- no model within a model: nested ones are part of the graph;
+- no layer that does nothing at inference, such as Dropout and RandomFlip;
+- no state beside the weights: an adapted Normalization becomes a Rescaling;
+- no softmax at the end. A network of one logit z for two classes gets the logits [0, z].
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+with epy.lazy_imports():
+    import keras
+    from keras import layers
+
+# Layers that return their input at inference. RandomCrop and Resizing do not.
+_TRAINING_ONLY = {
+    "ActivityRegularization", "AlphaDropout", "AugMix", "CutMix", "Dropout", "GaussianDropout",
+    "GaussianNoise", "Identity", "MixUp", "RandAugment", "RandomBrightness",
+    "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
+    "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
+    "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
+    "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomZoom",
+    "Solarization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+}  # fmt: skip
+
+# Operations that change the shape of a tensor but neither its values nor their order.
+_SHAPE_ONLY = {"Flatten", "Reshape", "Squeeze"}
+
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Canonical:
+    """A network in canonical form.
+
+    Attributes:
+        model: float32 functional model, pixels [N, H, W, C] to logits [N, classes].
+        ending: what the original's outputs are: ``logits``, ``softmax``, ``log_softmax``, and for
+            one output of two classes ``logit`` or ``sigmoid``.
+    """
+
+    model: keras.Model
+    ending: str
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """Return the probabilities [N, classes] that outputs of the original stand for."""
+        outputs = np.asarray(outputs, np.float64)
+        if self.ending == "softmax":
+            return outputs
+        if self.ending == "sigmoid":
+            return np.concatenate([1 - outputs, outputs], axis=1)
+        if self.ending == "logit":
+            outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
+        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+        return powers / powers.sum(axis=1, keepdims=True)
+
+
+def canonical(
+    model: keras.Model,
+    *,
+    name: str,
+    image_shape: tuple[int, int, int],
+    scaling: Iterable[keras.Layer] = (),
+) -> Canonical:
+    """Return a copy of a classifier in canonical form.
+
+    Args:
+        model: functional or sequential, of one input and one output.
+        name: of the copy.
+        image_shape: height, width and channels of its images. The model may take images without
+            the axis of the channels if there is one channel.
+        scaling: layers between the pixels 0..255 and what the model takes.
+
+    Raises:
+        ValueError: the network cannot be brought into this form; the message says why.
+    """
+    x = image = keras.Input(image_shape, name="image")
+    for layer in scaling:
+        x = layer(x)
+    if len(model.inputs[0].shape) == 3:
+        x = layers.Reshape(image_shape[:2], name="without_channels")(x)
+    outputs = _Flattener().inlined(model, x)
+    logits, ending = _logits(outputs)
+    if logits.shape[-1] == 1:
+        logits, ending = _two_logits(logits), {"logits": "logit"}.get(ending, ending)
+    return Canonical(keras.Model(image, logits, name=name), ending)
+
+
+class _Flattener:
+    """Copies the operations of a model, and of the models in it, into one graph.
+
+    A copy has the configuration and weights of its original, another name where that is taken, and
+    computes in float32. A layer that is called twice has two copies: each has one input.
+    """
+
+    def __init__(self) -> None:
+        self._names = {"image", "pixels", "without_channels"}
+
+    def inlined(self, model: keras.Model, inputs: Any) -> Any:
+        """Return the outputs of a copy of a model's operations, for symbolic inputs."""
+        if not model.built or not getattr(model, "inputs", None):
+            raise ValueError(f"{model.name!r} is a subclassed model, which has no graph of layers")
+        # A sequential model has no graph of its own; the functional one of its tensors does.
+        single = len(model.outputs) == 1
+        graph = keras.Model(model.inputs, model.outputs[0] if single else model.outputs)
+        # The one way to visit the nodes of a graph in order that does not build a model of them.
+        return graph._run_through_graph(inputs, operation_fn=self._copied)
+
+    def _copied(self, operation: keras.Operation) -> Callable[..., Any]:
+        """Return what is called instead of an operation."""
+
+        # At inference a model is called with training=False, also where a layer was with True.
+        def call(*arguments: Any, training: bool | None = None, **options: Any) -> Any:
+            if options.get("mask", 0) is None:
+                del options["mask"]
+            return self._called(operation, arguments, options)
+
+        return call
+
+    def _called(self, operation: keras.Operation, arguments: Any, options: Any) -> Any:
+        kind = type(operation).__name__
+        if isinstance(operation, keras.Model):
+            return self.inlined(operation, arguments[0])
+        if isinstance(operation, layers.Pipeline):
+            result = arguments[0]
+            for layer in operation.layers:
+                result = self._called(layer, (result,), {})
+            return result
+        if kind in _TRAINING_ONLY and type(operation) is getattr(layers, kind, None):
+            return arguments[0]
+        if _is_linear(operation) or _is_float_cast(operation, arguments):
+            return arguments[0]
+        if isinstance(operation, layers.Normalization):
+            return _as_rescaling(operation, self._free_name(operation))(arguments[0])
+        try:
+            copy = self._copy(operation)
+            result = copy(*arguments, **options)
+            if isinstance(copy, keras.Layer):
+                copy.set_weights(operation.get_weights())
+        except Exception as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise ValueError(f"{_described(operation)} cannot be copied: {reason}") from error
+        return result
+
+    def _copy(self, operation: keras.Operation) -> keras.Operation:
+        if getattr(operation, "quantization_mode", None):
+            raise ValueError("it is quantized; export the network before model.quantize")
+        config = operation.get_config() | {"name": self._free_name(operation)}
+        return type(operation).from_config(_in_float32(config))
+
+    def _free_name(self, operation: keras.Operation) -> str:
+        """Return a name that no operation of the graph has yet."""
+        numbered = (f"{operation.name}_{number}" for number in itertools.count(1))
+        names = itertools.chain([operation.name], numbered)
+        name = next(each for each in names if each not in self._names)
+        self._names.add(name)
+        return name
+
+
+def _described(operation: keras.Operation) -> str:
+    return f"layer {operation.name!r} ({type(operation).__name__})"
+
+
+def _is_linear(operation: keras.Operation) -> bool:
+    activation = isinstance(operation, layers.Activation)
+    return activation and operation.activation is keras.activations.linear
+
+
+def _is_float_cast(operation: keras.Operation, arguments: Any) -> bool:
+    """Return whether an operation converts floats to floats: here all are float32."""
+    cast = not isinstance(operation, keras.Layer) and type(operation).__name__ == "Cast"
+    return cast and operation.dtype in _FLOATS and arguments[0].dtype in _FLOATS
+
+
+def _in_float32(config: Any, key: str = "") -> Any:
+    """Return a configuration whose layers, and the layers in them, compute in float32."""
+    if key == "dtype":
+        name = config["config"].get("name", "") if isinstance(config, dict) else config
+        return "float32" if str(name).removeprefix("mixed_") in _FLOATS else config
+    if isinstance(config, dict):
+        return {name: _in_float32(value, name) for name, value in config.items()}
+    if isinstance(config, list | tuple):
+        return type(config)(_in_float32(value) for value in config)
+    return config
+
+
+def _as_rescaling(layer: layers.Normalization, name: str) -> keras.Layer:
+    """Return a Rescaling of the same factors: a Normalization's are lost where it is copied."""
+    mean, variance = (np.asarray(value, np.float64) for value in (layer.mean, layer.variance))
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    scale, offset = (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
+    # The leading axes are of one element, but for a factor of each pixel.
+    while scale.ndim and scale.shape[0] == 1:
+        scale, offset = scale[0], offset[0]
+    return layers.Rescaling(scale.tolist(), offset=offset.tolist(), name=name)
+
+
+def _logits(tensor: Any) -> tuple[Any, str]:
+    """Return the logits that the outputs of a network are computed from, and what its outputs are.
+
+    Raises:
+        ValueError: its outputs are no logits, and not computed from logits by softmax or sigmoid.
+    """
+    operation = tensor._keras_history.operation
+    kind = type(operation).__name__
+    before = operation.input if kind in _SHAPE_ONLY else None
+    if before is not None:
+        inner, ending = _logits(before)
+        # A softmax is over the last axis, which has to remain the classes.
+        if ending == "logits" or before.shape[-1] == tensor.shape[-1]:
+            if inner is before:
+                return tensor, ending
+            return type(operation).from_config(operation.get_config())(inner), ending
+        raise ValueError(f"{_described(operation)} changes the axis of the probabilities")
+    if kind in ("Softmax", "LogSoftmax", "Sigmoid") and not hasattr(operation, "activation"):
+        ending = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}[kind]
+        _check_ending(operation, ending, tensor, getattr(operation, "axis", -1))
+        (logits, *_) = keras.tree.flatten(operation.input)
+        return logits, ending
+    activation = getattr(operation, "activation", keras.activations.linear)
+    if activation is keras.activations.linear:
+        return tensor, "logits"
+    ending = getattr(activation, "__name__", type(activation).__name__.lower())
+    _check_ending(operation, ending, tensor, getattr(activation, "axis", -1))
+    if isinstance(operation, layers.Activation):
+        return operation.input, ending
+    operation.activation = keras.activations.linear
+    return tensor, ending
+
+
+def _check_ending(operation: keras.Operation, ending: str, tensor: Any, axis: Any) -> None:
+    """Refuse an activation at the end that cannot be taken off."""
+    found = f"{_described(operation)} ends the network in a {ending}"
+    classes = tensor.shape[-1]
+    if ending not in ("softmax", "log_softmax", "sigmoid"):
+        raise ValueError(f"{found}; it takes one that ends in logits, softmax or sigmoid")
+    if ending == "sigmoid" and classes != 1:
+        raise ValueError(
+            f"{found} of {classes} classes: it is a multi-label network, "
+            "of which every class can be true; it takes one that chooses a class"
+        )
+    if ending != "sigmoid" and classes == 1:
+        raise ValueError(f"{found} of one value, which is always the same")
+    if axis not in (-1, len(tensor.shape) - 1, (-1,), [-1]):
+        raise ValueError(f"{found} over axis {axis}, which is not that of the classes")
+
+
+def _two_logits(logit: Any) -> Any:
+    """Return the logits [0, z] of two classes, for one logit z of the second class."""
+    operation = logit._keras_history.operation
+    if type(operation) is layers.Dense:
+        config = operation.get_config() | {"units": 2}
+        weights = [
+            np.pad(value, [(0, 0)] * (value.ndim - 1) + [(1, 0)])
+            for value in operation.get_weights()
+        ]
+        inputs = operation.input
+    else:
+        config = {"units": 2, "use_bias": False, "name": "two_logits"}
+        weights, inputs = [np.array([[0.0, 1.0]])], logit
+    pair = layers.Dense.from_config(config)
+    result = pair(inputs)
+    pair.set_weights(weights)
+    return result

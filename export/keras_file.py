@@ -1,0 +1,131 @@
+"""Open a user's own Keras file; code within the file is not run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from etils import epy
+
+from zoo.errors import InputError
+
+with epy.lazy_imports():
+    import keras
+
+ENDINGS = (".keras", ".h5", ".hdf5")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class KerasFile:
+    """An image classifier as its file holds it.
+
+    Attributes:
+        path: of the file.
+        model: as it was saved: images [N, H, W, C] or [N, H, W] in, [N, classes] out.
+        image_shape: height, width and channels of its images.
+    """
+
+    path: Path
+    model: keras.Model
+    image_shape: tuple[int, int, int]
+
+    @property
+    def name(self) -> str:
+        """The name under which its exports are published."""
+        return self.path.stem
+
+    @property
+    def classes(self) -> int:
+        """How many classes it knows: one output is two classes."""
+        return max(2, self.model.outputs[0].shape[1])
+
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """Return what the model itself computes for scaled images, float [N, H, W, C]."""
+        if len(self.model.inputs[0].shape) == 3:
+            images = images[..., 0]
+        return np.asarray(self.model.predict(images, batch_size=100, verbose=0), np.float32)
+
+
+def is_keras_file(path: Path) -> bool:
+    """Return whether a path is meant as a Keras file, by its ending."""
+    return path.suffix.lower() in ENDINGS
+
+
+def check_file(path: Path) -> None:
+    """Check what can be known without TensorFlow.
+
+    Raises:
+        InputError: there is no such file, or its name cannot be published.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no file {path}")
+    if not _NAME.fullmatch(path.stem):
+        raise InputError(
+            f"{path}: its files are published as {path.stem!r}, which must begin with a letter or "
+            "digit and have only these, '_', '.' and '-'; rename it"
+        )
+
+
+def open_keras_file(path: Path, image_size: tuple[int, int] | None = None) -> KerasFile:
+    """Return the classifier that a file holds.
+
+    Args:
+        path: a ``.keras`` file, or an ``.h5`` file of a whole model.
+        image_size: height and width of the images, for a network that takes any.
+
+    Raises:
+        InputError: the file cannot be read, its name cannot be published, or it holds no network
+            of images to classes.
+    """
+    check_file(path)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # of a foreign file anything: a damaged archive, an unknown layer
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        advice = (
+            ""
+            if path.suffix == ".keras"
+            else ("; if an older Keras wrote it, save it there with model.save('NAME.keras')")
+        )
+        raise InputError(f"{path} cannot be opened: {reason}{advice}") from error
+    return KerasFile(path, model, _image_shape(path, model, image_size))
+
+
+def _image_shape(
+    path: Path, model: keras.Model, image_size: tuple[int, int] | None
+) -> tuple[int, int, int]:
+    """Return the shape of a classifier's images.
+
+    Raises:
+        InputError: the model is no classifier of images, or its size is not ``image_size``.
+    """
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise InputError(
+            f"{path} holds {type(model).__name__}, a subclassed or unbuilt model, which has no "
+            "graph of layers; build it with the functional API"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise InputError(
+            f"{path} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
+            "it must have one of each"
+        )
+    takes, gives = model.inputs[0].shape, model.outputs[0].shape
+    image = takes[1:] if len(takes) == 4 else (*takes[1:], 1)
+    if len(takes) not in (3, 4) or len(gives) != 2 or None in (image[2], gives[1]):
+        raise InputError(
+            f"{path} must take images [N, H, W, C] or [N, H, W] and give one value for each "
+            f"class, [N, classes]; it takes {takes} and gives {gives}"
+        )
+    own = image[:2]
+    if None in own and image_size is None:
+        raise InputError(f"{path} takes images of any size; give theirs with --image-size")
+    size = image_size or own
+    if own != size and any(length not in (None, size[at]) for at, length in enumerate(own)):
+        raise InputError(
+            f"{path} takes images of {own[0]}x{own[1]}, not of --image-size {size[0]}x{size[1]}"
+        )
+    return (*size, image[2])

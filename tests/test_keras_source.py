@@ -1,0 +1,362 @@
+"""A user's own Keras file: opened, understood, exported and proven as the zoo's networks are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import export
+from export import pixels, saved_model
+from export.canonical import canonical
+from export.inference import scales_pixels
+from export.keras_file import open_keras_file
+from export.keras_source import from_keras
+from export.sources import Source
+from tests.conftest import Command
+from zoo.data import Dataset
+from zoo.errors import InputError
+from zoo.preprocessing import Preprocessing
+from zoo.splits import Split
+
+CLASSES = ("dark", "middle", "bright")
+
+
+def _split(name: str, count: int, channels: int) -> Split:
+    """Return noise of three mean levels, uint8 [count, 8, 8, channels]."""
+    random = np.random.default_rng(len(name))
+    labels = np.arange(count) % len(CLASSES)
+    means = np.array([40, 128, 215])[labels, None, None, None]
+    images = means + random.normal(0, 25, (count, 8, 8, channels))
+    return Split(name, np.clip(images, 0, 255).astype(np.uint8), labels)
+
+
+def _levels(channels: int = 3) -> Dataset:
+    return Dataset(
+        name="levels",
+        source="levels",
+        version="1",
+        class_names=CLASSES,
+        licence="not stated",
+        homepage="",
+        preprocessing=Preprocessing(height=8, width=8, channels=channels),
+        taken=(),
+        train=_split("train", 120, channels),
+        validation=_split("validation", 60, channels),
+        test=_split("test", 60, channels),
+    )
+
+
+def _changed(dataset: Dataset, change: Callable[[Split], Split]) -> Dataset:
+    return dataclasses.replace(
+        dataset,
+        train=change(dataset.train),
+        validation=change(dataset.validation),
+        test=change(dataset.test),
+    )
+
+
+def _trained(file: Path, scaled: np.ndarray, labels: np.ndarray, *stack: keras.Layer) -> Path:
+    """Save a network that was trained on scaled images."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(scaled.shape[1:]), *stack])
+    softmax = getattr(stack[-1], "activation", None) is keras.activations.softmax
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
+    if model.output_shape[-1] == 1:
+        loss = keras.losses.MeanSquaredError()
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    model.fit(scaled, labels, epochs=25, verbose=0)
+    model.save(file)
+    return file
+
+
+def _dense(*, rescaled: bool = False, outputs: int = 3) -> list[keras.Layer]:
+    scaling = [layers.Rescaling(1 / 255)] if rescaled else []
+    head = [layers.Flatten(), layers.Dense(16, activation="relu"), layers.Dense(outputs)]
+    return [*scaling, *head]
+
+
+def _opened(file: Path, dataset: Dataset, **options: Any) -> Source:
+    return from_keras(open_keras_file(file), dataset, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("-1..1", "tf"), ("caffe", "caffe"), ("imagenet", "torch")]
+)
+def test_a_scale_is_that_of_keras_applications(name: str, mode: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype(np.float32)
+    scaled = images
+    for layer in pixels.scaling(name):
+        scaled = layer(scaled)
+    expected = keras.applications.imagenet_utils.preprocess_input(images.copy(), mode=mode)
+    np.testing.assert_allclose(scaled, expected, atol=1e-4)
+    np.testing.assert_allclose(pixels.scaling("0..1")[0](images), images / 255, atol=1e-6)
+
+
+def test_a_network_that_scales_its_pixels_needs_no_options(tmp_path: Path) -> None:
+    dataset = _levels()
+    told: list[str] = []
+    train = dataset.train
+    file = _trained(tmp_path / "mine.keras", train.images, train.labels, *_dense(rescaled=True))
+    source = _opened(file, dataset, announce=told.append)
+    (line,) = told
+    assert re.fullmatch(r"With pixels 0\.\.255 (9.|100)\.. % of 180 training and .* right", line)
+    assert source.notes == ()
+    assert not any(isinstance(each, layers.Rescaling) for each in source.deployed.layers)
+    images = dataset.test.images.astype(np.float32)
+    np.testing.assert_allclose(source.deployed(images), source.model(images), rtol=1e-4, atol=1e-4)
+    facts = source.origin["keras_file"]
+    assert (facts["name"], facts["pixels"], facts["outputs"]) == ("mine.keras", "0..255", "logits")
+
+
+@pytest.mark.parametrize("scale", ["0..1", "-1..1", "imagenet"])
+def test_a_scale_that_suits_better_is_proposed_and_not_taken(scale: str, tmp_path: Path) -> None:
+    dataset = _levels()
+    scaled = dataset.train.images.astype(np.float32)
+    for layer in pixels.scaling(scale):
+        scaled = np.asarray(layer(scaled))
+    # Scaled down at once: raw pixels saturate it, and it answers one class.
+    stack = [layers.Flatten(), layers.Dense(16, activation="tanh"), layers.Dense(3)]
+    file = _trained(tmp_path / "mine.keras", scaled, dataset.train.labels, *stack)
+    with pytest.raises(InputError, match=r"--pixels") as caught:
+        _opened(file, dataset)
+    assert scale in str(caught.value)
+    source = _opened(file, dataset, scale=scale)
+    assert source.origin["keras_file"]["pixels"] == scale
+    own = keras.saving.load_model(file).predict(scaled, verbose=0)
+    logits = source.model.predict(dataset.train.images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(logits, own, atol=1e-3)
+
+
+def test_scales_that_cannot_be_told_apart_are_asked_for(tmp_path: Path) -> None:
+    # Without biases the class does not depend on the scale, but the probabilities do.
+    dataset = _levels()
+
+    def coloured(split: Split) -> Split:
+        pixels = 200 * np.eye(3, dtype=np.uint8)[split.labels]
+        return Split(split.name, np.tile(pixels[:, None, None], (1, 8, 8, 1)), split.labels)
+
+    colours = _changed(dataset, coloured)
+    image = keras.Input((8, 8, 3))
+    convolution = layers.Conv2D(3, 1, use_bias=False)
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(convolution(image)))
+    convolution.set_weights([20 * np.eye(3)[None, None]])
+    model.save(tmp_path / "mine.keras")
+    alike = r"equally often .* pixels 0\.\.255 .*, 0\.\.1 .* give the scale it was trained on"
+    for scale in (None, "auto"):
+        with pytest.raises(InputError, match=alike):
+            _opened(tmp_path / "mine.keras", colours, scale=scale)
+    assert _opened(tmp_path / "mine.keras", colours, scale="0..1").name == "mine"
+
+
+def test_auto_accepts_the_scale_that_suits_best(tmp_path: Path) -> None:
+    dataset = _levels(channels=1)
+    # The shift makes each wrong scale one class.
+    scaled = dataset.train.images / 127.5 - 1
+    stack = [layers.GlobalAveragePooling2D(), layers.Rescaling(1.0), *_dense()[1:]]
+    file = _trained(tmp_path / "mine.keras", scaled, dataset.train.labels, *stack)
+    assert _opened(file, dataset, scale="auto").origin["keras_file"]["pixels"] == "-1..1"
+
+
+def test_whether_a_network_scales_its_pixels_is_seen() -> None:
+    def network(*stack: keras.Layer) -> keras.Model:
+        model = keras.Sequential([keras.Input((8, 8, 3)), *stack])
+        return canonical(model, name="mine", image_shape=(8, 8, 3)).model
+
+    assert scales_pixels(network(layers.ZeroPadding2D(), layers.Rescaling(2), layers.Flatten()))
+    assert not scales_pixels(network(layers.Cropping2D(1), layers.Conv2D(2, 3), layers.Flatten()))
+    image = keras.Input((8, 8, 3))
+    assert scales_pixels(keras.Model(image, layers.Flatten()(image / 127.5 - 1)))
+
+
+def test_classes_in_another_order_are_seen(tmp_path: Path) -> None:
+    dataset = _levels()
+    turned = (dataset.train.labels + 1) % 3
+    file = _trained(tmp_path / "mine.keras", dataset.train.images, turned, *_dense(rescaled=True))
+    with pytest.raises(
+        InputError, match=r"--labels bright,dark,middle: .* (9.|100)\.. % .* 0\.. %"
+    ):
+        _opened(file, dataset)
+    ordered = dataset.in_order(["bright", "dark", "middle"])
+    assert ordered.class_names[ordered.test.labels[0]] == CLASSES[dataset.test.labels[0]]
+    source = _opened(file, ordered)
+    answers = source.model.predict(ordered.test.images.astype(np.float32), verbose=0).argmax(1)
+    assert np.mean(answers == ordered.test.labels) > 0.95
+    # An order that was given is the user's word.
+    assert _opened(file, dataset, ordered=True).name == "mine"
+
+
+def test_labels_must_be_the_classes() -> None:
+    with pytest.raises(InputError, match="'black' is none of dark, middle, bright"):
+        _levels().in_order(["black", "middle", "bright"])
+    with pytest.raises(InputError, match="must be named once"):
+        _levels().in_order(["dark", "middle", "middle"])
+
+
+def test_a_weak_network_is_not_read_in_another_order(tmp_path: Path) -> None:
+    dataset = _levels()
+    random = np.random.default_rng(0).integers(0, 3, len(dataset.train))
+    shuffled = dataclasses.replace(dataset.train, labels=random)
+    weak = dataclasses.replace(dataset, train=shuffled)
+    file = _trained(tmp_path / "mine.keras", weak.train.images, random, *_dense(rescaled=True))
+    validation = np.random.default_rng(1).integers(0, 3, len(dataset.validation))
+    weak = dataclasses.replace(
+        weak,
+        train=dataclasses.replace(shuffled, labels=np.roll(random, 7)),
+        validation=dataclasses.replace(dataset.validation, labels=validation),
+    )
+    assert _opened(file, weak).name == "mine"
+
+
+def test_outputs_that_are_no_logits_are_refused(tmp_path: Path) -> None:
+    dataset = _levels()
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    heads = [layers.Dense(3, activation="softmax")(x) for _ in range(2)]
+    keras.Model(image, layers.Average()(heads)).save(tmp_path / "ensemble.keras")
+    with pytest.raises(InputError, match="between 0 and 1 on every picture, as probabilities"):
+        _opened(tmp_path / "ensemble.keras", dataset, scale="0..255", ordered=True)
+    two = _changed(dataset, lambda each: Split(each.name, each.images, np.minimum(each.labels, 1)))
+    two = dataclasses.replace(two, class_names=("dark", "light"))
+    file = _trained(
+        tmp_path / "regression.keras",
+        two.train.images,
+        two.train.labels,
+        *_dense(rescaled=True, outputs=1),
+    )
+    with pytest.raises(InputError, match=r"its one output has its threshold at 0\.5"):
+        _opened(file, two)
+
+
+def test_a_network_that_is_not_its_layers_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = _levels()
+    train = dataset.train
+    file = _trained(tmp_path / "mine.keras", train.images, train.labels, *_dense(rescaled=True))
+    opened = open_keras_file(file)
+    monkeypatch.setattr(type(opened), "outputs", lambda self, images: -np.ones((180, 3)))
+    with pytest.raises(InputError, match="its results are not those of its layers"):
+        from_keras(opened, dataset)
+
+
+def _saved(folder: Path, name: str, *stack: keras.Layer, shape: tuple[int | None, ...]) -> Path:
+    x = image = keras.Input(shape)
+    for layer in stack:
+        x = layer(x)
+    keras.Model(image, x).save(folder / name)
+    return folder / name
+
+
+def test_what_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.keras").write_text("no archive")
+    with pytest.raises(InputError, match=r"text\.keras cannot be opened"):
+        open_keras_file(tmp_path / "text.keras")
+    file = _saved(tmp_path, "cut.keras", layers.Flatten(), layers.Dense(9), shape=(4, 4, 1))
+    content = bytearray(file.read_bytes())
+    content[content.index(b"model.weights.h5") + 3_000] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"cut\.keras cannot be opened"):
+        open_keras_file(file)
+    file = _saved(tmp_path, "flat.keras", layers.Dense(2), shape=(4,))
+    with pytest.raises(InputError, match=r"must take images .* it takes \(None, 4\)"):
+        open_keras_file(file)
+    image = keras.Input((4, 4, 1))
+    x = layers.Flatten()(image)
+    keras.Model(image, [layers.Dense(2)(x), layers.Dense(2)(x)]).save(tmp_path / "two.keras")
+    with pytest.raises(InputError, match="has 1 inputs and 2 outputs"):
+        open_keras_file(tmp_path / "two.keras")
+    file = _saved(tmp_path, "a b.keras", layers.Flatten(), shape=(4, 4, 1))
+    with pytest.raises(InputError, match="rename it"):
+        open_keras_file(file)
+
+
+def test_a_network_of_any_size_needs_one(tmp_path: Path) -> None:
+    stack = (layers.Conv2D(3, 3), layers.GlobalAveragePooling2D())
+    file = _saved(tmp_path, "any.keras", *stack, shape=(None, None, 1))
+    with pytest.raises(InputError, match="takes images of any size; give theirs with --image-size"):
+        open_keras_file(file)
+    assert open_keras_file(file, (9, 8)).image_shape == (9, 8, 1)
+    file = _saved(tmp_path, "one.keras", layers.Flatten(), layers.Dense(2), shape=(4, 4, 1))
+    with pytest.raises(InputError, match="takes images of 4x4, not of --image-size 8x8"):
+        open_keras_file(file, (8, 8))
+
+
+def test_h5_files_are_opened(tmp_path: Path) -> None:
+    file = _saved(tmp_path, "mine.h5", layers.Flatten(), layers.Dense(2), shape=(4, 4, 1))
+    assert open_keras_file(file).classes == 2
+    file.write_bytes(file.read_bytes()[:2_000])
+    with pytest.raises(InputError, match=r"if an older Keras wrote it, save it there"):
+        open_keras_file(file)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_code_within_the_file_is_not_run(ending: str, tmp_path: Path) -> None:
+    stack = (layers.Flatten(), layers.Lambda(lambda x: x + 1))
+    file = _saved(tmp_path, f"code.{ending}", *stack, shape=(4, 4, 1))
+    with pytest.raises(InputError, match=rf"code\.{ending} cannot be opened: .*[Ll]ambda"):
+        open_keras_file(file)
+
+
+@pytest.mark.slow
+def test_it_is_exported_and_verified(digits: Dataset, tmp_path: Path, command: Command) -> None:
+    head = [layers.Conv2D(8, 3, strides=2, activation="relu"), layers.Flatten()]
+    stack = [*head, layers.Dense(10, activation="softmax")]
+    _trained(tmp_path / "mine.keras", digits.train.images / 255, digits.train.labels, *stack)
+    model = keras.saving.load_model(tmp_path / "mine.keras")
+    options = ("--data", "digits", "--pixels", "0..1", "--formats", "all")
+    done = command("export", "mine.keras", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    version = tmp_path / "exports" / "mine" / "1"
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["origin"]["keras_file"]["name"] == "mine.keras"
+    images = digits.test.images
+    own = model.predict(images / 255, verbose=0).argmax(axis=1)
+    assert manifest["reference"]["correct"] == np.sum(own == digits.test.labels) > 300
+    for artifact in manifest["artifacts"]:
+        computed = export.load(version, runtime=artifact["format"])(images).argmax(axis=1)
+        assert np.sum(computed != own) <= 3, artifact["format"]
+
+
+def test_what_a_format_cannot_hold_is_said_before_anything_is_converted(
+    tmp_path: Path, command: Command
+) -> None:
+    stack = (layers.UpSampling2D(2), layers.Flatten(), layers.Dense(10))
+    _saved(tmp_path, "mine.keras", *stack, shape=(8, 8, 1))
+    options = ("--data", "digits", "--pixels", "0..255", "--formats", "microcontroller")
+    done = command("export", "mine.keras", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Converting" not in done.stdout
+    complaint = done.stderr.splitlines()[-1]
+    assert "not known to run UpSampling2D (layer 'up_sampling2d" in complaint
+    assert not (tmp_path / "exports").exists()
+
+
+def test_two_channels_have_no_picture_files(tmp_path: Path) -> None:
+    image = keras.Input((8, 8, 2))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(image)))
+    assert "serve_bytes is left out" in saved_model.notes(model)[0]
+    wanted = Preprocessing(height=8, width=8, channels=2)
+    saved_model.save_serving(model, ["a", "b"], wanted, tmp_path / "served")
+    served = tf.saved_model.load(str(tmp_path / "served")).signatures
+    assert set(served) == {"serving_default", "features"}
+
+
+def test_a_keras_file_needs_fitting_data(tmp_path: Path, command: Command) -> None:
+    _saved(tmp_path, "mine.keras", layers.Flatten(), layers.Dense(3), shape=(8, 8, 3))
+    none = command("export", "mine.keras", cwd=tmp_path)
+    assert (none.returncode, none.stderr.count("\n")) == (2, 1)
+    assert "mine.keras needs --data" in none.stderr
+    other = command("export", "mine.keras", "--data", "digits", cwd=tmp_path)
+    assert other.returncode == 2
+    complaint = other.stderr.splitlines()[-1]
+    assert "mine.keras knows 3 classes, digits has 10" in complaint

@@ -2,20 +2,26 @@
 
     python -m tools.check_keras_files FOLDER [NAME[=OPTIONS] ...]
 
-FOLDER holds NAME.keras or NAME.h5, and NAME.data, a folder of pictures of the network's own size
-for each class. OPTIONS are given to ``export``, such as ``zero-one="--pixels 0..1"``; its --pixels
-and --labels say what the network was trained on. Each network is exported to the default formats,
-and every file must answer as the network itself does, loaded and called by Keras alone. The table
-has the accuracy on all pictures, and in brackets how many have another class than the network's.
+FOLDER holds NAME.keras or NAME.h5, and NAME.data with a folder of pictures of the network's own
+size for each class, or such folders in train, val and test. OPTIONS are given to ``export``, such
+as ``zero-one="--pixels 0..1"``; its --pixels and --labels say what the network was trained on.
+
+Each network is exported to the default formats, and every file must answer as the network itself
+does, loaded and called by Keras alone. The table has the accuracy on all pictures, or those of
+test; in brackets how many have another class than the network's; then the export's time and the
+memory of its largest process.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +47,9 @@ def main(argv: list[str]) -> None:
     commands.start_tensorflow()
     given = dict(name.partition("=")[::2] for name in arguments.names)
     found = sorted(path.stem for path in arguments.folder.glob("*.data"))
-    print(f"| network | Keras | {' | '.join(_DEFAULTS)} | left out, or refused |")
-    print("|---" * (len(_DEFAULTS) + 3) + "|")
+    titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "left out, or refused"]
+    _print(titles)
+    _print(["---"] * len(titles))
     wrong = [
         name for name in given or found if not _row(arguments.folder, name, given.get(name, ""))
     ]
@@ -58,21 +65,19 @@ def _row(folder: Path, name: str, options: str) -> bool:
     chosen.add_argument("--pixels", default="0..255")
     chosen.add_argument("--labels", default="")
     truth, _ = chosen.parse_known_args(shlex.split(options))
-    names = (
-        truth.labels.split(",") if truth.labels else sorted(each.name for each in data.iterdir())
-    )
-    images, labels = _pictures(data, names)
+    pictures = data / "test" if (data / "test").is_dir() else data
+    found = sorted(each.name for each in pictures.iterdir())
+    images, labels = _pictures(pictures, truth.labels.split(",") if truth.labels else found)
     own = _answers(file, _scaled(images, truth.pixels))
     cells = [f"{name} {options}".strip(), _percent(own == labels)]
     with tempfile.TemporaryDirectory() as out:
         line = ["export", file, "--data", data, "--offline", "--out", out, *shlex.split(options)]
-        done = subprocess.run(
-            [sys.executable, "-m", *map(str, line)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1]
-            print(f"| {' | '.join([*cells, *[''] * len(_DEFAULTS), last])} |", flush=True)
-            return done.returncode == 2 and "Traceback" not in done.stderr
+        done = _run([sys.executable, "-m", *map(str, line)])
+        cost = [f"{done.seconds:.0f} s", f"{done.peak_bytes / 1e6:,.0f} MB"]
+        if done.code:
+            last = done.errors.strip().splitlines()[-1]
+            _print([*cells, *[""] * len(_DEFAULTS), *cost, last])
+            return done.code == 2 and "Traceback" not in done.errors
         flips = []
         version = Path(out) / "1"
         manifest = open_bundle(version).manifest
@@ -84,15 +89,42 @@ def _row(folder: Path, name: str, options: str) -> bool:
             answers = export.load(version, runtime=runtime)(images).argmax(axis=1)
             flips.append(int(np.sum(answers != own)))
             cells.append(f"{_percent(answers == labels)} ({flips[-1]})")
-    print(
-        f"| {' | '.join([*cells, '; '.join(manifest.get('left_out', {}).values())])} |", flush=True
-    )
+    left_out = "; ".join(f"{name}: {why}" for name, why in manifest["left_out"].items())
+    _print([*cells, *cost, left_out])
     return max(flips) <= max(2, len(images) // 100)
 
 
-def _pictures(data: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class _Done:
+    """How a command ended."""
+
+    code: int
+    errors: str
+    seconds: float
+    peak_bytes: int
+
+
+def _run(command: list[str]) -> _Done:
+    """Run a command; the memory is that of its largest process."""
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        errors.seek(0)
+        return _Done(process.returncode, errors.read(), seconds, 1024 * usage.ru_maxrss)
+
+
+def _print(cells: list[str]) -> None:
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def _pictures(folder: Path, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return all pictures, uint8 [N, H, W, C], and their labels in the order of ``names``."""
-    files = [(path, label) for label, name in enumerate(names) for path in (data / name).iterdir()]
+    files = [
+        (path, label) for label, name in enumerate(names) for path in (folder / name).iterdir()
+    ]
     images = np.stack([np.asarray(Image.open(path)) for path, _ in files])
     images = images.reshape(*images.shape[:3], -1)
     return images, np.array([label for _, label in files])

@@ -1,7 +1,7 @@
 """The gradients of a batch's cost: sent back from every image, or from those alone that have any.
 
 Between logits that lie hundreds of thousands apart, as N(0, 1) weights make them, softmax is one
-and zero to the last bit: the cost of an image that is right is zero, and so is its gradient. To
+and zero: the cost of an image that is right is exactly zero, and so is its gradient. To
 send zeros back through a network is two thirds of a step's work, and changes no weight.
 """
 

@@ -37,7 +37,9 @@ def main(argv: Sequence[str]) -> None:
 
 def _parser() -> commands.Parser:
     parser = commands.Parser(
-        "export", "Export a network to many formats, each file proven on the whole test split."
+        "export",
+        "Export a network to many formats, each file proven on the whole test split.",
+        imports=True,
     )
     parser.add_argument(
         "source",

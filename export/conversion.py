@@ -14,6 +14,7 @@ from pathlib import Path
 
 from export import keras_formats, process, tflite
 from export.formats import LITERT
+from zoo import imports
 
 FIXED = "fixed"
 KERAS = "model.keras"
@@ -45,7 +46,7 @@ def convert(targets: Mapping[str, Path], scratch: Path) -> dict[str, str]:
     if litert:
         work["export.tflite"] = [scratch / FIXED, *litert, *options]
     if others:
-        work["export.keras_formats"] = [scratch / KERAS, *others]
+        work["export.keras_formats"] = [scratch / KERAS, *others, *imports.options()]
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda module: _failures(module, work[module], scratch), work))
     return dict(itertools.chain.from_iterable(each.items() for each in found))

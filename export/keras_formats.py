@@ -50,7 +50,9 @@ def _name_output(file: Path) -> None:
 
 def main(argv: Sequence[str]) -> None:
     """Convert one Keras file to others."""
-    parser = commands.Parser("export.keras_formats", "Convert a Keras file to ONNX or OpenVINO.")
+    parser = commands.Parser(
+        "export.keras_formats", "Convert a Keras file to ONNX or OpenVINO.", imports=True
+    )
     parser.add_argument("model", type=Path, metavar="MODEL.keras")
     process.add_targets(parser, FORMATS)
     arguments = parser.parse_args(argv)

@@ -52,7 +52,7 @@ def from_run(run: Run) -> Source:
     return Source(
         name=result["model"],
         model=model,
-        deployed=inference_model(model),
+        deployed=deployable(model),
         origin={"run": result | {"data": published}},
         relation="trained on",
         story=(

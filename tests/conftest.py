@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import zoo
 from zoo import commands, data, registry
 from zoo.runs import Run
 
@@ -32,7 +33,7 @@ needs_mnist = pytest.mark.skipif(
 EVERY_MODEL = [
     pytest.param(
         name,
-        marks=[pytest.mark.slow] if registry.get_spec(name).multiply_adds > 90_000_000 else [],
+        marks=[pytest.mark.slow] if registry.get_costs(name).multiply_adds > 90_000_000 else [],
     )
     for name in registry.list_models()
 ]
@@ -116,3 +117,10 @@ def new_run(tmp_path: Path) -> Run:
     run = Run(tmp_path / "run")
     run.create({"model": "ltfn5"})
     return run
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget afterwards what a test registers."""
+    zoo.list_models()
+    monkeypatch.setattr(registry, "_specs", dict(registry._specs))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import zoo
 from tests.conftest import ROOT
 
 LESSON = (ROOT / "docs" / "building-a-convnet.md").read_text(encoding="utf-8")
@@ -33,3 +34,11 @@ def test_the_lesson_is_drawn() -> None:
     assert figures
     for figure in figures:
         assert (ROOT / "docs" / figure).read_text(encoding="utf-8").startswith("<?xml")
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_network_of_the_page_on_own_networks_can_be_built() -> None:
+    page = (ROOT / "docs" / "own-networks.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(block, "own-networks.md", "exec"), {"__name__": "my_models"})
+    assert zoo.create_model("my-net").output_shape == (None, 10)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -14,6 +16,16 @@ from zoo.errors import InputError
 
 # name -> layer -> output shape without the batch; tools/update_golden.py writes it.
 SHAPES = json.loads((Path(__file__).parent / "golden_shapes.json").read_text(encoding="utf-8"))
+
+# In a process of Keras alone, every network computes what it computed here.
+LOADED = """
+import pathlib, sys, keras, numpy as np
+pixels = np.load("pixels.npy")
+for file in pathlib.Path().glob("*.keras"):
+    logits = keras.saving.load_model(file)(pixels)
+    np.testing.assert_allclose(logits, np.load(file.with_suffix(".npy")), rtol=1e-5, atol=1e-6)
+assert not {"zoo", "export"} & sys.modules.keys()
+"""
 
 # What the papers and posts print, or what follows from their layer tables.
 PARAMETERS = {
@@ -50,16 +62,18 @@ def test_every_model_has_its_golden_shapes() -> None:
 
 def test_parameters_are_the_papers() -> None:
     for name, count in PARAMETERS.items():
-        assert registry.get_spec(name).parameters == count, name
+        assert registry.get_costs(name).parameters == count, name
     for name, limit in (("compact-4k", 4_000), ("compact-10k", 10_000), ("compact-40k", 40_000)):
-        assert registry.get_spec(name).parameters < limit
+        assert registry.get_costs(name).parameters < limit
 
 
 def test_registered_facts(model: keras.Model) -> None:
     spec = registry.get_spec(model.name)
-    assert model.count_params() == spec.parameters
-    assert cost.multiply_adds(model) == spec.multiply_adds
-    assert cost.largest_activation(model) == spec.largest_activation
+    assert spec.costs == registry.Costs(
+        parameters=model.count_params(),
+        multiply_adds=cost.multiply_adds(model),
+        largest_activation=cost.largest_activation(model),
+    )
     assert (model.input_shape, model.output_shape) == ((None, *spec.input_shape), (None, 10))
 
 
@@ -119,8 +133,12 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         zoo.create_model("ltfn55")
 
 
-def test_a_name_is_registered_once() -> None:
-    with pytest.raises(ValueError, match="two models are called 'ltfn5'"):
-
-        @registry.register_model()
-        def ltfn5() -> None: ...
+def test_every_network_is_saved_as_keras_own_layers(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    for name in zoo.list_models():
+        model = zoo.create_model(name, input_shape=(16, 16, 1))
+        model.save(tmp_path / f"{name}.keras")
+        np.save(tmp_path / f"{name}.npy", model(pixels))
+    # Isolated: the folder of this project is not on its path.
+    subprocess.run([sys.executable, "-I", "-c", LOADED], cwd=tmp_path, check=True)

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import zoo
 from tests.conftest import ROOT
@@ -87,3 +88,10 @@ def test_shards_are_for_networks_and_batches_that_gain(
 
 def test_nothing_is_in_shards_where_nothing_was_prepared() -> None:
     assert shards.count(zoo.create_model("ltfn5"), 100) == 1
+
+
+def test_a_tensorflow_that_has_begun_keeps_its_threads() -> None:
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    tf.zeros([1])
+    shards.prepare(["ltfn5"], 10_000)
+    assert tf.config.threading.get_intra_op_parallelism_threads() == threads

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from zoo import data, preprocessing, recipes, registry
+from zoo import data, imports, preprocessing, recipes, registry
 from zoo.errors import EXIT_CODES, InputError, ZooError
 from zoo.preprocessing import BACKGROUNDS, FITS, POLARITIES
 from zoo.recipes import Recipe
@@ -23,15 +23,45 @@ IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ``InputError`` and explains the exit codes."""
+    """An argument parser that raises ``InputError`` and explains the exit codes.
 
-    def __init__(self, prog: str, description: str) -> None:
+    Args:
+        prog: name of the command's module.
+        description: what the command does.
+        imports: whether the command takes ``--import``; the modules are imported once all
+            arguments are parsed.
+    """
+
+    def __init__(self, prog: str, description: str, *, imports: bool = False) -> None:
         super().__init__(
             prog=f"python -m {prog}",
             description=description,
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        if imports:
+            self.add_argument(
+                "--import",
+                metavar="MODULE",
+                dest="imports",
+                action="append",
+                default=[],
+                help="first import this module, which registers networks of your own "
+                "(docs/own-networks.md); may be repeated",
+            )
+
+    def parse_args(self, *arguments: Any, **options: Any) -> Any:
+        """Parse the arguments, then import the modules of ``--import``.
+
+        Raises:
+            InputError: an argument is wrong, or a module cannot be imported.
+        """
+        parsed = super().parse_args(*arguments, **options)
+        if modules := getattr(parsed, "imports", []):
+            start_tensorflow()
+            for module in modules:
+                imports.import_module(module)
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         """Raise instead of printing the usage and leaving."""

@@ -30,7 +30,9 @@ _STANDARD_ERRORS = 2.0
 
 def main(argv: Sequence[str]) -> None:
     """Train every network with every seed, then write table and plot."""
-    parser = commands.Parser("zoo.compare", "Compare networks under one recipe, over seeds.")
+    parser = commands.Parser(
+        "zoo.compare", "Compare networks under one recipe, over seeds.", imports=True
+    )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="two or more, see zoo.list")
     parser.add_argument(
         "--seeds", type=commands.positive, default=3, help="seeds for each network (default: 3)"
@@ -80,13 +82,13 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     for model in ranked:
         runs = results[model]
         accuracies = [100 * run["test_accuracy"] for run in runs]
-        spec = registry.get_spec(model)
+        costs = registry.get_costs(model)
         cells = (
             model,
             f"{np.mean(accuracies):.2f} % ± {_deviation(accuracies):.2f}",
             str(len(runs)),
-            f"{spec.parameters:,}",
-            f"{spec.multiply_adds:,}",
+            f"{costs.parameters:,}",
+            f"{costs.multiply_adds:,}",
             f"{np.mean([run['seconds'] for run in runs]):,.0f} s",
             "" if model == ranked[0] else _verdict(best, _mean_and_error(runs)),
         )
@@ -100,7 +102,7 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
     axes = picture.subplots()
     for model, runs in results.items():
         accuracies = [100 * run["test_accuracy"] for run in runs]
-        cost = registry.get_spec(model).multiply_adds
+        cost = registry.get_costs(model).multiply_adds
         axes.errorbar(
             cost, np.mean(accuracies), _deviation(accuracies), fmt="o", capsize=4, label=model
         )

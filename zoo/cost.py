@@ -19,17 +19,19 @@ def multiply_adds(model: keras.Model) -> int:
 def layer_multiply_adds(layer: keras.Layer) -> int:
     """Return one layer's multiplications with a weight for one image.
 
-    Every position of a convolution's output takes its whole kernel once per filter; biases,
-    activations and batch normalisation (folded into the kernels of a deployed network) count not.
+    Every position of the output of a convolution or dense layer takes all kernels once. Biases,
+    activations and batch normalisation (folded into the kernels of a deployed network) are not
+    counted.
     """
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        _, height, width, _ = layer.output.shape
-        return height * width * math.prod(layer.kernel.shape)
-    if isinstance(layer, layers.Dense):
-        return math.prod(layer.kernel.shape)
-    return 0
+    counted = layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D
+    if not isinstance(layer, (*counted, layers.Dense)):
+        return 0
+    positions = math.prod(layer.output.shape[1:-1])
+    kernels = (weight for weight in layer.weights if len(weight.shape) > 1)
+    return positions * sum(math.prod(kernel.shape) for kernel in kernels)
 
 
 def largest_activation(model: keras.Model) -> int:
     """Return the bytes of the largest tensor between two layers, one float32 image."""
-    return max(4 * math.prod(layer.output.shape[1:]) for layer in model.layers)
+    outputs = keras.tree.flatten([layer.output for layer in model.layers])
+    return max(4 * math.prod(tensor.shape[1:]) for tensor in outputs)

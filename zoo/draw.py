@@ -63,7 +63,7 @@ def volumes(model: keras.Model) -> list[Volume]:
 
 def _volume(layer: keras.Layer) -> Volume | None:
     shape = layer.output.shape[1:]
-    volume = (1, 1, shape[0]) if len(shape) == 1 else tuple(shape)
+    volume = (1,) * (3 - len(shape)) + tuple(shape)
     if isinstance(layer, layers.InputLayer):
         return Volume(layer.name, "image", ("pixels",), volume)
     if isinstance(layer, layers.ZeroPadding2D):
@@ -195,7 +195,7 @@ def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
 
 def main(argv: Sequence[str]) -> None:
     """Draw one network into one file."""
-    parser = commands.Parser("zoo.draw", "Draw a network's volumes to scale.")
+    parser = commands.Parser("zoo.draw", "Draw a network's volumes to scale.", imports=True)
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="a .svg or .png (default: MODEL.svg)"

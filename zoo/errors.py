@@ -51,6 +51,11 @@ EXIT_CODES = """exit codes:
   130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
 
 
+def one_line(error: BaseException) -> str:
+    """Return the kind of an error of other code, and the first line of its message."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
 def unknown(
     kind: str, received: str, allowed: Iterable[str], *, told: str | None = None
 ) -> InputError:

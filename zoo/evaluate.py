@@ -56,7 +56,9 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parser() -> commands.Parser:
-    parser = commands.Parser("zoo.evaluate", "Score a run's network on a whole split.")
+    parser = commands.Parser(
+        "zoo.evaluate", "Score a run's network on a whole split.", imports=True
+    )
     parser.add_argument("run", metavar="RUN", help="run folder, such as runs/ltfn5")
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="test", help="default: test"

@@ -82,7 +82,7 @@ def carry_out(
     trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
     score = evaluate(predict_fn(trained, shards.count(trained, recipe.batch_size)), dataset.test)
-    result = request | _facts(recipe, training, score)
+    result = request | _facts(model, recipe, training, score)
     run.finish(trained, result)
     plots.save_all(run, trained, dataset, score)
     return result
@@ -107,8 +107,9 @@ def _describe(dataset: Dataset) -> str:
     )
 
 
-def _facts(recipe: Recipe, training: Training, score: Metrics) -> dict[str, Any]:
+def _facts(model: str, recipe: Recipe, training: Training, score: Metrics) -> dict[str, Any]:
     return {
+        "module": registry.get_spec(model).module,
         "seed": recipe.seed,
         "precision": recipe.precision,
         "steps": training.steps,

@@ -1,4 +1,7 @@
-"""``python -m zoo.list``: every network with what it costs. Does not start TensorFlow."""
+"""``python -m zoo.list``: every network with what it costs.
+
+It does not start TensorFlow, unless ``--import`` adds networks.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation
 
 def main(argv: Sequence[str]) -> None:
     """Print the registry as a table, or as JSON."""
-    parser = commands.Parser("zoo.list", "List the networks and what one image costs them.")
+    parser = commands.Parser(
+        "zoo.list", "List the networks and what one image costs them.", imports=True
+    )
     parser.add_argument("--json", action="store_true", help="an array of objects, exact numbers")
     arguments = parser.parse_args(argv)
     specs = [registry.get_spec(name) for name in registry.list_models()]
@@ -35,20 +40,21 @@ def table(specs: Sequence[ModelSpec]) -> str:
 
 
 def _cells(spec: ModelSpec) -> tuple[str, ...]:
+    costs = registry.get_costs(spec.name)
     return (
         spec.name,
         "x".join(map(str, spec.input_shape)),
-        f"{spec.parameters:,}",
-        f"{spec.multiply_adds:,}",
-        f"{spec.largest_activation:,} B",
+        f"{costs.parameters:,}",
+        f"{costs.multiply_adds:,}",
+        f"{costs.largest_activation:,} B",
         spec.origin,
     )
 
 
 def _facts(spec: ModelSpec) -> dict[str, object]:
     facts = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
-    del facts["build"]
-    return facts
+    del facts["build"], facts["costs"]
+    return facts | dataclasses.asdict(registry.get_costs(spec.name))
 
 
 if __name__ == "__main__":

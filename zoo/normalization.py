@@ -11,9 +11,12 @@ import tensorflow as tf
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer for images, computed by TensorFlow's fused kernel while it trains.
 
-    Same weights, same configuration and same result; takes ``[N, H, W, C]`` alone. What is
-    exported has Keras' own layer in its place.
+    Same weights, same configuration and same result; takes ``[N, H, W, C]`` alone. Keras saves it
+    as its own layer, so a saved model loads where this module is not installed.
     """
+
+    # Keras saves a layer under the module and name of its class.
+    __module__ = "keras.layers"
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise by the batch's own mean and variance, and keep their moving averages."""
@@ -35,3 +38,6 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
         return outputs
+
+
+FusedBatchNormalization.__name__ = keras.layers.BatchNormalization.__name__

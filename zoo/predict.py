@@ -65,7 +65,9 @@ class _Answer:
 def main(argv: Sequence[str]) -> None:
     """Classify pictures."""
     parser = commands.Parser(
-        "zoo.predict", "Classify pictures, and report how each was fitted to the network."
+        "zoo.predict",
+        "Classify pictures, and report how each was fitted to the network.",
+        imports=True,
     )
     parser.add_argument(
         "network", type=Path, metavar="RUN|BUNDLE", help="such as runs/ltfn5 or exports/ltfn5/1"

@@ -1,4 +1,4 @@
-"""The one list of networks: a name, how to build it, and the facts tests hold it to."""
+"""The registry of networks: the zoo's own, and those of a user's modules."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 from etils import epy
 
-from zoo.errors import InputError, unknown
+from zoo import cost
+from zoo.errors import InputError, one_line, unknown
 
 with epy.lazy_imports():
     import keras
+    from keras import layers
 
 Build = Callable[..., "keras.Model"]
 
@@ -20,53 +22,100 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 """Number format of the layers' arithmetic -> Keras dtype policy. Weights stay float32."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What one image costs a network at its default shapes.
+
+    Attributes:
+        parameters: number of weights.
+        multiply_adds: multiplications with a weight.
+        largest_activation: bytes of the largest tensor between two layers, in float32.
+    """
+
+    parameters: int
+    multiply_adds: int
+    largest_activation: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """What is known of a network before it is built.
 
     Attributes:
         name: registry name, the name on every command line.
         build: function of ``(input_shape, classes)`` that returns the Keras functional model.
-        parameters: number of weights at the default shapes.
-        multiply_adds: multiplications with a weight for one image, at the default shapes.
-        largest_activation: bytes of the largest tensor between two layers, one float32 image.
-        smallest: least height and width of an image.
         input_shape: default ``(height, width, channels)``.
         classes: default number of classes.
-        origin: the paper, table or post the network comes from.
+        smallest: least height and width of an image.
+        origin: the paper, table or post the network comes from, by default its module.
         batch_statistics: whether training normalises by the mean and variance of the batch.
+        costs: None if they are computed when needed.
     """
 
     name: str
     build: Build
-    parameters: int
-    multiply_adds: int
-    largest_activation: int
-    smallest: int
     input_shape: tuple[int, int, int]
     classes: int
+    smallest: int
     origin: str
-    batch_statistics: bool = False
+    batch_statistics: bool
+    costs: Costs | None
+
+    @property
+    def module(self) -> str:
+        """The module that registers the network."""
+        return self.build.__module__
 
 
 _specs: dict[str, ModelSpec] = {}
 
 
-def register_model(**facts: Any) -> Callable[[Build], Build]:
+def register_model(
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    smallest: int = 1,
+    origin: str | None = None,
+    batch_statistics: bool = False,
+    **costs: int,
+) -> Callable[[Build], Build]:
     """Register the decorated function under its own name, ``_`` written as ``-``.
 
+    The function takes ``(input_shape, classes)`` and returns a Keras functional model of raw pixels
+    ``[N, height, width, channels]`` to float32 logits ``[N, classes]``.
+
     Args:
-        **facts: the attributes of ``ModelSpec``, its name and function excepted.
+        input_shape: default ``(height, width, channels)``.
+        classes: default number of classes.
+        smallest: least height and width of an image.
+        origin: the paper, table or post the network comes from, by default its module.
+        batch_statistics: whether the network has batch normalization.
+        **costs: all attributes of ``Costs``, or none: they are then computed when needed.
 
     Raises:
-        ValueError: the name is taken.
+        InputError: another module has registered this name.
     """
 
     def register(build: Build) -> Build:
         name = build.__name__.replace("_", "-")
-        if name in _specs:
-            raise ValueError(f"two models are called {name!r}")
-        _specs[name] = ModelSpec(name=name, build=build, **facts)
+        spec = ModelSpec(
+            name=name,
+            build=build,
+            input_shape=input_shape,
+            classes=classes,
+            smallest=smallest,
+            origin=origin or build.__module__,
+            batch_statistics=batch_statistics,
+            costs=Costs(**costs) if costs else None,
+        )
+        taken = _registry().get(name)
+        # The same module registers again when it is reloaded, as notebooks do.
+        if taken and taken.module != spec.module:
+            raise InputError(
+                f"{spec.module} registers the model {name!r}, and so does {taken.module}; "
+                "give the function another name"
+            )
+        _specs[name] = spec
         return build
 
     return register
@@ -90,8 +139,25 @@ def get_spec(name: str) -> ModelSpec:
     """
     registry = _registry()
     if name not in registry:
-        raise unknown("model", name, registry)
+        allowed = f"{', '.join(sorted(registry))}, and your own with --import MODULE"
+        raise unknown("model", name, registry, told=allowed)
     return registry[name]
+
+
+def get_costs(name: str) -> Costs:
+    """Return what one image costs a network; builds it if it was registered without its costs.
+
+    Raises:
+        InputError: as ``create_model`` does.
+    """
+    if costs := get_spec(name).costs:
+        return costs
+    model = create_model(name)
+    return Costs(
+        parameters=model.count_params(),
+        multiply_adds=cost.multiply_adds(model),
+        largest_activation=cost.largest_activation(model),
+    )
 
 
 def create_model(
@@ -115,8 +181,8 @@ def create_model(
         floats holding 0..255) to float32 logits ``[N, classes]``.
 
     Raises:
-        InputError: unknown name or precision, too small an image, no class, or Keras runs on
-            another backend.
+        InputError: unknown name or precision, too small an image, no class, Keras runs on another
+            backend, or the registered function fails or returns another kind of model.
     """
     spec = get_spec(name)
     shape, classes = input_shape or spec.input_shape, classes or spec.classes
@@ -135,6 +201,47 @@ def create_model(
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(PRECISIONS[precision])
     try:
-        return spec.build(shape, classes)
+        model = spec.build(shape, classes)
+    except Exception as error:  # of a user's function anything
+        raise InputError(
+            f"{spec.module} cannot build {name} for images of {'x'.join(map(str, shape))} and "
+            f"{classes} classes: {one_line(error)}"
+        ) from error
     finally:
         keras.config.set_dtype_policy(previous)
+    if fault := _fault(model, spec, shape, classes):
+        raise InputError(f"{spec.module} builds {name} as {fault}")
+    model.name = name
+    return model
+
+
+def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: int) -> str | None:
+    """Return what is wrong with a model that a registered function returned, None if nothing."""
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        return f"{type(model).__name__}; return a functional model, keras.Model(image, logits)"
+    takes, gives = model.input_shape, model.output_shape
+    if takes != (None, *shape) or gives != (None, classes):
+        return (
+            f"a model of {takes} to {gives}; it must take {(None, *shape)} and return "
+            f"{(None, classes)}"
+        )
+    if model.output.dtype != "float32":
+        return f'a model of {model.output.dtype} logits; give its last layer dtype="float32"'
+    last = model.operations[-1]
+    if (
+        isinstance(last, layers.Softmax)
+        or getattr(last, "activation", None) is keras.activations.softmax
+    ):
+        return "a model of probabilities; it must return logits: leave out the softmax"
+    if nested := [each.name for each in model.layers if isinstance(each, keras.Model)]:
+        return (
+            f"a model that holds another, {nested[0]!r}; call the layers of that one instead, for "
+            "one of keras.applications with input_tensor="
+        )
+    normalized = any(isinstance(each, layers.BatchNormalization) for each in model.layers)
+    if normalized and not spec.batch_statistics:
+        return (
+            "a model with batch normalization; register it with register_model("
+            "batch_statistics=True, ...)"
+        )
+    return None

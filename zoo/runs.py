@@ -134,7 +134,8 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         The functional model of ``create_model`` with the trained weights.
 
     Raises:
-        InputError: no finished run is there, or its weights are missing or were altered.
+        InputError: no finished run is there, its network is not registered, or its weights are
+            missing or were altered.
     """
     run = Run(folder)
     result = run.read_result()
@@ -143,9 +144,14 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     # Keras would load a damaged file without a word, and matches layers by order alone.
     if files.sha256(run.weights) != result["weights"]["sha256"]:
         raise InputError(f"{run.weights} was altered: its SHA-256 is not that of {run.result.name}")
-    data = result["data"]
+    data, name, module = result["data"], result["model"], result.get("module")
+    if module and name not in registry.list_models():
+        raise InputError(
+            f"{run.folder} is a run of {name!r}, a network that {module} registers; give --import "
+            f"{module}, or import it first in Python"
+        )
     model = registry.create_model(
-        result["model"],
+        name,
         input_shape=tuple(data["image_shape"]),
         classes=len(data["class_names"]),
         precision=precision,

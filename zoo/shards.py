@@ -9,6 +9,7 @@ A process has one number of threads for all operations, which must be set before
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,7 +38,9 @@ def prepare(models: Iterable[str], batch_size: int) -> None:
     whole = any(registry.get_spec(name).batch_statistics for name in models)
     small = batch_size < _LEAST_IMAGES * _most()
     if not whole and not small and not tf.config.list_physical_devices("GPU"):
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+        # A user's module may have computed something already: the batch then stays whole.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def count(model: keras.Model, batch_size: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from zoo import commands, registry, shards
+from zoo import commands, imports, registry, shards
 from zoo.errors import InputError
 from zoo.experiments import carry_out
 from zoo.recipes import Recipe
@@ -45,11 +45,12 @@ def main(argv: Sequence[str]) -> None:
         tensorboard=arguments.tensorboard,
     )
     _report(result)
-    print(f"{run.folder} holds the run; next: python -m export {run.folder}")
+    following = " ".join(["python -m export", str(run.folder), *imports.options()])
+    print(f"{run.folder} holds the run; next: {following}")
 
 
 def _parser() -> commands.Parser:
-    parser = commands.Parser("zoo.train", "Train a network of the zoo into a run folder.")
+    parser = commands.Parser("zoo.train", "Train a network into a run folder.", imports=True)
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     commands.add_experiment_arguments(parser)
     commands.add_data_arguments(parser)

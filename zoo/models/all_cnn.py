@@ -23,7 +23,7 @@ with epy.lazy_imports():
     from keras import layers
 
 
-def _register(**facts: int) -> Callable[[Build], Build]:
+def _register(**facts: Any) -> Callable[[Build], Build]:
     return register_model(
         input_shape=(32, 32, 3),
         classes=10,

@@ -22,7 +22,7 @@ with epy.lazy_imports():
     from zoo import normalization
 
 
-def _register(**facts: int) -> Callable[[Build], Build]:
+def _register(**facts: Any) -> Callable[[Build], Build]:
     return register_model(
         input_shape=(28, 28, 1),
         classes=10,

@@ -73,7 +73,7 @@ def main(how: str) -> None:
         float(tf.matmul(matrix, matrix)[0, 0])
         milliseconds = 1e3 * (time.perf_counter() - begin)
         # Forward, and the gradients of inputs and weights; the image needs none.
-        adds = 3 * registry.get_spec("ltfn5").multiply_adds - 28 * 28 * 9 * 64
+        adds = 3 * registry.get_costs("ltfn5").multiply_adds - 28 * 28 * 9 * 64
         return milliseconds * int(batch) * adds / _SIZE**3
 
     def start(course: str) -> Callable[[], float]:

@@ -110,7 +110,7 @@ def export_bundle(
     early = _unsupported_layers(source, request)
     with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
         work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
-        for note in [*source.notes, *saved_model.notes(source.deployed)]:
+        for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
             announce(note)
         for name, reason in early.items():
             work.leave_out(name, reason)
@@ -204,7 +204,8 @@ class _Work:
         self.announce("Writing the SavedModel")
         model, labels = self.source.deployed, self.dataset.class_names
         saved_model.save_serving(model, labels, self.dataset.preprocessing, self.stage)
-        warmup.write(self.stage, self.source.name, model.input_shape[1:])
+        if warmup.is_available():
+            warmup.write(self.stage, self.source.name, model.input_shape[1:])
         saved_model.save_fixed(model, self.scratch / conversion.FIXED, self.request.batch)
         model.save(self.scratch / conversion.KERAS)
         calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)

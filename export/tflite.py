@@ -13,7 +13,8 @@ int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, 
 The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing. The
 int16x8 file's convolutions sum in 32 bits where that is safe (``export.accumulators``).
 
-The conversions run in a process of their own, since the converter keeps its memory:
+The converter is ``tf.lite``, which is announced to leave TensorFlow; no other module uses it. The
+conversions run in a process of their own, since the converter keeps its memory:
 
     python -m export.tflite SAVED_MODEL FORMAT=FILE ... [--calibration IMAGES.npy]
 """

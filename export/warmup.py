@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,21 @@ with epy.lazy_imports():
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 FILE = "assets.extra/tf_serving_warmup_requests"
+
+
+def is_available() -> bool:
+    """Return whether the package of TensorFlow Serving's messages is installed."""
+    return importlib.util.find_spec("tensorflow_serving") is not None
+
+
+def notes() -> list[str]:
+    """Return what a user should know of the requests before the export begins."""
+    if is_available():
+        return []
+    return [
+        "The warm-up requests of TensorFlow Serving are left out, since tensorflow-serving-api is "
+        "not installed; pip install 'ltfn-zoo[serving]'"
+    ]
 
 
 def write(folder: Path, model: str, image_shape: tuple[int, int, int]) -> None:

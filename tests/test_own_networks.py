@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -134,8 +136,8 @@ def test_a_module_that_cannot_be_used_gets_one_line(
     assert re.fullmatch(r"zoo.list: error: [^\n]+\n", done.stderr)
 
 
-def _network(end: layers.Layer) -> keras.Model:
-    image = keras.Input((8, 8, 1))
+def _network(end: Callable[[Any], Any], channels: int = 1) -> keras.Model:
+    image = keras.Input((8, 8, channels))
     return keras.Model(image, end(layers.Flatten()(image)))
 
 
@@ -155,12 +157,16 @@ BAD = {
     "sequential": (lambda: keras.Sequential([layers.Dense(3)]), "own as Sequential; return a"),
     "failing": (lambda: 1 // 0, "8x8x1 and 3 classes: ZeroDivisionError: integer division"),
     "classes": (lambda: _network(layers.Dense(4)), r"it must take \(None, 8, 8, 1\) and return"),
+    "channels": (lambda: _network(layers.Dense(3), 2), "own as a model of .* it must take"),
     "precision": (lambda: _network(layers.Dense(3)), 'last layer dtype="float32"'),
     "softmax": (
         lambda: _network(layers.Dense(3, activation="softmax", dtype="float32")),
         "must return logits: leave out the softmax",
     ),
-    "softmax layer": (lambda: _network(layers.Softmax(dtype="float32")), "return logits|it must"),
+    "softmax layer": (
+        lambda: _network(lambda x: layers.Softmax(dtype="float32")(layers.Dense(3)(x))),
+        "must return logits: leave out the softmax",
+    ),
     "nested": (_nested, "holds another, 'functional"),
     "normalized": (_normalized, r"register it with register_model\(batch_statistics=True"),
 }

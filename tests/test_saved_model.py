@@ -171,3 +171,27 @@ def test_the_warm_up_requests_are_tensorflow_serving_s(bundle: Path) -> None:
         assert next(iter(answer.values())).shape[0] == 1
         seen.append(signature)
     assert sorted(seen) == sorted(served)
+
+
+# Exports in a process in which TensorFlow Serving's package is not installed.
+WITHOUT = """
+import sys
+sys.modules["tensorflow_serving"] = None
+from export import __main__, verify
+__main__.main(["runs/compact-10k", "--formats", "saved_model", "--out", sys.argv[1]])
+verify.main([sys.argv[1] + "/1"])
+"""
+
+
+def test_without_its_package_the_warm_up_requests_are_left_out_aloud(
+    environment: dict[str, str], small: Path, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-c", WITHOUT, str(tmp_path / "out")]
+    done = subprocess.run(
+        line, cwd=small, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warm-up requests of TensorFlow Serving are left out" in done.stdout
+    assert "pip install 'ltfn-zoo[serving]'" in done.stdout
+    assert "saved_model.pb: replayed" in done.stdout
+    assert not (tmp_path / "out" / "1" / "assets.extra").exists()

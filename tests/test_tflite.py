@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ from export import flatbuffer, memory, metadata, runtimes, saved_model, tflite
 from export.flatbuffer import Graph, Operator, Tensor
 from export.formats import LITERT
 from export.sources import from_run
+from tests.conftest import ROOT
 from zoo.errors import ZooError
 from zoo.runs import Run
 
@@ -249,3 +251,11 @@ def test_save_fixed_leaves_no_scaling(small: Path, tmp_path: Path) -> None:
         for each in flatbuffer.read(tflite.convert(tmp_path / "fixed", "float32")).operators
     ]
     assert names == NETWORK
+
+
+def test_one_module_depends_on_the_converter_of_tensorflow() -> None:
+    files = [
+        file for folder in ("zoo", "export", "tools") for file in ROOT.glob(f"{folder}/**/*.py")
+    ]
+    using = [file for file in files if re.search(r"\b(tf|tensorflow)\.lite\b", file.read_text())]
+    assert [file.relative_to(ROOT).as_posix() for file in using] == ["export/tflite.py"]

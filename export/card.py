@@ -80,8 +80,8 @@ C++, with LiteRT's interpreter:
 
 _MICROCONTROLLER = """\
 A microcontroller, with TensorFlow Lite Micro: add `microcontroller/` to its build. The network
-takes {flash_bytes:,} bytes of flash and an arena of {arena_bytes:,} bytes; `main.cc` replays the
-golden inputs.
+takes {flash_bytes:,} bytes of flash, and an arena of {arena_bytes[reference]:,} bytes with the
+reference kernels, {arena_bytes[cmsis_nn]:,} with CMSIS-NN; `main.cc` replays the golden inputs.
 """
 
 _ONNX = """\

@@ -1,43 +1,79 @@
-"""How much memory a LiteRT file's activations need: tensors share it when their lifetimes allow."""
+"""How much memory the buffers of a network need: they share it when their lifetimes allow."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from export.flatbuffer import Graph
 
-_ALIGNMENT = 16
+ALIGNMENT = 16  # bytes; TensorFlow Lite Micro aligns every buffer of its arena so
 
 
-def activation_bytes(graph: Graph) -> int:
-    """Return the bytes of the smallest arena that the greedy plan finds for all activations.
+@dataclass(frozen=True)
+class Buffer:
+    """A piece of memory that is needed for some time.
 
-    A tensor lives from the operation that writes it to the last one that reads it, the network's
-    input from the beginning and its output to the end. The largest is placed first, each at the
-    lowest offset where none that lives at the same time lies; TensorFlow Lite Micro plans so too.
+    Attributes:
+        size: in bytes.
+        first: position of the first operator that needs it.
+        last: position of the last operator that needs it.
     """
-    end = len(graph.operators)
+
+    size: int
+    first: int
+    last: int
+
+    @property
+    def aligned_size(self) -> int:
+        """Bytes that it takes in the arena."""
+        return aligned(self.size)
+
+
+def aligned(size: int) -> int:
+    """Return the next multiple of the alignment, in bytes."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def activations(graph: Graph) -> list[Buffer]:
+    """Return the tensors that are no constants, in the order of the file.
+
+    A tensor is needed from the operator that writes it to the last one that reads it, the
+    network's input from the beginning and its output to the end.
+    """
     first = dict.fromkeys(graph.inputs, 0)
-    last = dict.fromkeys((*graph.inputs, *graph.outputs), end)
-    last.update(dict.fromkeys(graph.inputs, 0))
+    last = dict.fromkeys(graph.inputs, 0)
     for step, operator in enumerate(graph.operators):
         for at in operator.outputs:
             first.setdefault(at, step)
-            last[at] = max(last.get(at, 0), step)
+            last[at] = step
         for at in operator.inputs:
             if at in first:
-                last[at] = max(last[at], step)
+                last[at] = step
+    last.update(dict.fromkeys(graph.outputs, len(graph.operators)))
+    return [Buffer(graph.tensors[at].size, first[at], last[at]) for at in sorted(first)]
 
-    sizes = {at: -(-graph.tensors[at].size // _ALIGNMENT) * _ALIGNMENT for at in first}
-    placed: dict[int, int] = {}
-    for at in sorted(first, key=lambda at: (-sizes[at], at)):
-        neighbours = sorted(
-            (placed[other], placed[other] + sizes[other])
-            for other in placed
-            if first[other] <= last[at] and first[at] <= last[other]
-        )
+
+def planned_bytes(buffers: Sequence[Buffer]) -> int:
+    """Return the size of the smallest memory that the greedy plan finds for all buffers.
+
+    The largest buffer is placed first, each at the lowest offset that no buffer with an
+    overlapping lifetime takes. Of equally large ones the later is placed first, as in TensorFlow
+    Lite Micro (``micro/memory_planner/greedy_memory_planner.cc``).
+    """
+    placed: list[tuple[int, Buffer]] = []
+    for buffer in sorted(reversed(buffers), key=lambda each: -each.aligned_size):
         offset = 0
-        for begin, finish in neighbours:
-            if begin - offset >= sizes[at]:
+        for begin, other in sorted(placed, key=lambda each: each[0]):
+            if other.last < buffer.first or buffer.last < other.first:
+                continue
+            if begin - offset >= buffer.aligned_size:
                 break
-            offset = max(offset, finish)
-        placed[at] = offset
-    return max(placed[at] + sizes[at] for at in placed)
+            offset = max(offset, begin + other.aligned_size)
+        placed.append((offset, buffer))
+    return max(offset + buffer.aligned_size for offset, buffer in placed)
+
+
+def activation_bytes(graph: Graph) -> int:
+    """Return the bytes that the activations of a LiteRT file need at one time."""
+    return planned_bytes(activations(graph))

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from export import flatbuffer, runtimes
+from export import arena, flatbuffer, runtimes
 from export.flatbuffer import Graph
-from export.memory import activation_bytes
 from zoo.errors import InputError
 
 with epy.lazy_imports():
@@ -78,34 +77,6 @@ _LAYERS = {
     "ZeroPadding2D",
 }
 
-# What TFLM keeps beside the activations, in bytes on a 64-bit machine, where pointers are largest;
-# measured with its recording allocator.
-_PER_TENSOR = 24
-_PER_OPERATOR = 64 + 128  # its node, and its own data with their alignment
-_PER_CHANNEL = 8  # a multiplier and a shift for each channel's scale
-_FIXED = 1280
-
-
-def arena_bytes(graph: Graph) -> int:
-    """Return the size of a tensor arena that suffices TFLM with its reference kernels.
-
-    The activations' plan is exact; what TFLM keeps beside them is an upper bound. Kernels that are
-    optimized for a processor may ask for buffers of their own beyond it.
-    """
-    channels = sum(
-        graph.tensors[at].scales
-        for operator in graph.operators
-        for at in operator.inputs
-        if graph.tensors[at].constant and graph.tensors[at].dtype == np.int8
-    )
-    kept = (
-        _PER_TENSOR * len(graph.tensors)
-        + _PER_OPERATOR * len(graph.operators)
-        + _PER_CHANNEL * channels
-        + _FIXED
-    )
-    return -(-(activation_bytes(graph) + kept) // 16) * 16
-
 
 def check_layers(model: keras.Model) -> None:
     """Refuse, before anything is converted, a network with layers that TFLM may not run.
@@ -155,7 +126,7 @@ def write(content: bytes, images: np.ndarray, folder: Path) -> None:
     outputs = expected_bytes(content, images)
     folder.mkdir()
     sources = {
-        "model_data.h": _MODEL_HEADER.format(size=len(content), arena=arena_bytes(graph)),
+        "model_data.h": _MODEL_HEADER.format(size=len(content), **_arena_bytes(graph)),
         "model_data.cc": _MODEL_SOURCE.format(values=_values(content)),
         "op_resolver.h": _op_resolver(graph),
         "golden.h": _GOLDEN_HEADER.format(
@@ -177,7 +148,7 @@ def facts(folder: Path) -> dict[str, Any]:
     return {
         "folder": FOLDER,
         "flash_bytes": len(content),
-        "arena_bytes": arena_bytes(graph),
+        "arena_bytes": _arena_bytes(graph),
         "operators": sorted({operator.name for operator in graph.operators}),
     }
 
@@ -195,6 +166,14 @@ def read_model(folder: Path) -> bytes:
     text = (folder / "model_data.cc").read_text(encoding="ascii")
     values = text[text.index("= {") + 3 : text.rindex("};")]
     return bytes(int(value, 16) for value in values.split(",") if value.strip())
+
+
+def _arena_bytes(graph: Graph) -> dict[str, int]:
+    """Return the bytes of the arena for each set of kernels."""
+    return {
+        "reference": arena.reference_bytes(graph),
+        "cmsis_nn": arena.cmsis_nn_bytes(graph),
+    }
 
 
 def _op_resolver(graph: Graph) -> str:
@@ -225,8 +204,11 @@ _MODEL_HEADER = """\
 alignas(16) extern const unsigned char g_model[];
 constexpr std::size_t kModelBytes = {size};
 
-// Enough for the reference kernels of TensorFlow Lite Micro, on 64-bit machines too.
-constexpr std::size_t kTensorArenaBytes = {arena};
+// Bytes of the tensor arena for the reference kernels of TensorFlow Lite Micro.
+constexpr std::size_t kReferenceArenaBytes = {reference};
+
+// Bytes of the tensor arena for CMSIS-NN's kernels; enough for the reference kernels too.
+constexpr std::size_t kCmsisNnArenaBytes = {cmsis_nn};
 
 #endif  // MODEL_DATA_H_
 """
@@ -300,7 +282,7 @@ _MAIN = """\
 
 namespace {
 
-alignas(16) std::uint8_t tensor_arena[kTensorArenaBytes];
+alignas(16) std::uint8_t tensor_arena[kCmsisNnArenaBytes];
 
 int Fail(const char* what) {
   std::printf("FAILED: %s\\n", what);
@@ -317,7 +299,7 @@ int main() {
   static OpResolver resolver;
   if (RegisterOps(resolver) != kTfLiteOk) return Fail("an operation is missing");
 
-  tflite::MicroInterpreter interpreter(model, resolver, tensor_arena, kTensorArenaBytes);
+  tflite::MicroInterpreter interpreter(model, resolver, tensor_arena, kCmsisNnArenaBytes);
   if (interpreter.AllocateTensors() != kTfLiteOk) return Fail("the arena is too small");
 
   TfLiteTensor* input = interpreter.input(0);

@@ -40,7 +40,7 @@ def test_tflm_gives_the_golden_bytes_in_the_arena_that_is_named(
     assert facts["flash_bytes"] == len(content)
     images = integrity.open_bundle(bundle).golden_images
     expected = microcontroller.expected_bytes(content, images)
-    network = runtime.Interpreter.from_bytes(content, arena_size=facts["arena_bytes"])
+    network = runtime.Interpreter.from_bytes(content, arena_size=facts["arena_bytes"]["reference"])
     for image, row in zip(images, expected, strict=True):
         network.set_input(image[None], 0)
         network.invoke()
@@ -51,7 +51,7 @@ def test_the_arena_is_not_named_larger_than_it_need_be(
     bundle: Path, manifest: dict[str, Any]
 ) -> None:
     content = microcontroller.read_model(bundle / "microcontroller")
-    size = int(0.85 * manifest["microcontroller"]["arena_bytes"])
+    size = int(0.85 * manifest["microcontroller"]["arena_bytes"]["reference"])
     with pytest.raises(RuntimeError):
         runtime.Interpreter.from_bytes(content, arena_size=size)
 

@@ -4,7 +4,7 @@ exports/<model>/<version>/      what TensorFlow Serving watches is exports/<mode
 saved_model.pb, variables/, assets/, assets.extra/
                             the folder itself is the SavedModel
 tflite/, onnx/, openvino/   the files of the other formats
-microcontroller/            C++ sources of the int8 file
+microcontroller/            the int8 file as a C++ library
 manifest.json               hashes, tensors, golden inputs and logits, where it comes from
 README.md                   the model card
 """
@@ -41,7 +41,7 @@ from export.formats import FORMATS, LITERT, Format, loosened
 from export.metadata import add as add_metadata
 from export.publication import publish, staging
 from export.sources import Source, deployable
-from zoo import files
+from zoo import cost, files
 from zoo.data import Announce, Dataset
 from zoo.errors import InputError, VerificationError
 from zoo.machine import machine, versions
@@ -153,7 +153,7 @@ def export_bundle(
             "artifacts": [_artifact(reference, row, golden) for row in rows],
             "left_out": work.left_out,
             "finetuned": work.finetuned,
-            "microcontroller": work.microcontroller_facts(),
+            "microcontroller": work.microcontroller,
             "calibration": _calibration(dataset.train, calibration),
             "golden": _golden(dataset.test, reference, golden),
             "versions": versions(),
@@ -176,6 +176,7 @@ class _Work:
     scratch: Path
     announce: Announce
     finetuned: dict[str, int] | None = None
+    microcontroller: dict[str, Any] | None = None
     int8_model: keras.Model | None = None
     scores: dict[str, Metrics] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -230,7 +231,14 @@ class _Work:
             images = self.dataset.test.images[stratified(self.dataset.test, _GOLDEN_IMAGES)]
             content = self._path(FORMATS["int8"]).read_bytes()
             try:
-                microcontroller.write(content, images, self.stage / microcontroller.FOLDER)
+                self.microcontroller = microcontroller.write(
+                    content,
+                    images,
+                    self.stage / microcontroller.FOLDER,
+                    name=self.source.name,
+                    class_names=self.dataset.class_names,
+                    multiply_adds=cost.multiply_adds(self.source.deployed),
+                )
             except InputError as error:
                 self.leave_out("microcontroller", str(error))
 
@@ -266,12 +274,6 @@ class _Work:
                 if row.format.name in LITERT and proof.faults(reference, row):
                     self.announce(f"{row.file}: {self._departures(row)}")
             raise
-
-    def microcontroller_facts(self) -> dict[str, Any] | None:
-        """Return what the manifest says of the microcontroller's sources."""
-        if not self._has("microcontroller"):
-            return None
-        return microcontroller.facts(self.stage / microcontroller.FOLDER)
 
     @property
     def _images(self) -> Path:

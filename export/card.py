@@ -79,9 +79,18 @@ C++, with LiteRT's interpreter:
 """
 
 _MICROCONTROLLER = """\
-A microcontroller, with TensorFlow Lite Micro: add `microcontroller/` to its build. The network
-takes {flash_bytes:,} bytes of flash, and an arena of {arena_bytes[reference]:,} bytes with the
-reference kernels, {arena_bytes[cmsis_nn]:,} with CMSIS-NN; `main.cc` replays the golden inputs.
+A microcontroller, with TensorFlow Lite Micro: `{folder}/` is a library for CMake, ESP-IDF, Arduino
+and PlatformIO, with a self-test; its README says how to add it to a project.
+
+    #include "{namespace}.h"
+    if (const char* fault = {namespace}::Setup()) return fault;
+    int label = {namespace}::Classify(pixels);
+
+The model takes {model_bytes:,} bytes of flash, the program's code about {code_bytes:,} more. The
+tensor arena takes {arena_bytes[reference]:,} bytes of RAM with the reference kernels, \
+{arena_bytes[cmsis_nn]:,} with
+CMSIS-NN. One image needs {multiply_adds:,} multiply-adds. Such libraries were tested with
+{tested_with}.
 """
 
 _ONNX = """\

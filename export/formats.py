@@ -103,8 +103,8 @@ FORMATS = {
         ),
         Format(
             name="microcontroller",
-            file="microcontroller/model_data.cc",
-            says="the int8 file as C++ for TensorFlow Lite Micro",
+            file="microcontroller/src/model_data.cpp",
+            says="the int8 file as a C++ library for TensorFlow Lite Micro",
         ),
         Format(
             name="onnx",

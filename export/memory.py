@@ -62,7 +62,8 @@ def planned_bytes(buffers: Sequence[Buffer]) -> int:
     Lite Micro (``micro/memory_planner/greedy_memory_planner.cc``).
     """
     placed: list[tuple[int, Buffer]] = []
-    for buffer in sorted(reversed(buffers), key=lambda each: -each.aligned_size):
+    order = sorted(range(len(buffers)), key=lambda at: (-buffers[at].aligned_size, -at))
+    for buffer in (buffers[at] for at in order):
         offset = 0
         for begin, other in sorted(placed, key=lambda each: each[0]):
             if other.last < buffer.first or buffer.last < other.first:

@@ -1,15 +1,22 @@
-"""The int8 file as C++ sources for TensorFlow Lite Micro (TFLM).
+"""The int8 file as a C++ library for TensorFlow Lite Micro (TFLM).
 
-=================== ==========================================================================
-model_data.h, .cc   the LiteRT file as an aligned constant, and the arena it needs
-op_resolver.h       the registration of exactly the operations that it uses
-golden.h, .cc       a few test images and the output bytes that TFLM must give for them
-main.cc             a program that replays them and says whether every byte is right
-=================== ==========================================================================
+The package's folder ``board`` holds the templates, with ``@name@`` where a value goes:
+
+======================= =======================================================================
+src/@model@.h, .cpp     what a program calls: Setup, Classify, the names of the classes
+src/model_data.*        the LiteRT file as an aligned constant
+src/op_resolver.h       the registration of exactly the operators that it uses
+src/@model@_self_test.* a function that replays golden images and compares every output byte
+src/golden.*            those images, and the bytes that TFLM must compute for them
+examples/               the self-test as a program, and as an Arduino sketch
+CMakeLists.txt, ...     the library as CMake, ESP-IDF, Arduino and PlatformIO want it
+======================= =======================================================================
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +31,23 @@ with epy.lazy_imports():
     import keras
 
 FOLDER = "microcontroller"
+MODEL_DATA = "src/model_data.cpp"
+"""The file that holds the LiteRT file, within the folder."""
+
+TESTED_WITH = (
+    "TensorFlow Lite Micro of August 2026, C++17, with its reference kernels and with CMSIS-NN's, "
+    "under QEMU on Cortex-M3, M7 and M55"
+)
+CODE_BYTES = 75_000
+"""Bytes of flash that a whole program takes in addition to the model, roughly.
+
+Measured on a Cortex-M with ltfn5 (407 kB, of which 335 kB are the model) and compact-10k (91 kB, of
+which 16 kB are).
+"""
+
+_TEMPLATES = Path(__file__).parent / "board"
+_VERSION = "1.0.0"  # of the library; all four build systems want one
+_LONGEST_NAME = 48  # PlatformIO allows 50 characters, Arduino 63
 
 # LiteRT operation -> what TFLM's resolver calls its registration.
 _REGISTRATIONS = {
@@ -110,47 +134,59 @@ def check(graph: Graph) -> None:
         )
 
 
-def write(content: bytes, images: np.ndarray, folder: Path) -> None:
-    """Write the sources.
+def write(
+    content: bytes,
+    images: np.ndarray,
+    folder: Path,
+    *,
+    name: str,
+    class_names: Sequence[str],
+    multiply_adds: int,
+) -> dict[str, Any]:
+    """Write the library, and return what the manifest says of it.
 
     Args:
         content: an int8 LiteRT file of batch 1.
         images: uint8 [N, H, W, C], the golden inputs.
         folder: where to; it is made.
+        name: of the network.
+        class_names: in the order of the logits.
+        multiply_adds: of one image.
 
     Raises:
         InputError: as ``check`` does.
     """
     graph = flatbuffer.read(content)
     check(graph)
-    outputs = expected_bytes(content, images)
-    folder.mkdir()
-    sources = {
-        "model_data.h": _MODEL_HEADER.format(size=len(content), **_arena_bytes(graph)),
-        "model_data.cc": _MODEL_SOURCE.format(values=_values(content)),
-        "op_resolver.h": _op_resolver(graph),
-        "golden.h": _GOLDEN_HEADER.format(
-            count=len(images), input_size=images[0].size, output_size=outputs.shape[1]
-        ),
-        "golden.cc": _GOLDEN_SOURCE.format(
-            inputs=_rows(images.reshape(len(images), -1)), outputs=_rows(outputs)
-        ),
-        "main.cc": _MAIN,
-    }
-    for name, text in sources.items():
-        (folder / name).write_text(text, encoding="ascii")
-
-
-def facts(folder: Path) -> dict[str, Any]:
-    """Return what a manifest says of the sources in a folder."""
-    content = read_model(folder)
-    graph = flatbuffer.read(content)
-    return {
+    facts = {
         "folder": FOLDER,
-        "flash_bytes": len(content),
-        "arena_bytes": _arena_bytes(graph),
+        "namespace": identifier(name),
+        "model_bytes": len(content),
+        "code_bytes": CODE_BYTES,
+        "arena_bytes": {
+            "reference": arena.reference_bytes(graph),
+            "cmsis_nn": arena.cmsis_nn_bytes(graph),
+        },
+        "multiply_adds": multiply_adds,
         "operators": sorted({operator.name for operator in graph.operators}),
+        "tested_with": TESTED_WITH,
     }
+    values = _values(content, images, facts, class_names)
+    for template in filter(Path.is_file, _TEMPLATES.rglob("*")):
+        file = folder / _filled(template.relative_to(_TEMPLATES).as_posix(), values)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(_filled(template.read_text(encoding="ascii"), values), encoding="ascii")
+    return facts
+
+
+def identifier(name: str) -> str:
+    """Return a network's name as a C++ identifier that is no keyword and not reserved.
+
+    >>> identifier("compact-10k")
+    'model_compact_10k'
+    """
+    words = re.sub(r"[^a-z0-9]+", "_", f"model {name}".lower())
+    return words[:_LONGEST_NAME].strip("_")
 
 
 def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:
@@ -162,159 +198,70 @@ def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:
 
 
 def read_model(folder: Path) -> bytes:
-    """Return the LiteRT file that ``model_data.cc`` holds."""
-    text = (folder / "model_data.cc").read_text(encoding="ascii")
+    """Return the LiteRT file that a library's ``model_data.cpp`` holds."""
+    text = (folder / MODEL_DATA).read_text(encoding="ascii")
     values = text[text.index("= {") + 3 : text.rindex("};")]
     return bytes(int(value, 16) for value in values.split(",") if value.strip())
 
 
-def _arena_bytes(graph: Graph) -> dict[str, int]:
-    """Return the bytes of the arena for each set of kernels."""
+def _values(
+    content: bytes, images: np.ndarray, facts: Mapping[str, Any], class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the value for each ``@name@`` of the templates."""
+    logits = runtimes.open_litert(content).outputs["logits"]
+    height, width, channels = images.shape[1:]
+    namespace, operators = facts["namespace"], facts["operators"]
     return {
-        "reference": arena.reference_bytes(graph),
-        "cmsis_nn": arena.cmsis_nn_bytes(graph),
+        "model": namespace,
+        "MODEL": namespace.upper(),
+        "library": namespace.replace("_", "-"),
+        "version": _VERSION,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "classes": len(class_names),
+        "class_names": "\n".join(f"    {_string(name)}," for name in class_names),
+        "logit_scale": str(np.float32(logits["scale"])),
+        "logit_zero_point": logits["zero_point"],
+        "model_bytes": facts["model_bytes"],
+        "model_values": _hexadecimal(content),
+        "code_bytes": facts["code_bytes"],
+        "reference_arena": facts["arena_bytes"]["reference"],
+        "cmsis_nn_arena": facts["arena_bytes"]["cmsis_nn"],
+        "multiply_adds": facts["multiply_adds"],
+        "operators": ", ".join(operators),
+        "operator_count": len(operators),
+        "registrations": "\n".join(
+            f"  if (resolver.{_REGISTRATIONS[name]}() != kTfLiteOk) return kTfLiteError;"
+            for name in operators
+        ),
+        "golden_count": len(images),
+        "golden_inputs": _rows(images.reshape(len(images), -1)),
+        "golden_outputs": _rows(expected_bytes(content, images)),
+        "tested_with": facts["tested_with"],
     }
 
 
-def _op_resolver(graph: Graph) -> str:
-    names = sorted({operator.name for operator in graph.operators})
-    calls = "\n".join(
-        f"  if (resolver.{_REGISTRATIONS[name]}() != kTfLiteOk) return kTfLiteError;"
-        for name in names
-    )
-    return _RESOLVER.format(count=len(names), calls=calls)
+def _filled(template: str, values: Mapping[str, Any]) -> str:
+    """Return the text with a value for each ``@name@`` or ``@name:format@``."""
+    pattern = r"@(\w+)(?::([^@\n]+))?@"
+    return re.sub(pattern, lambda found: format(values[found[1]], found[2] or ""), template)
 
 
-def _values(content: bytes) -> str:
+def _string(text: str) -> str:
+    """Return a C++ string literal of UTF-8."""
+    return '"' + "".join(map(_character, text.encode())) + '"'
+
+
+def _character(byte: int) -> str:
+    plain = chr(byte).isascii() and chr(byte).isprintable() and chr(byte) not in '"\\?'
+    return chr(byte) if plain else f"\\{byte:03o}"
+
+
+def _hexadecimal(content: bytes) -> str:
     lines = (content[at : at + 16] for at in range(0, len(content), 16))
     return "\n".join("    " + " ".join(f"0x{byte:02x}," for byte in line) for line in lines)
 
 
 def _rows(numbers: np.ndarray) -> str:
     return "\n".join("    {" + ", ".join(map(str, row.tolist())) + "}," for row in numbers)
-
-
-_MODEL_HEADER = """\
-#ifndef MODEL_DATA_H_
-#define MODEL_DATA_H_
-
-#include <cstddef>
-
-// The LiteRT file.
-alignas(16) extern const unsigned char g_model[];
-constexpr std::size_t kModelBytes = {size};
-
-// Bytes of the tensor arena for the reference kernels of TensorFlow Lite Micro.
-constexpr std::size_t kReferenceArenaBytes = {reference};
-
-// Bytes of the tensor arena for CMSIS-NN's kernels; enough for the reference kernels too.
-constexpr std::size_t kCmsisNnArenaBytes = {cmsis_nn};
-
-#endif  // MODEL_DATA_H_
-"""
-
-_MODEL_SOURCE = """\
-#include "model_data.h"
-
-alignas(16) const unsigned char g_model[kModelBytes] = {{
-{values}
-}};
-"""
-
-_RESOLVER = """\
-#ifndef OP_RESOLVER_H_
-#define OP_RESOLVER_H_
-
-#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-
-using OpResolver = tflite::MicroMutableOpResolver<{count}>;
-
-inline TfLiteStatus RegisterOps(OpResolver& resolver) {{
-{calls}
-  return kTfLiteOk;
-}}
-
-#endif  // OP_RESOLVER_H_
-"""
-
-_GOLDEN_HEADER = """\
-#ifndef GOLDEN_H_
-#define GOLDEN_H_
-
-#include <cstddef>
-#include <cstdint>
-
-constexpr std::size_t kGoldenCount = {count};
-constexpr std::size_t kInputBytes = {input_size};
-constexpr std::size_t kOutputBytes = {output_size};
-
-// Pixels as they are, and the output tensor's bytes for them.
-extern const std::uint8_t g_golden_inputs[kGoldenCount][kInputBytes];
-extern const std::int8_t g_golden_outputs[kGoldenCount][kOutputBytes];
-
-#endif  // GOLDEN_H_
-"""
-
-_GOLDEN_SOURCE = """\
-#include "golden.h"
-
-const std::uint8_t g_golden_inputs[kGoldenCount][kInputBytes] = {{
-{inputs}
-}};
-
-const std::int8_t g_golden_outputs[kGoldenCount][kOutputBytes] = {{
-{outputs}
-}};
-"""
-
-_MAIN = """\
-// Replays the golden inputs with TensorFlow Lite Micro: 0 if every output byte is as expected.
-
-#include <cstdio>
-#include <cstring>
-
-#include "golden.h"
-#include "model_data.h"
-#include "op_resolver.h"
-#include "tensorflow/lite/micro/micro_interpreter.h"
-#include "tensorflow/lite/micro/system_setup.h"
-#include "tensorflow/lite/schema/schema_generated.h"
-
-namespace {
-
-alignas(16) std::uint8_t tensor_arena[kCmsisNnArenaBytes];
-
-int Fail(const char* what) {
-  std::printf("FAILED: %s\\n", what);
-  return 1;
-}
-
-}  // namespace
-
-int main() {
-  tflite::InitializeTarget();
-  const tflite::Model* model = tflite::GetModel(g_model);
-  if (model->version() != TFLITE_SCHEMA_VERSION) return Fail("the schema has another version");
-
-  static OpResolver resolver;
-  if (RegisterOps(resolver) != kTfLiteOk) return Fail("an operation is missing");
-
-  tflite::MicroInterpreter interpreter(model, resolver, tensor_arena, kCmsisNnArenaBytes);
-  if (interpreter.AllocateTensors() != kTfLiteOk) return Fail("the arena is too small");
-
-  TfLiteTensor* input = interpreter.input(0);
-  TfLiteTensor* output = interpreter.output(0);
-  if (input->bytes != kInputBytes || output->bytes != kOutputBytes) {
-    return Fail("the tensors have other sizes");
-  }
-  for (std::size_t i = 0; i < kGoldenCount; ++i) {
-    std::memcpy(input->data.raw, g_golden_inputs[i], kInputBytes);
-    if (interpreter.Invoke() != kTfLiteOk) return Fail("an operation failed");
-    if (std::memcmp(output->data.raw, g_golden_outputs[i], kOutputBytes) != 0) {
-      return Fail("an output differs from what was expected");
-    }
-  }
-  std::printf("PASSED: %zu golden inputs\\n", kGoldenCount);
-  return 0;
-}
-"""

@@ -73,13 +73,13 @@ def _bound(artifact: dict[str, Any]) -> float:
 
 
 def _check_sources(bundle: Bundle) -> str:
-    """Hold the microcontroller's array against the int8 file it was made from."""
+    """Compare the array in the microcontroller's sources with the int8 file."""
     int8 = bundle.artifact("int8")
     assert int8 is not None
     folder = bundle.folder / microcontroller.FOLDER
     if microcontroller.read_model(folder) != bundle.path(int8).read_bytes():
-        raise VerificationError(f"{folder / 'model_data.cc'} is not {int8['file']}")
-    return f"{microcontroller.FOLDER}/model_data.cc: {int8['file']}, byte for byte"
+        raise VerificationError(f"{folder / microcontroller.MODEL_DATA} is not {int8['file']}")
+    return f"{microcontroller.FOLDER}/{microcontroller.MODEL_DATA}: {int8['file']}, byte for byte"
 
 
 def main(argv: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ KINDS = [
     "fingerprint.pb",
     "manifest.json",
     "manifest.json.sha256",
-    "microcontroller/model_data.cc",
+    "microcontroller/src/model_data.cpp",
     "onnx/compact-10k.onnx",
     "openvino/compact-10k.bin",
     "openvino/compact-10k.xml",
@@ -133,7 +133,9 @@ def test_verify_replays_every_file(
     assert lines[0] == f"{len(manifest['files'])} files are as they were published"
     replayed = [line.split(":")[0] for line in lines if "replayed, differs by" in line]
     assert replayed == [artifact["file"] for artifact in manifest["artifacts"]]
-    assert lines[-1].startswith("microcontroller/model_data.cc: tflite/compact-10k-int8.tflite")
+    assert lines[-1].startswith(
+        "microcontroller/src/model_data.cpp: tflite/compact-10k-int8.tflite"
+    )
 
 
 def test_verify_needs_no_tensorflow(bundle: Path) -> None:
@@ -189,8 +191,8 @@ def test_a_file_that_computes_something_else_now_is_refused(
 
 def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(bundle, tmp_path / "1")
-    source = folder / "microcontroller" / "model_data.cc"
+    source = folder / "microcontroller" / "src" / "model_data.cpp"
     source.write_text(source.read_text().replace("0x54", "0x55", 1))
     _reseal(folder, lambda manifest: None)
-    with pytest.raises(VerificationError, match=r"model_data\.cc is not tflite/compact-10k-int8"):
+    with pytest.raises(VerificationError, match=r"model_data\.cpp is not tflite/compact-10k-int8"):
         verify.verify(folder)

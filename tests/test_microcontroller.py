@@ -1,23 +1,56 @@
-"""The sources for a microcontroller: compiled here, and their network run by its own kernels."""
+"""The library for a microcontroller: compiled and run, its network run by TFLM's own kernels."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 from tflite_micro import runtime
 
 import zoo
-from export import flatbuffer, integrity, memory, microcontroller
+from export import (
+    flatbuffer,
+    integrity,
+    memory,
+    microcontroller,
+    runtimes,
+    saved_model,
+    tflite,
+)
 from export.flatbuffer import Graph, Operator
 from export.inference import inference_model
 from zoo.errors import InputError
+from zoo.registry import get_spec
 
+ROOT = Path(__file__).parent.parent
 STUBS = Path(__file__).parent / "tflm_stubs"
 CHECKED = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
+STATIC = "-DTF_LITE_STATIC_MEMORY"
+CLASSES = ('a "b" \\c??/', "größer", "three")
+MODEL = "model_new"  # "new" alone would be a keyword
+
+
+def _run(*line: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    words = list(map(str, line))
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def _compile(*arguments: object, cwd: Path) -> None:
+    done = _run("g++", *CHECKED, *arguments, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+
+
+def _sources(library: Path) -> list[Path]:
+    return sorted(library.glob("src/*.cpp"))
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +58,51 @@ def folder(bundle: Path) -> Path:
     return bundle / "microcontroller"
 
 
-def _compile(*arguments: object, cwd: Path) -> None:
-    line = ["g++", *CHECKED, *map(str, arguments)]
-    done = subprocess.run(line, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The int8 file of a tiny network."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((4, 5, 2))
+    dense = layers.Dense(len(CLASSES))
+    model = keras.Model(image, dense(layers.Flatten()(image)))
+    # Weights of mean 0, so that no class wins for every image.
+    dense.kernel.assign(dense.kernel - keras.ops.mean(dense.kernel, axis=0))
+    folder = tmp_path_factory.mktemp("tiny")
+    saved_model.save_fixed(model, folder)
+    return tflite.convert(folder, "int8", _images())
+
+
+def _images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (8, 4, 5, 2), np.uint8)
+
+
+def _write(content: bytes, folder: Path, name: str = "new") -> dict[str, Any]:
+    return microcontroller.write(
+        content, _images(), folder, name=name, class_names=CLASSES, multiply_adds=120
+    )
+
+
+@pytest.fixture(scope="module")
+def library(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library of the tiny network."""
+    folder = tmp_path_factory.mktemp("library") / "microcontroller"
+    _write(content, folder)
+    return folder
+
+
+def _build_program(
+    library: Path, main: Path, folder: Path, *options: str, names: Sequence[str] = (MODEL,)
+) -> Path:
+    """Return a program linked with libraries and an interpreter that knows their golden images."""
+    libraries = [library.with_name(name) if len(names) > 1 else library for name in names]
+    fake = (f'-DGOLDEN="{libraries[0]}/src/golden.h"', f"-DLIBRARY={names[0]}")
+    includes = [f"-I{each / 'src'}" for each in libraries]
+    sources = [source for each in libraries for source in _sources(each)]
+    _compile(
+        *options, STATIC, *fake, *includes, "-I", STUBS, STUBS / "interpreter.cc", *sources, main,
+        "-o", "program", cwd=folder,
+    )  # fmt: skip
+    return folder / "program"
 
 
 def test_tflm_gives_the_golden_bytes_in_the_arena_that_is_named(
@@ -37,7 +111,7 @@ def test_tflm_gives_the_golden_bytes_in_the_arena_that_is_named(
     facts = manifest["microcontroller"]
     content = microcontroller.read_model(bundle / "microcontroller")
     assert content == (bundle / "tflite" / "compact-10k-int8.tflite").read_bytes()
-    assert facts["flash_bytes"] == len(content)
+    assert facts["model_bytes"] == len(content)
     images = integrity.open_bundle(bundle).golden_images
     expected = microcontroller.expected_bytes(content, images)
     network = runtime.Interpreter.from_bytes(content, arena_size=facts["arena_bytes"]["reference"])
@@ -56,42 +130,249 @@ def test_the_arena_is_not_named_larger_than_it_need_be(
         runtime.Interpreter.from_bytes(content, arena_size=size)
 
 
-def test_the_sources_compile_and_hold_the_file(folder: Path, bundle: Path, tmp_path: Path) -> None:
-    # A program of our own links with the data: what it prints is what a device would read.
-    (tmp_path / "print.cc").write_text(
-        """
-#include <cstdio>
-#include <cstdint>
-#include "golden.h"
-#include "model_data.h"
-int main() {
-  if (reinterpret_cast<std::uintptr_t>(g_model) % 16 != 0) return 1;
-  std::fwrite(g_model, 1, kModelBytes, stdout);
-  std::fwrite(g_golden_inputs, 1, sizeof(g_golden_inputs), stdout);
-  std::fwrite(g_golden_outputs, 1, sizeof(g_golden_outputs), stdout);
-}
-"""
-    )
-    sources = (folder / "model_data.cc", folder / "golden.cc", "print.cc")
-    _compile("-I", folder, *sources, "-o", "print", cwd=tmp_path)
-    printed = subprocess.run([tmp_path / "print"], capture_output=True, check=True).stdout
-    content = (bundle / "tflite" / "compact-10k-int8.tflite").read_bytes()
-    images = integrity.open_bundle(bundle).golden_images
-    outputs = microcontroller.expected_bytes(content, images)
-    assert printed == content + images.tobytes() + outputs.tobytes()
+def test_the_activations_are_tflm_s_own_plan(
+    bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = microcontroller.read_model(bundle / "microcontroller")
+    network = runtime.Interpreter.from_bytes(content, arena_size=1_000_000)
+    network.print_allocations()
+    told = capfd.readouterr().err
+    graph = flatbuffer.read(content)
+    assert f"Arena allocation head {memory.activation_bytes(graph)} bytes" in told
 
 
-def test_the_program_compiles_against_tflm_s_interface(folder: Path, tmp_path: Path) -> None:
-    # The stubs declare TFLM's names as its headers do, and run nothing.
-    _compile("-fsyntax-only", "-I", folder, "-I", STUBS, folder / "main.cc", cwd=tmp_path)
+def test_the_card_and_the_readme_say_what_a_board_needs(
+    bundle: Path, folder: Path, manifest: dict[str, Any]
+) -> None:
+    facts = manifest["microcontroller"]
+    assert facts["multiply_adds"] == get_spec("compact-10k").multiply_adds
+    arenas = facts["arena_bytes"]
+    card = (bundle / "README.md").read_text()
+    assert "The model takes " in card
+    assert "the program's code about 75,000 more" in card
+    for number in (facts["model_bytes"], facts["multiply_adds"], *arenas.values()):
+        assert f"{number:,}" in card
+        assert f"{number:,}" in (folder / "README.md").read_text()
+    assert "TensorFlow Lite Micro of August 2026, C++17" in facts["tested_with"]
+    for text in (card, (folder / "README.md").read_text()):
+        assert facts["tested_with"] in " ".join(text.split())
 
 
 def test_exactly_the_operations_used_are_registered(folder: Path) -> None:
-    text = (folder / "op_resolver.h").read_text()
+    text = (folder / "src" / "op_resolver.h").read_text()
     calls = ["AddConv2D", "AddFullyConnected", "AddMaxPool2D", "AddMean", "AddQuantize"]
     assert "MicroMutableOpResolver<5>" in text
     assert [name for name in calls if f"resolver.{name}()" in text] == calls
     assert text.count("resolver.Add") == 5
+
+
+def test_a_program_reads_the_file_and_the_golden_images(
+    library: Path, content: bytes, tmp_path: Path
+) -> None:
+    # What the program prints is what a device would read.
+    (tmp_path / "print.cpp").write_text(
+        f"""
+#include <cstdio>
+#include "golden.h"
+#include "model_data.h"
+using namespace {MODEL};
+int main() {{
+  if (reinterpret_cast<std::uintptr_t>(kModel) % 16 != 0) return 1;
+  std::fwrite(kModel, 1, kModelBytes, stdout);
+  std::fwrite(kGoldenInputs, 1, sizeof(kGoldenInputs), stdout);
+  std::fwrite(kGoldenOutputs, 1, sizeof(kGoldenOutputs), stdout);
+}}
+"""
+    )
+    program = _build_program(library, tmp_path / "print.cpp", tmp_path)
+    printed = subprocess.run([program], capture_output=True, check=True).stdout
+    outputs = microcontroller.expected_bytes(content, _images())
+    assert printed == content + _images().tobytes() + outputs.tobytes()
+
+
+def test_a_program_classifies_images_and_names_their_classes(
+    library: Path, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "classify.cpp").write_text(
+        f"""
+#include <cstdio>
+#include "{MODEL}.h"
+#include "golden.h"
+using namespace {MODEL};
+int main() {{
+  if (Classify(kGoldenInputs[0]) != -1 || Logits() != nullptr || ArenaUsedBytes() != 0) return 1;
+  if (Setup() != nullptr || Setup() != nullptr) return 2;
+  for (const auto& image : kGoldenInputs) {{
+    const char* name = kClassNames[Classify(image)];
+    std::printf("%s, %.3f\\n", name, kLogitScale * (Logits()[0] - kLogitZeroPoint));
+  }}
+  static const std::uint8_t unknown[kImageBytes] = {{}};
+  return Classify(unknown) == -1 ? 0 : 3;
+}}
+"""
+    )
+    done = _run(_build_program(library, tmp_path / "classify.cpp", tmp_path))
+    assert done.returncode == 0, done.stderr
+    logits = runtimes.open_litert(content, reference_kernels=True).predict_fn(_images())
+    assert len(set(logits.argmax(axis=1))) > 1
+    lines = [f"{CLASSES[row.argmax()]}, {row[0]:.3f}" for row in logits]
+    assert done.stdout.splitlines() == lines
+
+
+def test_the_self_test_program_passes_and_fails(library: Path, tmp_path: Path) -> None:
+    main = library / "examples" / "self_test_program" / "main.cpp"
+    passed = _run(_build_program(library, main, tmp_path))
+    assert passed.stdout == "PASSED: 8 golden images, 1234 bytes of the arena used\n"
+    assert passed.returncode == 0
+
+    small = _run(_build_program(library, main, tmp_path, f"-D{MODEL.upper()}_ARENA_BYTES=1000"))
+    assert (small.returncode, small.stdout) == (1, "FAILED: the arena is too small\n")
+
+
+@pytest.mark.parametrize("byte", [0, len(CLASSES) - 1])
+def test_the_self_test_compares_every_output_byte(byte: int, library: Path, tmp_path: Path) -> None:
+    main = library / "examples" / "self_test_program" / "main.cpp"
+    wrong = _run(_build_program(library, main, tmp_path, f"-DWRONG_BYTE={byte}"))
+    assert wrong.returncode == 1
+    assert wrong.stdout == "FAILED: an output differs from the expected bytes\n"
+
+
+def test_nothing_is_printed_that_newlib_nano_cannot_print(library: Path) -> None:
+    for file in [*_sources(library), *library.glob("examples/*/*")]:
+        assert "%z" not in file.read_text(), file
+
+
+def test_without_static_memory_nothing_compiles(library: Path, tmp_path: Path) -> None:
+    source = library / "src" / f"{MODEL}.cpp"
+    done = _run("g++", *CHECKED, "-fsyntax-only", "-I", STUBS, source, cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Define TF_LITE_STATIC_MEMORY for all source files" in done.stderr
+
+
+def test_two_networks_go_into_one_program(content: bytes, tmp_path: Path) -> None:
+    names = ("model_one", "model_two")
+    for name in names:
+        _write(content, tmp_path / name, name.removeprefix("model_"))
+    (tmp_path / "main.cpp").write_text(
+        """
+#include "model_one.h"
+#include "model_one_self_test.h"
+#include "model_two.h"
+#include "model_two_self_test.h"
+int main() { return model_one::SelfTest() != nullptr || model_two::SelfTest() != nullptr; }
+"""
+    )
+    program = _build_program(tmp_path / names[0], tmp_path / "main.cpp", tmp_path, names=names)
+    assert _run(program).returncode == 0
+
+
+def _configure(folder: Path, project: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (folder / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.16)\nproject(board LANGUAGES CXX)\n{project}"
+    )
+    return _run("cmake", "-S", folder, "-B", folder / "build", *options)
+
+
+def test_cmake_builds_the_library_with_the_user_s_tflm(library: Path, tmp_path: Path) -> None:
+    done = _configure(
+        tmp_path,
+        f"""
+add_library(my-tflm STATIC {STUBS}/interpreter.cc)
+target_include_directories(my-tflm PUBLIC {STUBS})
+target_compile_definitions(my-tflm PUBLIC TF_LITE_STATIC_MEMORY
+  PRIVATE GOLDEN="golden.h" LIBRARY={MODEL})
+add_subdirectory({library} library)
+target_link_libraries(my-tflm PRIVATE {MODEL})
+""",
+        "-DTFLITE_MICRO_TARGET=my-tflm",
+        f"-DCMAKE_CXX_FLAGS={' '.join(CHECKED[1:])}",
+    )
+    assert done.returncode == 0, done.stderr
+    built = _run("cmake", "--build", tmp_path / "build", "--target", f"{MODEL}_self_test")
+    assert built.returncode == 0, built.stdout + built.stderr
+    program = _run(tmp_path / "build" / "library" / f"{MODEL}_self_test")
+    assert (program.returncode, program.stdout[:6]) == (0, "PASSED")
+
+
+def test_cmake_asks_for_tflm(library: Path, tmp_path: Path) -> None:
+    done = _configure(tmp_path, f"add_subdirectory({library} library)\n")
+    assert done.returncode != 0
+    assert "There is no CMake target 'tflite-micro'" in done.stderr
+
+
+def test_esp_idf_gets_a_component(library: Path, tmp_path: Path) -> None:
+    # ESP-IDF is not here: its function is replaced by one that prints what it is given.
+    done = _configure(
+        tmp_path,
+        f"""
+set(ESP_PLATFORM 1)
+function(idf_component_register)
+  message(STATUS "registered: ${{ARGV}}")
+endfunction()
+add_subdirectory({library} library)
+""",
+    )
+    assert done.returncode == 0, done.stderr
+    registered = re.search(r"registered: SRCS;(.*);INCLUDE_DIRS;src\n", done.stdout)
+    assert registered
+    sources = [f"src/{each.name}" for each in _sources(library)]
+    assert sorted(registered[1].split(";")) == sources
+    assert 'espressif/esp-tflite-micro: "' in (library / "idf_component.yml").read_text()
+
+
+def test_arduino_gets_a_library_with_a_sketch(library: Path, tmp_path: Path) -> None:
+    lines = (library / "library.properties").read_text().splitlines()
+    properties = dict(line.split("=", 1) for line in lines)
+    # The fields of the library specification, revision 2.2.
+    needed = "name version author maintainer sentence paragraph category url architectures includes"
+    assert list(properties) == needed.split()
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 _.-]{0,62}", properties["name"])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", properties["version"])
+    assert (library / "src" / properties["includes"]).exists()
+    sketch = library / "examples" / "self_test" / "self_test.ino"
+    options = ("-x", "c++", "-fsyntax-only", "-include", "Arduino.h")
+    _compile(*options, "-I", STUBS, "-I", library / "src", sketch, cwd=tmp_path)
+
+
+def test_platformio_gets_a_manifest(library: Path) -> None:
+    facts = json.loads((library / "library.json").read_text())
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", facts["name"])
+    assert len(facts["name"]) <= 50
+    assert (library / "src" / facts["headers"]).exists()
+    assert "-std=gnu++17" in facts["build"]["flags"]
+
+
+def test_what_could_not_be_tried_is_marked(library: Path) -> None:
+    text = (library / "README.md").read_text()
+    assert (
+        "ESP-IDF, Arduino and PlatformIO follow their documentation and have not been tried" in text
+    )
+    assert "@" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("compact-10k", "model_compact_10k"),
+        ("new", "model_new"),
+        ("3__C++ Größe.", "model_3_c_gr_e"),
+        ("日本", "model"),
+        ("x" * 80, "model_" + "x" * 42),
+    ],
+)
+def test_every_name_becomes_an_identifier(name: str, identifier: str) -> None:
+    assert microcontroller.identifier(name) == identifier
+
+
+def test_the_templates_are_part_of_the_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = ROOT / "export"
+    installed = {
+        path for pattern in settings["package-data"]["export"] for path in package.glob(pattern)
+    }
+    templates = set(microcontroller._TEMPLATES.rglob("*"))
+    assert templates
+    assert templates <= installed
 
 
 @pytest.mark.parametrize("name", zoo.list_models())
@@ -103,14 +384,3 @@ def test_an_operation_that_tflm_lacks_is_refused() -> None:
     graph = Graph((), (Operator("CONV_2D", (), ()), Operator("NON_MAX", (), ())), (), ())
     with pytest.raises(InputError, match="not known to run NON_MAX; it runs ADD, "):
         microcontroller.check(graph)
-
-
-def test_the_activations_are_tflm_s_own_plan(
-    bundle: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    content = microcontroller.read_model(bundle / "microcontroller")
-    network = runtime.Interpreter.from_bytes(content, arena_size=1_000_000)
-    network.print_allocations()
-    told = capfd.readouterr().err
-    graph = flatbuffer.read(content)
-    assert f"Arena allocation head {memory.activation_bytes(graph)} bytes" in told

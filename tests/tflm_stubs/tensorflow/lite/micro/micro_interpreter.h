@@ -8,6 +8,7 @@
 
 union TfLitePtrUnion {
   char* raw;
+  std::int8_t* int8;
 };
 
 struct TfLiteTensor {
@@ -22,12 +23,16 @@ struct Model;
 class MicroInterpreter {
  public:
   template <typename OpResolver>
-  MicroInterpreter(const Model* model, const OpResolver& resolver, std::uint8_t* tensor_arena,
-                   std::size_t tensor_arena_size);
+  MicroInterpreter(const Model*, const OpResolver&, std::uint8_t*, std::size_t tensor_arena_size)
+      : arena_size_(tensor_arena_size) {}
   TfLiteStatus AllocateTensors();
   TfLiteStatus Invoke();
   TfLiteTensor* input(std::size_t index);
   TfLiteTensor* output(std::size_t index);
+  std::size_t arena_used_bytes() const;
+
+ private:
+  std::size_t arena_size_;
 };
 
 }  // namespace tflite

@@ -8,11 +8,12 @@ namespace tflite {
 template <unsigned int tOpCount>
 class MicroMutableOpResolver {
  public:
-  TfLiteStatus AddConv2D();
-  TfLiteStatus AddFullyConnected();
-  TfLiteStatus AddMaxPool2D();
-  TfLiteStatus AddMean();
-  TfLiteStatus AddQuantize();
+  TfLiteStatus AddConv2D() { return kTfLiteOk; }
+  TfLiteStatus AddFullyConnected() { return kTfLiteOk; }
+  TfLiteStatus AddMaxPool2D() { return kTfLiteOk; }
+  TfLiteStatus AddMean() { return kTfLiteOk; }
+  TfLiteStatus AddQuantize() { return kTfLiteOk; }
+  TfLiteStatus AddReshape() { return kTfLiteOk; }
 };
 
 }  // namespace tflite

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from etils import epy
 
+from zoo.errors import first_line
+
 with epy.lazy_imports():
     import keras
     from keras import layers
@@ -149,8 +151,9 @@ class _Flattener:
             if isinstance(copy, keras.Layer):
                 copy.set_weights(operation.get_weights())
         except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f"{_described(operation)} cannot be copied: {reason}") from error
+            raise ValueError(
+                f"{_described(operation)} cannot be copied: {first_line(error)}"
+            ) from error
         return result
 
     def _copy(self, operation: keras.Operation) -> keras.Operation:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from etils import epy
 
-from zoo.errors import InputError
+from zoo.errors import InputError, first_line
 
 with epy.lazy_imports():
     import keras
@@ -85,14 +85,19 @@ def open_keras_file(path: Path, image_size: tuple[int, int] | None = None) -> Ke
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # of a foreign file anything: a damaged archive, an unknown layer
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        advice = (
-            ""
-            if path.suffix == ".keras"
-            else ("; if an older Keras wrote it, save it there with model.save('NAME.keras')")
-        )
-        raise InputError(f"{path} cannot be opened: {reason}{advice}") from error
+        raise InputError(
+            f"{path} cannot be opened: {first_line(error)}{_advice(path, error)}"
+        ) from error
     return KerasFile(path, model, _image_shape(path, model, image_size))
+
+
+def _advice(path: Path, error: Exception) -> str:
+    """Return how a file may be opened that Keras does not open, nothing if that is not known."""
+    if "Could not locate" in str(error):
+        return "; give the module that defines it with --import"
+    if path.suffix != ".keras":
+        return "; if an older Keras wrote it, save it there with model.save('NAME.keras')"
+    return ""
 
 
 def _image_shape(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from zoo.commands import Parser
-from zoo.errors import ZooError
+from zoo.errors import ZooError, first_line
 
 Target = tuple[str, Path]
 """A format's name and the file to be written."""
@@ -63,10 +63,10 @@ _LAYER = re.compile(r'fused\["\w+:", "[^"@/]+/([^"@/]+)[^"@]*@')
 
 def _reason(error: Exception) -> str:
     """Return an error of a converter in one line, with the layer where it names one."""
-    text = str(error).strip()
+    text = str(error)
     if (operation := _MISSING.search(text)) and (layer := _LAYER.search(text)):
         return f"it has no operation {operation[1]}, which layer {layer[1]!r} needs"
-    return (text or type(error).__name__).splitlines()[0]
+    return first_line(error)
 
 
 def run_module(module: str, *arguments: object) -> None:

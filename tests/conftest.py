@@ -7,14 +7,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 import zoo
-from zoo import commands, data, registry
+from zoo import commands, data, imports, registry
 from zoo.runs import Run
 
 commands.start_tensorflow()
@@ -120,7 +121,13 @@ def new_run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget afterwards what a test registers."""
+def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget afterwards what a test registers or imports."""
     zoo.list_models()
     monkeypatch.setattr(registry, "_specs", dict(registry._specs))
+    monkeypatch.setattr(imports, "_imported", [])
+    known = keras.saving.get_custom_objects()
+    before = dict(known)
+    yield
+    known.clear()
+    known.update(before)

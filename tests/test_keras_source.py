@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from export.keras_file import open_keras_file
 from export.keras_source import from_keras
 from export.sources import Source
 from tests.conftest import Command
+from zoo import imports
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.preprocessing import Preprocessing
@@ -297,6 +299,44 @@ def test_h5_files_are_opened(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:2_000])
     with pytest.raises(InputError, match=r"if an older Keras wrote it, save it there"):
         open_keras_file(file)
+
+
+PATCHES = """
+import keras
+from keras import layers, ops
+
+def doubled(x):
+    return 2 * x
+
+class Patches(layers.Layer):
+    def __init__(self, size, units, **options):
+        super().__init__(**options)
+        self.size, self.units = size, units
+        self.projection = layers.Dense(units, activation=doubled)
+
+    def call(self, images):
+        return self.projection(ops.image.extract_patches(images, self.size))
+
+    def get_config(self):
+        return super().get_config() | {"size": self.size, "units": self.units}
+"""
+
+
+@pytest.mark.usefixtures("registered")
+def test_layers_of_a_module_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "patches.py").write_text(PATCHES)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("patches")
+    dataset = _levels()
+    stack = [layers.Rescaling(1 / 255), module.Patches(4, 6), *_dense()]
+    file = _trained(tmp_path / "vit.keras", dataset.train.images, dataset.train.labels, *stack)
+    with pytest.raises(InputError, match=r"give the module that defines it with --import"):
+        open_keras_file(file)
+    imports.import_module("patches")
+    source = _opened(file, dataset)
+    own = keras.saving.load_model(file).predict(dataset.test.images, verbose=0)
+    logits = source.model.predict(dataset.test.images.astype(np.float32), verbose=0)
+    np.testing.assert_allclose(logits, own, atol=1e-3)
 
 
 @pytest.mark.parametrize("ending", ["keras", "h5"])

@@ -29,7 +29,7 @@ from export import (
 from export.flatbuffer import Graph, Operator
 from export.inference import inference_model
 from zoo.errors import InputError
-from zoo.registry import get_spec
+from zoo.registry import get_costs
 
 ROOT = Path(__file__).parent.parent
 STUBS = Path(__file__).parent / "tflm_stubs"
@@ -145,7 +145,7 @@ def test_the_card_and_the_readme_say_what_a_board_needs(
     bundle: Path, folder: Path, manifest: dict[str, Any]
 ) -> None:
     facts = manifest["microcontroller"]
-    assert facts["multiply_adds"] == get_spec("compact-10k").multiply_adds
+    assert facts["multiply_adds"] == get_costs("compact-10k").multiply_adds
     arenas = facts["arena_bytes"]
     card = (bundle / "README.md").read_text()
     assert "The model takes " in card

@@ -46,8 +46,8 @@ class Parser(argparse.ArgumentParser):
                 dest="imports",
                 action="append",
                 default=[],
-                help="first import this module, which registers networks of your own "
-                "(docs/own-networks.md); may be repeated",
+                help="first import this module, which registers networks or defines layers of your "
+                "own (docs/own-networks.md); may be repeated",
             )
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:

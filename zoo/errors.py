@@ -56,6 +56,11 @@ def one_line(error: BaseException) -> str:
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def unknown(
     kind: str, received: str, allowed: Iterable[str], *, told: str | None = None
 ) -> InputError:

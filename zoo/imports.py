@@ -1,16 +1,24 @@
-"""A user's own modules, imported by name: they register networks and Keras layers."""
+"""A user's own modules, imported by name: they register networks, and define Keras layers."""
 
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
+
+from etils import epy
 
 from zoo.errors import InputError, ZooError, one_line
+
+with epy.lazy_imports():
+    import keras
 
 _imported: list[str] = []
 
 
 def import_module(name: str) -> None:
-    """Import a module that registers networks.
+    """Import a module that registers networks or defines layers.
+
+    A Keras file may name the module's classes and functions also where they are not registered.
 
     Args:
         name: as in an import statement; ``python -m`` also finds it in the current folder.
@@ -19,7 +27,7 @@ def import_module(name: str) -> None:
         InputError: there is no such module, or it fails.
     """
     try:
-        importlib.import_module(name)
+        module = importlib.import_module(name)
     except ZooError as error:
         raise InputError(f"--import {name}: {error}") from error
     except (Exception, SystemExit) as error:  # of a user's module anything
@@ -28,6 +36,15 @@ def import_module(name: str) -> None:
             f"current folder or installed, and `python -c 'import {name}'` must succeed"
         ) from error
     _imported.append(name)
+    _name_objects(module)
+
+
+def _name_objects(module: ModuleType) -> None:
+    """Make the classes and functions that a module defines known to Keras by their names."""
+    known = keras.saving.get_custom_objects()
+    for name, value in vars(module).items():
+        if callable(value) and getattr(value, "__module__", None) == module.__name__:
+            known.setdefault(name, value)
 
 
 def options() -> list[str]:

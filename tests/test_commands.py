@@ -76,6 +76,19 @@ BAD = [
 ]
 
 
+# The commands that build networks, and so need the modules of a user's own.
+BUILDING = {
+    "zoo.train",
+    "zoo.compare",
+    "zoo.draw",
+    "zoo.list",
+    "zoo.predict",
+    "zoo.evaluate",
+    "export",
+    "export.keras_formats",
+}
+
+
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
     """A folder with what the bad invocations trip over."""
@@ -126,6 +139,7 @@ def test_help_explains_the_exit_codes_without_tensorflow(
     line = [sys.executable, "-X", "importtime", "-m", module, "--help"]
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=True)
     assert "exit codes:" in done.stdout
+    assert ("--import MODULE" in done.stdout) == (module in BUILDING)
     imported = {row.split("|")[-1].strip() for row in done.stderr.splitlines()}
     assert not imported & {
         "tensorflow",

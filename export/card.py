@@ -87,10 +87,10 @@ and PlatformIO, with a self-test; its README says how to add it to a project.
     int label = {namespace}::Classify(pixels);
 
 The model takes {model_bytes:,} bytes of flash, the program's code about {code_bytes:,} more. The
-tensor arena takes {arena_bytes[reference]:,} bytes of RAM with the reference kernels, \
-{arena_bytes[cmsis_nn]:,} with
-CMSIS-NN. One image needs {multiply_adds:,} multiply-adds. Such libraries were tested with
-{tested_with}.
+tensor arena takes {arena_bytes[reference]:,} bytes of RAM with the reference kernels, and
+{arena_bytes[cmsis_nn]:,} with CMSIS-NN. One image needs {multiply_adds:,} multiply-adds.
+
+The zoo's networks were tested with {tested_with}.
 """
 
 _ONNX = """\

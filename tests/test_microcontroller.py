@@ -18,6 +18,7 @@ from tflite_micro import runtime
 
 import zoo
 from export import (
+    arena,
     flatbuffer,
     integrity,
     memory,
@@ -219,13 +220,19 @@ int main() {{
     assert done.stdout.splitlines() == lines
 
 
-def test_the_self_test_program_passes_and_fails(library: Path, tmp_path: Path) -> None:
+def test_the_self_test_program_passes_and_fails(
+    library: Path, content: bytes, tmp_path: Path
+) -> None:
+    graph = flatbuffer.read(content)
+    arenas = (arena.reference_bytes(graph), arena.cmsis_nn_bytes(graph))
+    assert arenas[0] < arenas[1]
     main = library / "examples" / "self_test_program" / "main.cpp"
     passed = _run(_build_program(library, main, tmp_path))
-    assert passed.stdout == "PASSED: 8 golden images, 1234 bytes of the arena used\n"
+    assert passed.stdout == f"PASSED: 8 golden images, {arenas[1]} bytes of the arena used\n"
     assert passed.returncode == 0
 
-    small = _run(_build_program(library, main, tmp_path, f"-D{MODEL.upper()}_ARENA_BYTES=1000"))
+    option = f"-D{MODEL.upper()}_ARENA_BYTES={MODEL}::kReferenceArenaBytes"
+    small = _run(_build_program(library, main, tmp_path, option))
     assert (small.returncode, small.stdout) == (1, "FAILED: the arena is too small\n")
 
 
@@ -244,7 +251,7 @@ def test_nothing_is_printed_that_newlib_nano_cannot_print(library: Path) -> None
 
 def test_without_static_memory_nothing_compiles(library: Path, tmp_path: Path) -> None:
     source = library / "src" / f"{MODEL}.cpp"
-    done = _run("g++", *CHECKED, "-fsyntax-only", "-I", STUBS, source, cwd=tmp_path)
+    done = _run("g++", "-std=c++17", "-fsyntax-only", "-I", STUBS, source, cwd=tmp_path)
     assert done.returncode != 0
     assert "Define TF_LITE_STATIC_MEMORY for all source files" in done.stderr
 
@@ -279,12 +286,14 @@ def test_cmake_builds_the_library_with_the_user_s_tflm(library: Path, tmp_path: 
         f"""
 add_library(my-tflm STATIC {STUBS}/interpreter.cc)
 target_include_directories(my-tflm PUBLIC {STUBS})
+target_compile_features(my-tflm PRIVATE cxx_std_17)
 target_compile_definitions(my-tflm PUBLIC TF_LITE_STATIC_MEMORY
   PRIVATE GOLDEN="golden.h" LIBRARY={MODEL})
 add_subdirectory({library} library)
 target_link_libraries(my-tflm PRIVATE {MODEL})
 """,
         "-DTFLITE_MICRO_TARGET=my-tflm",
+        "-DCMAKE_CXX_STANDARD=11",
         f"-DCMAKE_CXX_FLAGS={' '.join(CHECKED[1:])}",
     )
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@
 namespace tflite {
 namespace {
 
-constexpr std::size_t kUsed = 1234;
+constexpr std::size_t kUsed = LIBRARY::kCmsisNnArenaBytes;
 char image[LIBRARY::kImageBytes];
 char logits[LIBRARY::kClassCount];
 TfLiteTensor input_tensor = {{image}, sizeof(image)};
@@ -25,7 +25,9 @@ unsigned int Model::version() const { return TFLITE_SCHEMA_VERSION; }
 const Model* GetModel(const void*) { return &the_model; }
 
 TfLiteStatus MicroInterpreter::AllocateTensors() {
-  return arena_size_ < kUsed ? kTfLiteError : kTfLiteOk;
+  if (allocated_ || arena_size_ < kUsed) return kTfLiteError;
+  allocated_ = true;
+  return kTfLiteOk;
 }
 
 TfLiteStatus MicroInterpreter::Invoke() {

@@ -6,6 +6,8 @@
 
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
 
+static_assert(__cplusplus >= 201703L, "TensorFlow Lite Micro needs C++17");
+
 union TfLitePtrUnion {
   char* raw;
   std::int8_t* int8;
@@ -33,6 +35,7 @@ class MicroInterpreter {
 
  private:
   std::size_t arena_size_;
+  bool allocated_ = false;
 };
 
 }  // namespace tflite

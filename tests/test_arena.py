@@ -103,6 +103,7 @@ def test_a_scratch_buffer_shares_memory_with_what_lives_at_other_times() -> None
 
 
 def test_of_equally_large_buffers_the_later_is_placed_first() -> None:
-    # In the other order the third would lie above both.
-    buffers = [Buffer(32, 1, 1), Buffer(32, 0, 1), Buffer(32, 0, 0), Buffer(16, 0, 1)]
-    assert planned_bytes(buffers) == 80
+    # The third, placed before the first two, leaves the lowest memory to the last. In the other
+    # order the last would lie above all and need 80 bytes.
+    buffers = [Buffer(32, 3, 3), Buffer(32, 0, 1), Buffer(32, 2, 3), Buffer(16, 0, 2)]
+    assert planned_bytes(buffers) == 64

@@ -16,7 +16,7 @@ import numpy as np
 from zoo import files
 from zoo.errors import DamagedError
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.json.sha256"
 

@@ -104,7 +104,7 @@ def test_another_schema_is_refused(copy: Path) -> None:
     manifest = json.loads(before[0]) | {"schema": 1}
     file.write_text(json.dumps(manifest))
     checksum.write_text(f"{integrity.files.sha256(file)}  manifest.json\n")
-    with pytest.raises(DamagedError, match="schema 1, this version reads schema 3"):
+    with pytest.raises(DamagedError, match="schema 1, this version reads schema 4"):
         export.load(copy)
     file.write_bytes(before[0])
     checksum.write_bytes(before[1])

@@ -162,8 +162,8 @@ def _bounds(manifest: dict[str, Any]) -> str:
     text = (
         f"The 95 % interval of the accuracy of Keras is {100 * low:.2f} to {100 * high:.2f} %. "
         "Images that a file may lose, and that may have another class than Keras gives: "
-        + ", ".join(told or ["none"])
-        + "; others none."
+        + "; ".join([", ".join(told), "others none"] if told else ["none"])
+        + "."
     )
     if manifest["loosened"]:
         names = ", ".join(manifest["loosened"])

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -22,7 +23,7 @@ from export.canonical import canonical
 from export.inference import scales_pixels
 from export.keras_file import open_keras_file
 from export.keras_source import from_keras
-from export.sources import Source
+from export.sources import Source, deployable
 from tests.conftest import Command
 from zoo import imports
 from zoo.data import Dataset
@@ -167,6 +168,19 @@ def test_auto_accepts_the_scale_that_suits_best(tmp_path: Path) -> None:
     stack = [layers.GlobalAveragePooling2D(), layers.Rescaling(1.0), *_dense()[1:]]
     file = _trained(tmp_path / "mine.keras", scaled, dataset.train.labels, *stack)
     assert _opened(file, dataset, scale="auto").origin["keras_file"]["pixels"] == "-1..1"
+
+
+@pytest.mark.parametrize("before", [lambda x: x, layers.Rescaling(1 / 255)])
+def test_pixels_that_are_used_twice_are_computed_as_before(
+    before: Callable[[Any], Any],
+) -> None:
+    image = keras.Input((8, 8, 3))
+    scaled = layers.Rescaling(1 / 255)(image)
+    kernel = layers.Conv2D(3, 3, padding="same")(scaled)
+    x = layers.Flatten()(layers.Concatenate()([before(image), kernel]))
+    model = keras.Model(image, layers.Dense(3)(x))
+    images = _levels().test.images.astype(np.float32)
+    np.testing.assert_allclose(deployable(model)(images), model(images), rtol=1e-4, atol=1e-4)
 
 
 def test_whether_a_network_scales_its_pixels_is_seen() -> None:
@@ -365,6 +379,36 @@ def test_it_is_exported_and_verified(digits: Dataset, tmp_path: Path, command: C
     for artifact in manifest["artifacts"]:
         computed = export.load(version, runtime=artifact["format"])(images).argmax(axis=1)
         assert np.sum(computed != own) <= 3, artifact["format"]
+
+
+@pytest.mark.slow
+def test_what_a_default_format_cannot_hold_is_left_out(tmp_path: Path, command: Command) -> None:
+    dataset = _levels()
+    folder = tmp_path / "somebody" / "pictures"
+    for split in (dataset.train, dataset.validation, dataset.test):
+        for number, (image, label) in enumerate(zip(split.images, split.labels, strict=True)):
+            file = folder / split.name / CLASSES[label] / f"{number}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            PIL.Image.fromarray(image).save(file)
+    stack = [layers.UpSampling2D(2), *_dense(rescaled=True)]
+    _trained(tmp_path / "mine.keras", dataset.train.images, dataset.train.labels, *stack)
+    done = command("export", "mine.keras", "--data", folder, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    version = tmp_path / "exports" / "mine" / "1"
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["left_out"].keys() == {"microcontroller"}
+    reason = manifest["left_out"]["microcontroller"]
+    assert "not known to run UpSampling2D (layer 'up_sampling2d" in reason
+    card = (version / "README.md").read_text()
+    for text in (card, done.stdout):
+        assert re.search(rf"[Ff]ormat microcontroller is left out: {re.escape(reason)}", text)
+    # The card says what is known of such a network, and nothing more.
+    assert "mine, verified on pictures" in card
+    assert "of its training nothing is known" in card
+    assert "60 test images are too few for the bounds of" in card
+    assert "https://www.tensorflow.org/datasets" not in card
+    for file in version.rglob("*"):
+        assert not file.is_file() or b"somebody" not in file.read_bytes(), file
 
 
 def test_what_a_format_cannot_hold_is_said_before_anything_is_converted(

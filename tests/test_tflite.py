@@ -197,9 +197,11 @@ def test_an_operation_that_is_not_built_in_fails_the_conversion(tmp_path: Path) 
         tflite.convert(_fixed(tmp_path, lambda x: tf.math.bessel_i0(x)[:, :, 0, 0]), "float32")
 
 
-def test_shape_arithmetic_fails_the_conversion(tmp_path: Path) -> None:
+def test_shapes_computed_in_the_file_fail_the_conversion(tmp_path: Path) -> None:
     # How many pixels are not black is known on the device only.
-    with pytest.raises(ZooError, match="shape arithmetic is left in the file: SHAPE"):
+    with pytest.raises(
+        ZooError, match="shapes are computed in the file, although its batch is fixed"
+    ):
         tflite.convert(_fixed(tmp_path, lambda x: tf.shape(tf.where(x))), "float32")
 
 

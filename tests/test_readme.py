@@ -81,3 +81,15 @@ def test_every_dependency_is_constrained_within_its_bounds() -> None:
     for requirement in wanted:
         assert str(requirement.specifier), requirement.name
         assert pinned[requirement.name] in requirement.specifier, requirement.name
+
+
+@pytest.mark.parametrize("name", ["keras", "tensorflow"])
+def test_the_next_release_is_not_installed_before_it_is_tried(name: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (requirement,) = (
+        each for each in map(Requirement, project["dependencies"]) if each.name == name
+    )
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pinned = re.search(rf"^{name}==(\d+)\.(\d+)\.", constraints, re.MULTILINE)
+    assert pinned
+    assert f"{pinned[1]}.{int(pinned[2]) + 1}.0" not in requirement.specifier

@@ -228,12 +228,11 @@ class _Work:
             self.leave_out("microcontroller", "it is made from the int8 file, which is left out")
         if self._has("microcontroller"):
             self.announce("Writing the microcontroller's sources")
-            images = self.dataset.test.images[stratified(self.dataset.test, _GOLDEN_IMAGES)]
             content = self._path(FORMATS["int8"]).read_bytes()
             try:
                 self.microcontroller = microcontroller.write(
                     content,
-                    images,
+                    microcontroller.golden_images(content, self.dataset.test, _GOLDEN_IMAGES),
                     self.stage / microcontroller.FOLDER,
                     name=self.source.name,
                     class_names=self.dataset.class_names,

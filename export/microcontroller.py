@@ -15,6 +15,7 @@ CMakeLists.txt, ...     the library as CMake, ESP-IDF, Arduino and PlatformIO wa
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +24,10 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from export import arena, flatbuffer, runtimes
+from export import arena, flatbuffer, rounding, runtimes
 from export.flatbuffer import Graph
 from zoo.errors import InputError
+from zoo.splits import Split
 
 with epy.lazy_imports():
     import keras
@@ -177,6 +179,32 @@ def write(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_filled(template.read_text(encoding="ascii"), values), encoding="ascii")
     return facts
+
+
+def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
+    """Return about ``count`` images whose output bytes TFLM must repeat, as many of each class.
+
+    Args:
+        content: an int8 LiteRT file of batch 1.
+        split: what they are chosen from.
+        count: how many.
+
+    Returns:
+        uint8 [N, H, W, C]: of each class the first that TFLM and LiteRT round alike.
+
+    Raises:
+        InputError: there are none among the first images.
+    """
+    rounds_alike = rounding.rounds_alike_fn(content)
+    classes = np.unique(split.labels)
+    each = max(1, count // len(classes))
+    chosen: list[np.ndarray] = []
+    for label in classes:
+        first = split.images[np.flatnonzero(split.labels == label)[: 10 * each]]
+        chosen += itertools.islice(filter(rounds_alike, first), each)
+    if not chosen:
+        raise InputError("TensorFlow Lite Micro would round the outputs of every image otherwise")
+    return np.stack(chosen)
 
 
 def identifier(name: str) -> str:

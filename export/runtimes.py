@@ -114,8 +114,8 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
     Args:
         content: the bytes.
         threads: that it may use.
-        reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats to
-            the last bit; the optimized ones may round one step off.
+        reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats
+            (but see ``export.rounding``); the optimized ones may round one step off.
     """
     kind = litert.OpResolverType
     with commands.chatter_held():  # of the delegate that it creates

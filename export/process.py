@@ -46,19 +46,25 @@ def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], o
     Args:
         arguments: parsed, with those of ``add_targets``.
         convert: takes a format's name and the file.
+
+    Raises:
+        OSError, MemoryError: the machine refused, which says nothing of the network.
     """
     failures = {}
     for name, file in arguments.targets:
         try:
             convert(name, file)
+        except (OSError, MemoryError):
+            raise
         except Exception as error:  # each converter has errors of its own
             failures[name] = _reason(error)
     arguments.failures.write_text(json.dumps(failures), encoding="utf-8")
 
 
-# How the LiteRT converter calls an operation that it lacks, and the layer in which it is.
+# How the LiteRT converter calls an operation that it lacks, and the layer in which it is. To the
+# names of models and layers TensorFlow has appended _1.
 _MISSING = re.compile(r"'(?:tf|tfl)\.(\w+)' op")
-_LAYER = re.compile(r'fused\["\w+:", "[^"@/]+/([^"@/]+)[^"@]*@')
+_LAYER = re.compile(r'fused\["\w+:", "[^"@/]+_1/([^"@/]+?)(?:_1)?/[^"@]*@')
 
 
 def _reason(error: Exception) -> str:

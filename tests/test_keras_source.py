@@ -76,7 +76,7 @@ def _trained(file: Path, scaled: np.ndarray, labels: np.ndarray, *stack: keras.L
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not softmax)
     if model.output_shape[-1] == 1:
         loss = keras.losses.MeanSquaredError()
-    model.compile(keras.optimizers.Adam(0.01), loss)
+    model.compile(keras.optimizers.Adam(0.03), loss)
     model.fit(scaled, labels, epochs=25, verbose=0)
     model.save(file)
     return file
@@ -84,8 +84,8 @@ def _trained(file: Path, scaled: np.ndarray, labels: np.ndarray, *stack: keras.L
 
 def _dense(*, rescaled: bool = False, outputs: int = 3) -> list[keras.Layer]:
     scaling = [layers.Rescaling(1 / 255)] if rescaled else []
-    head = [layers.Flatten(), layers.Dense(16, activation="relu"), layers.Dense(outputs)]
-    return [*scaling, *head]
+    hidden = layers.Dense(16, activation="relu")
+    return [*scaling, layers.GlobalAveragePooling2D(), hidden, layers.Dense(outputs)]
 
 
 def _opened(file: Path, dataset: Dataset, **options: Any) -> Source:
@@ -109,7 +109,8 @@ def test_a_network_that_scales_its_pixels_needs_no_options(tmp_path: Path) -> No
     dataset = _levels()
     told: list[str] = []
     train = dataset.train
-    file = _trained(tmp_path / "mine.keras", train.images, train.labels, *_dense(rescaled=True))
+    stack = [layers.Rescaling(1 / 255), layers.Conv2D(8, 3, activation="relu"), *_dense()]
+    file = _trained(tmp_path / "mine.keras", train.images, train.labels, *stack)
     source = _opened(file, dataset, announce=told.append)
     (line,) = told
     assert re.fullmatch(r"With pixels 0\.\.255 (9.|100)\.. % of 180 training and .* right", line)

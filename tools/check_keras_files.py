@@ -77,7 +77,7 @@ def _row(folder: Path, name: str, options: str) -> bool:
         if done.code:
             last = done.errors.strip().splitlines()[-1]
             _print([*cells, *[""] * len(_DEFAULTS), *cost, last])
-            return done.code == 2 and "Traceback" not in done.errors
+            return done.code in (2, 3) and "Traceback" not in done.errors
         flips = []
         version = Path(out) / "1"
         manifest = open_bundle(version).manifest

@@ -65,6 +65,7 @@ BAD = [
     ("export damaged --labels a,b", 2, "--pixels, --labels and picture options go with a Keras"),
     ("export damaged --fit crop", 2, "--pixels, --labels and picture options go with a Keras"),
     ("export nothing.h5 --data digits", 2, "there is no file nothing.h5"),
+    ("export nothing.keras --pixels -1..1", 2, "there is no file nothing.keras"),
     ("zoo.train ltfn5 --fit squeeze", 2, "invalid choice: 'squeeze'"),
     ("zoo.train ltfn5 --data MNIST", 2, "did you mean 'mnist'?"),
     ("zoo.train ltfn5 --data pets.zip", 2, "pets.zip is an archive; unpack it"),

@@ -61,7 +61,7 @@ def _row(folder: Path, name: str, options: str) -> bool:
     """Print the row of one network; return whether no file is silently wrong."""
     (file,) = (path for path in folder.glob(f"{name}.*") if path.suffix in (".keras", ".h5"))
     data = folder / f"{name}.data"
-    chosen = argparse.ArgumentParser()
+    chosen = commands.Parser("export", "What an export of this network is given.")
     chosen.add_argument("--pixels", default="0..255")
     chosen.add_argument("--labels", default="")
     truth, _ = chosen.parse_known_args(shlex.split(options))

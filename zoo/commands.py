@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,8 @@ class Parser(argparse.ArgumentParser):
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # What begins with a negative number, such as -1..1 of --pixels, is a value.
+        self._negative_number_matcher = re.compile(r"-\d")
         if imports:
             self.add_argument(
                 "--import",

@@ -15,7 +15,6 @@ memory of its largest process.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import subprocess
 import sys
@@ -104,16 +103,23 @@ class _Done:
     peak_bytes: int
 
 
+# The memory of a process counts that of the one which started it, so a small one starts it.
+_LAUNCHER = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
 def _run(command: list[str]) -> _Done:
     """Run a command; the memory is that of its largest process."""
-    with tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        errors.seek(0)
-        return _Done(process.returncode, errors.read(), seconds, 1024 * usage.ru_maxrss)
+    start = time.perf_counter()
+    line = [sys.executable, "-c", _LAUNCHER, *command]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    kilobytes = int(done.stdout.splitlines()[-1])
+    return _Done(done.returncode, done.stderr, seconds, 1024 * kilobytes)
 
 
 def _print(cells: list[str]) -> None:

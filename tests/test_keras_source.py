@@ -393,7 +393,8 @@ def test_what_a_default_format_cannot_hold_is_left_out(tmp_path: Path, command: 
             PIL.Image.fromarray(image).save(file)
     stack = [layers.UpSampling2D(2), *_dense(rescaled=True)]
     _trained(tmp_path / "mine.keras", dataset.train.images, dataset.train.labels, *stack)
-    done = command("export", "mine.keras", "--data", folder, cwd=tmp_path)
+    options = ("--data", folder, "--labels", ",".join(CLASSES))
+    done = command("export", "mine.keras", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     version = tmp_path / "exports" / "mine" / "1"
     manifest = json.loads((version / "manifest.json").read_text())

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from etils import epy
 
 from export import flatbuffer
-from export.runtimes import quantized, real
-
-with epy.lazy_imports():
-    from ai_edge_litert import interpreter as litert
+from export.runtimes import open_for_every_result, quantized, real
 
 # They change a number's format, and are no operations of the network.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
@@ -65,12 +61,7 @@ def _results(content: bytes, images: np.ndarray) -> list[tuple[str, str, np.ndar
     """Return each operation's name, its result's name and its results for the images."""
     graph = flatbuffer.read(content)
     steps = [each for each in graph.operators if each.name not in _CONVERSIONS]
-    interpreter = litert.Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_for_every_result(content)
     (image,) = interpreter.get_input_details()
     details = {each["index"]: each for each in interpreter.get_tensor_details()}
     rows: list[list[np.ndarray]] = []

@@ -13,13 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from etils import epy
 
 from export import flatbuffer
-from export.runtimes import quantized
-
-with epy.lazy_imports():
-    from ai_edge_litert import interpreter as litert
+from export.runtimes import open_for_every_result, quantized
 
 
 def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
@@ -30,12 +26,7 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
     """
     graph = flatbuffer.read(content)
     dense = [each for each in graph.operators if each.name == "FULLY_CONNECTED"]
-    interpreter = litert.Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-    )
-    interpreter.allocate_tensors()
+    interpreter = open_for_every_result(content)
     (pixels,) = interpreter.get_input_details()
     details = {each["index"]: each for each in interpreter.get_tensor_details()}
 

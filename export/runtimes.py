@@ -141,6 +141,24 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
     return Artifact(predict_fn, inputs={"image": _facts(image)}, outputs={"logits": _facts(logits)})
 
 
+def open_for_every_result(content: bytes) -> litert.Interpreter:
+    """Load a LiteRT file's bytes so that each operation's result can be read, not only the last.
+
+    Args:
+        content: the bytes, of batch 1.
+
+    Returns:
+        An allocated interpreter with the plain kernels.
+    """
+    interpreter = litert.Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def _open_onnx(file: Path, threads: int) -> Artifact:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1

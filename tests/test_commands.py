@@ -303,8 +303,10 @@ def _wait_for_step(process: subprocess.Popen[str]) -> None:
 SLOW = ("--data", "digits", "--batch-size", "8")
 
 
-def _interrupt(environment: dict[str, str], folder: Path, number: int) -> tuple[int, str]:
-    process = _start(environment, folder, *SLOW, "--steps", "600")
+def _interrupt(
+    environment: dict[str, str], folder: Path, number: int, *arguments: str
+) -> tuple[int, str]:
+    process = _start(environment, folder, *SLOW, "--steps", "600", *arguments)
     _wait_for_step(process)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
@@ -323,11 +325,13 @@ def test_a_terminated_training_saves_its_state(environment: dict[str, str], tmp_
 def test_an_interrupted_training_goes_on_exactly(
     environment: dict[str, str], command: Command, tmp_path: Path
 ) -> None:
-    code, complaint = _interrupt(environment, tmp_path, signal.SIGINT)
+    (tmp_path / "own.py").touch()
+    code, complaint = _interrupt(environment, tmp_path, signal.SIGINT, "--import", "own")
     assert code == 130
-    assert "--resume" in complaint
 
-    resumed = command("zoo.train", "ltfn5", "--resume", cwd=tmp_path)
+    _, _, proposed = complaint.partition("go on with python -m ")
+    assert proposed.endswith(" --import own\n")
+    resumed = command(*proposed.split(), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     whole = command("zoo.train", "ltfn5", *SLOW, "--steps", 600, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr

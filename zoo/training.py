@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from etils import epy
 
-from zoo import augment, shards
+from zoo import augment, imports, shards
 from zoo.averages import WeightAverage
 from zoo.batches import batches
 from zoo.checkpoints import Checkpoints, Position
@@ -122,9 +122,10 @@ def train(
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()
             if received.signal:
+                going_on = ["python -m zoo.train", model.name, "--resume --out", str(run.folder)]
                 raise Interrupted(
                     f"interrupted after step {number} of {steps}; its state is saved: go on with "
-                    f"python -m zoo.train {model.name} --resume --out {run.folder}",
+                    + " ".join([*going_on, *imports.options()]),
                     received.signal,
                 )
         # No later cost sees the last update, nor any cost the moving variance of a normalization.

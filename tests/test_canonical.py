@@ -170,7 +170,8 @@ def test_all_is_computed_in_float32(policy: str) -> None:
 
 def test_images_without_an_axis_of_channels() -> None:
     image = keras.Input((8, 8))
-    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    x = layers.Conv2D(4, 3)(keras.ops.expand_dims(layers.Rescaling(1 / 255)(image), -1))
+    x = layers.Flatten()(x)
     found = _check(keras.Model(image, layers.Dense(3)(x)), "logits", (8, 8, 1))
     assert found.model.input_shape == (None, 8, 8, 1)
 

@@ -29,7 +29,7 @@ from PIL import Image
 
 import export
 from export.integrity import open_bundle
-from zoo import commands
+from zoo import commands, imports
 
 with epy.lazy_imports():
     import keras
@@ -60,10 +60,12 @@ def _row(folder: Path, name: str, options: str) -> bool:
     """Print the row of one network; return whether no file is silently wrong."""
     (file,) = (path for path in folder.glob(f"{name}.*") if path.suffix in (".keras", ".h5"))
     data = folder / f"{name}.data"
-    chosen = commands.Parser("export", "What an export of this network is given.")
+    chosen = commands.Parser("export", "What an export of this network is given.", imports=True)
     chosen.add_argument("--pixels", default="0..255")
     chosen.add_argument("--labels", default="")
     truth, _ = chosen.parse_known_args(shlex.split(options))
+    for module in truth.imports:
+        imports.import_module(module)
     pictures = data / "test" if (data / "test").is_dir() else data
     found = sorted(each.name for each in pictures.iterdir())
     images, labels = _pictures(pictures, truth.labels.split(",") if truth.labels else found)

@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import formats, pixels
-from export.bundle import Request, export_bundle
-from export.keras_file import check_file, is_keras_file, open_keras_file
-from export.keras_source import from_keras
-from export.sources import Source, from_run
-from zoo import commands, data
+from export import formats
+from export.network import pixels
+from export.network.keras_file import check_file, is_keras_file, open_keras_file
+from export.network.keras_source import from_keras
+from export.network.sources import Source, from_run
+from export.pipeline import Request, export_bundle
+from zoo import cli, data
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.runs import Run
@@ -35,8 +36,8 @@ def main(argv: Sequence[str]) -> None:
     print(f"\n{table}\n\n{version} holds the bundle (data: {dataset.name})")
 
 
-def _parser() -> commands.Parser:
-    parser = commands.Parser(
+def _parser() -> cli.Parser:
+    parser = cli.Parser(
         "export",
         "Export a network to many formats, each file proven on the whole test split.",
         imports=True,
@@ -54,7 +55,7 @@ def _parser() -> commands.Parser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: exports/MODEL")
     parser.add_argument(
         "--batch",
-        type=commands.positive,
+        type=cli.positive,
         default=1,
         metavar="N",
         help="images in each call of a LiteRT file (default: 1)",
@@ -89,12 +90,12 @@ def _parser() -> commands.Parser:
     )
     parser.add_argument(
         "--image-size",
-        type=commands.size,
+        type=cli.size,
         metavar="N|HxW",
         help="of a Keras file that takes images of any size",
     )
-    commands.add_picture_arguments(parser)
-    commands.add_data_arguments(parser)
+    cli.add_picture_arguments(parser)
+    cli.add_data_arguments(parser)
     return parser
 
 
@@ -103,7 +104,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
     path = Path(arguments.source)
     if is_keras_file(path):
         return _open_keras(path, arguments)
-    if arguments.pixels or arguments.labels or commands.image_choices(arguments):
+    if arguments.pixels or arguments.labels or cli.image_choices(arguments):
         raise InputError(
             "--pixels, --labels and picture options go with a Keras file; a run records its own"
         )
@@ -114,8 +115,8 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
         )
     run = Run(path)
     run.read_result()
-    commands.start_tensorflow()
-    return from_run(run), commands.load_run_data(run, arguments, arguments.data)
+    cli.start_tensorflow()
+    return from_run(run), cli.load_run_data(run, arguments, arguments.data)
 
 
 def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Dataset]:
@@ -124,11 +125,11 @@ def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Data
     if arguments.data is None:
         raise InputError(f"{path} needs --data, labelled pictures that it is verified on")
     data.check_name(arguments.data)
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     file = open_keras_file(path, arguments.image_size)
     height, width, channels = file.image_shape
-    choices = commands.image_choices(arguments) | {"image_size": (height, width)}
-    dataset = commands.load_data(arguments.data, arguments, channels=channels, **choices)
+    choices = cli.image_choices(arguments) | {"image_size": (height, width)}
+    dataset = cli.load_data(arguments.data, arguments, channels=channels, **choices)
     if len(dataset.class_names) != file.classes:
         raise InputError(
             f"{path} knows {file.classes} classes, {dataset.name} has {len(dataset.class_names)}"
@@ -170,4 +171,4 @@ def _bound(text: str) -> tuple[str, float]:
 
 
 if __name__ == "__main__":
-    commands.run("export", main)
+    cli.run("export", main)

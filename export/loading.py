@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from export import runtimes
-from export.integrity import Bundle, open_bundle
+from export.bundle.integrity import Bundle, open_bundle
 from zoo.errors import unknown
 from zoo.metrics import PredictFn
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo import commands
+from zoo import cli
 from zoo.errors import InputError
 from zoo.metrics import PredictFn
 
@@ -76,7 +76,7 @@ def open_alone(path: Path, threads: int = 1) -> Artifact:
         InputError: as ``open_artifact`` does.
     """
     if path.is_dir():
-        commands.start_tensorflow()
+        cli.start_tensorflow()
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     return open_artifact(path, threads)
@@ -115,10 +115,10 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
         content: the bytes.
         threads: that it may use.
         reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats
-            (but see ``export.rounding``); the optimized ones may round one step off.
+            (but see ``export.litert.rounding``); the optimized ones may round one step off.
     """
     kind = litert.OpResolverType
-    with commands.chatter_held():  # of the delegate that it creates
+    with cli.chatter_held():  # of the delegate that it creates
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=threads,

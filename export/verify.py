@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from export import integrity, microcontroller, runtimes
-from export.integrity import Bundle
-from export.proof import FLOAT_DIFFERENCE
-from zoo import commands
+from export import runtimes
+from export.bundle import integrity
+from export.bundle.integrity import Bundle
+from export.check.proof import FLOAT_DIFFERENCE
+from export.convert import microcontroller
+from zoo import cli
 from zoo.errors import InputError, VerificationError
 
 # Kernels for another processor may round an integer another way, and each layer a step more.
@@ -84,15 +86,15 @@ def _check_sources(bundle: Bundle) -> str:
 
 def main(argv: Sequence[str]) -> None:
     """Verify one bundle."""
-    parser = commands.Parser(
+    parser = cli.Parser(
         "export.verify", "Check every byte of a bundle and replay its golden inputs."
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a version, such as exports/ltfn5/1")
     arguments = parser.parse_args(argv)
     with contextlib.suppress(ImportError):
-        commands.start_tensorflow()
+        cli.start_tensorflow()
     print("\n".join(verify(arguments.bundle)))
 
 
 if __name__ == "__main__":
-    commands.run("export.verify", main)
+    cli.run("export.verify", main)

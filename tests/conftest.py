@@ -15,10 +15,11 @@ import keras
 import pytest
 
 import zoo
-from zoo import commands, data, imports, registry
+from zoo import cli, data
+from zoo.models import registry, user_modules
 from zoo.runs import Run
 
-commands.start_tensorflow()
+cli.start_tensorflow()
 
 # Tests that a shell starts in the background ignore Ctrl-C, as would the commands they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -125,7 +126,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Forget afterwards what a test registers or imports."""
     zoo.list_models()
     monkeypatch.setattr(registry, "_specs", dict(registry._specs))
-    monkeypatch.setattr(imports, "_imported", [])
+    monkeypatch.setattr(user_modules, "_imported", [])
     known = keras.saving.get_custom_objects()
     before = dict(known)
     yield

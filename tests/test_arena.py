@@ -11,10 +11,11 @@ from keras import layers
 from tflite_micro import runtime
 
 import zoo
-from export import arena, flatbuffer, saved_model, tflite
-from export.flatbuffer import Graph
-from export.inference import inference_model
-from export.memory import Buffer, planned_bytes
+from export.convert import saved_model, tflite
+from export.litert import arena, flatbuffer
+from export.litert.flatbuffer import Graph
+from export.litert.memory import Buffer, planned_bytes
+from export.network.deploy import inference_model
 
 # Bytes that TensorFlow Lite Micro took with CMSIS-NN's kernels, beyond the arena that suffices for
 # its reference kernels; measured under QEMU on Cortex-M3, M7 and M55.

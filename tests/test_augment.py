@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from zoo import augment
+from zoo.data import augment
 
 
 def _images() -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from zoo import batches as batches_room
-from zoo.batches import batches
-from zoo.splits import Split
+from zoo.data import batches as batches_room
+from zoo.data.batches import batches
+from zoo.data.splits import Split
 
 
 def _numbered(count: int) -> Split:

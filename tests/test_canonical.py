@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from export.canonical import Canonical, canonical
+from export.network.canonical import Canonical, canonical
 
 SHAPE = (8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype(np.float32)

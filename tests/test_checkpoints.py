@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from zoo.averages import WeightAverage
-from zoo.checkpoints import Checkpoints, Position
 from zoo.errors import InputError
+from zoo.training.averages import WeightAverage
+from zoo.training.checkpoints import Checkpoints, Position
 
 Network = tuple[keras.Model, keras.Optimizer, WeightAverage]
 

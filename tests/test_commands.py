@@ -19,8 +19,8 @@ import pytest
 import zoo
 from tests.conftest import Command
 from zoo import evaluate
-from zoo.corruptions import CORRUPTIONS
 from zoo.data import Dataset
+from zoo.data.corruptions import CORRUPTIONS
 from zoo.runs import Run
 
 # What a person may type -> exit code, what was received, what was allowed.
@@ -86,7 +86,7 @@ BUILDING = {
     "zoo.predict",
     "zoo.evaluate",
     "export",
-    "export.keras_formats",
+    "export.convert.onnx_openvino",
 }
 
 
@@ -127,10 +127,10 @@ def test_bad_input_gets_one_line(
         "zoo.predict",
         "zoo.evaluate",
         "export",
-        "export.keras_formats",
-        "export.measure",
-        "export.tflite",
-        "export.score",
+        "export.convert.onnx_openvino",
+        "export.check.latency",
+        "export.convert.tflite",
+        "export.check.accuracy",
         "export.verify",
     ],
 )

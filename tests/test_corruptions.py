@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zoo.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from zoo.data import Dataset
+from zoo.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 MOVING = ("shift", "rotation", "scale", "occlusion")
 

@@ -14,10 +14,10 @@ import tensorflow_datasets as tfds
 from filelock import FileLock
 
 from tests.conftest import MNIST_DIR, needs_mnist
-from zoo import data, tfds_sets
-from zoo.data import Dataset
+from zoo import data
+from zoo.data import Dataset, tfds_sets
+from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
-from zoo.splits import Split, stratified
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export import integrity
-from export.departures import Departure, departures, report
+from export.bundle import integrity
+from export.check.layer_errors import Departure, departures, report
 from tests.test_tflite import NETWORK
 
 

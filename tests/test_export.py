@@ -15,15 +15,18 @@ import pytest
 
 import export
 import zoo
-from export import card, flatbuffer, formats, integrity, saved_model, tflite
-from export.bundle import Request, export_bundle
-from export.inference import inference_model
+from export import formats
+from export.bundle import card, integrity
+from export.convert import saved_model, tflite
+from export.litert import flatbuffer
+from export.network.deploy import inference_model
+from export.network.sources import from_run
+from export.pipeline import Request, export_bundle
 from export.runtimes import quantized, real
-from export.sources import from_run
 from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
+from zoo.data.preprocessing import Preprocessing
 from zoo.errors import InputError, VerificationError
-from zoo.preprocessing import Preprocessing
 from zoo.runs import Run
 
 

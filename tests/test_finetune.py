@@ -12,10 +12,10 @@ import pytest
 
 import zoo
 from export import formats
-from export.bundle import Request, export_bundle
-from export.finetune import finetuned
-from export.inference import inference_model
-from export.sources import Source, from_run
+from export.network.deploy import inference_model
+from export.network.qat import finetuned
+from export.network.sources import Source, from_run
+from export.pipeline import Request, export_bundle
 from zoo.data import Dataset
 from zoo.runs import Run
 

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from tests.conftest import Command
-from zoo import data, preprocessing
-from zoo.data import Dataset
+from zoo import data
+from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError
 
 

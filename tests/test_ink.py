@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from tools.paper_pictures import VARIANTS
 from zoo.data import Dataset
-from zoo.ink import Ink, find
+from zoo.data.ink import Ink, find
 
 Lines = list[tuple[int, int, int, int]]
 
@@ -247,5 +247,5 @@ def test_other_arrays_are_refused(grey: np.ndarray) -> None:
 
 
 def test_importing_it_does_not_import_scipy() -> None:
-    code = "import sys, zoo.ink; sys.exit('scipy.ndimage' in sys.modules)"
+    code = "import sys, zoo.data.ink; sys.exit('scipy.ndimage' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import export
-from export import integrity, verify
+from export import verify
+from export.bundle import integrity
 from tests.conftest import ROOT, Command
 from zoo.errors import DamagedError, InputError, VerificationError
 
@@ -103,7 +104,7 @@ def test_another_schema_is_refused(copy: Path) -> None:
     before = file.read_bytes(), checksum.read_bytes()
     manifest = json.loads(before[0]) | {"schema": 1}
     file.write_text(json.dumps(manifest))
-    checksum.write_text(f"{integrity.files.sha256(file)}  manifest.json\n")
+    checksum.write_text(f"{integrity.atomic.sha256(file)}  manifest.json\n")
     with pytest.raises(DamagedError, match="schema 1, this version reads schema 4"):
         export.load(copy)
     file.write_bytes(before[0])

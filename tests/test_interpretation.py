@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.interpretation import Reading, beats, is_better
+from export.network.interpretation import Reading, beats, is_better
 
 
 def _first(count: int, of: int = 200) -> np.ndarray:

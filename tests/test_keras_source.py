@@ -18,18 +18,19 @@ import tensorflow as tf
 from keras import layers
 
 import export
-from export import pixels, saved_model
-from export.canonical import canonical
-from export.inference import scales_pixels
-from export.keras_file import open_keras_file
-from export.keras_source import from_keras
-from export.sources import Source, deployable
+from export.convert import saved_model
+from export.network import pixels
+from export.network.canonical import canonical
+from export.network.deploy import scales_pixels
+from export.network.keras_file import open_keras_file
+from export.network.keras_source import from_keras
+from export.network.sources import Source, deployable
 from tests.conftest import Command
-from zoo import imports
 from zoo.data import Dataset
+from zoo.data.preprocessing import Preprocessing
+from zoo.data.splits import Split
 from zoo.errors import InputError
-from zoo.preprocessing import Preprocessing
-from zoo.splits import Split
+from zoo.models import user_modules
 
 CLASSES = ("dark", "middle", "bright")
 
@@ -346,7 +347,7 @@ def test_layers_of_a_module_of_the_user(tmp_path: Path, monkeypatch: pytest.Monk
     file = _trained(tmp_path / "vit.keras", dataset.train.images, dataset.train.labels, *stack)
     with pytest.raises(InputError, match=r"give the module that defines it with --import"):
         open_keras_file(file)
-    imports.import_module("patches")
+    user_modules.import_module("patches")
     source = _opened(file, dataset)
     own = keras.saving.load_model(file).predict(dataset.test.images, verbose=0)
     logits = source.model.predict(dataset.test.images.astype(np.float32), verbose=0)

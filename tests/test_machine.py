@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.machine import machine
+from zoo.util.environment import machine
 
 X86 = """processor\t: 0
 cpu family\t: 25

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo import files
+from zoo.data.splits import Split
 from zoo.errors import DivergedError
 from zoo.metrics import (
     Metrics,
@@ -15,7 +15,7 @@ from zoo.metrics import (
     metrics_of,
     wilson_interval,
 )
-from zoo.splits import Split
+from zoo.util import atomic
 
 SPLIT = Split("test", np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1), np.array([0, 1, 0, 1, 1]))
 LOGITS = np.array([[2, 0], [0, 2], [0, 2], [0, 0], [-3000, 3000]], np.float32)
@@ -49,7 +49,7 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_no_json_file_holds_what_json_cannot(value: float, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        files.write_json(tmp_path / "a.json", {"cost": value})
+        atomic.write_json(tmp_path / "a.json", {"cost": value})
     assert not list(tmp_path.iterdir())
 
 

@@ -17,22 +17,15 @@ from keras import layers
 from tflite_micro import runtime
 
 import zoo
-from export import (
-    arena,
-    flatbuffer,
-    memory,
-    microcontroller,
-    rounding,
-    runtimes,
-    saved_model,
-    tflite,
-)
-from export.flatbuffer import Graph, Operator
-from export.inference import inference_model
+from export import runtimes
+from export.convert import microcontroller, saved_model, tflite
+from export.litert import arena, flatbuffer, memory, rounding
+from export.litert.flatbuffer import Graph, Operator
+from export.network.deploy import inference_model
 from zoo.data import Dataset
+from zoo.data.splits import Split
 from zoo.errors import InputError
-from zoo.registry import get_costs
-from zoo.splits import Split
+from zoo.models.registry import get_costs
 
 ROOT = Path(__file__).parent.parent
 STUBS = Path(__file__).parent / "tflm_stubs"

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from export.inference import inference_model
-from zoo.normalization import FusedBatchNormalization
+from export.network.deploy import inference_model
+from zoo.models.batch_norm import FusedBatchNormalization
 
 
 def _trained(kind: type[keras.Layer], dtype: str, images: np.ndarray) -> list[np.ndarray]:

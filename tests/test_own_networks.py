@@ -16,9 +16,9 @@ from keras import layers
 
 import zoo
 from tests.conftest import Command
-from zoo import cost
 from zoo.data import Dataset
 from zoo.errors import InputError
+from zoo.models import cost
 from zoo.runs import Run
 
 # It computes something when it is imported, as a user's module may.

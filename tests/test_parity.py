@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from tests import folders
 from tests.conftest import Command
-from zoo import data, image_folder
+from zoo import data
+from zoo.data import image_folder
 from zoo.metrics import predictions
 from zoo.runs import Run, load_model
-from zoo.training import predict_fn
+from zoo.training.loop import predict_fn
 
 # The grey one as it is; the others with every choice that a user can make.
 CHOICES = {

@@ -7,9 +7,9 @@ import PIL.Image
 import pytest
 
 import zoo
-from zoo import plots
 from zoo.data import Dataset
 from zoo.metrics import Metrics
+from zoo.runs import plots
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from export import decode
-from zoo import preprocessing
-from zoo.data import Dataset
+from export.convert import graph_preprocessing
+from zoo.data import Dataset, preprocessing
+from zoo.data.preprocessing import Prepared, Preprocessing
 from zoo.errors import InputError
-from zoo.preprocessing import Prepared, Preprocessing
 
 PIXELS = np.clip(
     np.random.default_rng(0).normal(128, 40, (37, 91, 3)).cumsum(0) % 255, 0, 255
@@ -70,7 +69,7 @@ CHOICES = [
     for fit, polarity, channels, background, size in itertools.product(
         preprocessing.FITS,
         preprocessing.POLARITIES,
-        decode.CHANNELS,
+        graph_preprocessing.CHANNELS,
         preprocessing.BACKGROUNDS,
         ((28, 28), (20, 64)),
     )
@@ -84,7 +83,7 @@ def test_the_graph_gives_the_same_pixels(
 ) -> None:
     wanted = _wanted(*size, channels, fit=fit, polarity=polarity, background=background)
     graph = tf.function(
-        lambda files: decode.decode(files, wanted),
+        lambda files: graph_preprocessing.decode(files, wanted),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
     for name, content in _files():
@@ -103,7 +102,7 @@ def test_the_graph_gives_the_same_bytes_where_nothing_is_resized(channels: int) 
         picture = preprocessing.decode(content)
         if picture.size == (91, 37):
             ours = preprocessing.prepare(picture, wanted).image
-            theirs = decode.decode(tf.constant([content]), wanted)[0].numpy()
+            theirs = graph_preprocessing.decode(tf.constant([content]), wanted)[0].numpy()
             np.testing.assert_array_equal(ours, theirs, err_msg=name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export import proof
+from export.check import proof
 from export.formats import FORMATS, Format, bounded, choose, loosened
 from zoo.errors import InputError, VerificationError
 from zoo.metrics import Metrics

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from export import integrity
-from export.publication import publish, staging
+from export.bundle import integrity
+from export.bundle.publish import publish, staging
 from tests.conftest import ROOT, Command
 from zoo.errors import DamagedError
 

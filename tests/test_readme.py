@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 
 import zoo
 from tests.conftest import ROOT
-from zoo import recipes
 from zoo.errors import EXIT_CODES
+from zoo.training import recipes
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

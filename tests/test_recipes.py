@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from zoo import recipes
 from zoo.errors import InputError
+from zoo.training import recipes
 
 
 def test_the_post_is_the_posts() -> None:

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 import zoo
-from zoo import cost, registry
 from zoo.errors import InputError
+from zoo.models import cost, registry
 
 # name -> layer -> output shape without the batch; tools/update_golden.py writes it.
 SHAPES = json.loads((Path(__file__).parent / "golden_shapes.json").read_text(encoding="utf-8"))

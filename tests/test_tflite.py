@@ -18,10 +18,12 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import table
 
 import export
-from export import flatbuffer, memory, metadata, runtimes, saved_model, tflite
-from export.flatbuffer import Graph, Operator, Tensor
+from export import runtimes
+from export.convert import saved_model, tflite
 from export.formats import LITERT
-from export.sources import from_run
+from export.litert import flatbuffer, memory, metadata
+from export.litert.flatbuffer import Graph, Operator, Tensor
+from export.network.sources import from_run
 from tests.conftest import ROOT
 from zoo.errors import ZooError
 from zoo.runs import Run
@@ -260,4 +262,4 @@ def test_one_module_depends_on_the_converter_of_tensorflow() -> None:
         file for folder in ("zoo", "export", "tools") for file in ROOT.glob(f"{folder}/**/*.py")
     ]
     using = [file for file in files if re.search(r"\b(tf|tensorflow)\.lite\b", file.read_text())]
-    assert [file.relative_to(ROOT).as_posix() for file in using] == ["export/tflite.py"]
+    assert [file.relative_to(ROOT).as_posix() for file in using] == ["export/convert/tflite.py"]

@@ -12,14 +12,14 @@ from tensorflow.core.util import event_pb2
 
 import zoo
 from tests.conftest import EVERY_MODEL
-from zoo import experiments, recipes, training
-from zoo.averages import WeightAverage
-from zoo.checkpoints import Checkpoints, Position
 from zoo.data import Dataset
+from zoo.data.splits import Split
 from zoo.errors import DivergedError
-from zoo.recipes import Recipe
 from zoo.runs import Run
-from zoo.splits import Split
+from zoo.training import experiment, loop, recipes
+from zoo.training.averages import WeightAverage
+from zoo.training.checkpoints import Checkpoints, Position
+from zoo.training.recipes import Recipe
 
 SHORT = recipes.get_recipe("quick").replace(steps=8, batch_size=16)
 
@@ -63,7 +63,7 @@ def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) 
     short = recipe.replace(
         steps=40, batch_size=16, learning_rate=1e-3, schedule="constant", shift=0
     )
-    training.train(model, short, data, new_run, Costs())
+    loop.train(model, short, data, new_run, Costs())
     # Below the beginning and below the cost of knowing nothing.
     assert np.mean(costs[-4:]) < 0.9 * min(np.mean(costs[:2]), np.log(10))
 
@@ -80,7 +80,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
         model = zoo.create_model(name)
         if run is parted:
             _train_half_then_forget(name, recipe, few, run)
-        training.train(model, recipe, few, run, _Any(), resume=run is parted)
+        loop.train(model, recipe, few, run, _Any(), resume=run is parted)
         ends.append(model.get_weights())
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -90,12 +90,12 @@ def test_a_resumed_training_ends_in_the_same_bits(
 
 def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) -> None:
     model = zoo.create_model(name)
-    optimizer = training.make_optimizer(recipe, 8)
+    optimizer = loop.make_optimizer(recipe, 8)
     optimizer.build(model.trainable_variables)
-    training.initialize(model, recipe)
+    loop.initialize(model, recipe)
     average = WeightAverage(model, optimizer, recipe.average)
-    step = training.make_train_step(model, optimizer, recipe)
-    for images, labels in training.recipe_batches(recipe, data, 0, 4):
+    step = loop.make_train_step(model, optimizer, recipe)
+    for images, labels in loop.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
         average.update()
     Checkpoints(run.checkpoints, model, optimizer, average).save(Position(step=4, seconds=0.0))
@@ -110,7 +110,7 @@ def test_a_training_killed_before_its_first_checkpoint_begins_again(
         run = Run(tmp_path / str(resume))
         run.create({})
         model = zoo.create_model("ltfn5")
-        training.train(model, SHORT.replace(steps=2), few, run, _Any(), resume=resume)
+        loop.train(model, SHORT.replace(steps=2), few, run, _Any(), resume=resume)
         ends.append(model.get_weights())
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -118,7 +118,7 @@ def test_a_training_killed_before_its_first_checkpoint_begins_again(
 
 def test_tensorboard_gets_the_same_metrics(few: Dataset, new_run: Run) -> None:
     recipe = SHORT.replace(steps=2)
-    training.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any(), tensorboard=True)
+    loop.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any(), tensorboard=True)
     (events,) = new_run.tensorboard.iterdir()
     told = {}
     for record in tf.data.TFRecordDataset(str(events)):
@@ -146,9 +146,9 @@ def test_the_average_of_all_weights_replaces_them_at_the_end(
                 expected[at] = share * expected[at] + (1 - share) * weight
 
     start = zoo.create_model("compact-10k")
-    training.initialize(start, SHORT)
+    loop.initialize(start, SHORT)
     expected.extend(start.get_weights())
-    training.train(model, SHORT.replace(average=decay), few, new_run, Averaging())
+    loop.train(model, SHORT.replace(average=decay), few, new_run, Averaging())
     for average, weight in zip(expected, model.get_weights(), strict=True):
         np.testing.assert_allclose(weight, average, rtol=1e-4, atol=1e-6)
 
@@ -162,7 +162,7 @@ def test_best_is_no_worse_than_quick_on_a_small_set(
     correct = {}
     for recipe in ("quick", "best"):
         request = recipes.get_recipe(recipe).replace(precision="float32")
-        result = experiments.carry_out(name, digits, request, Run(tmp_path / recipe))
+        result = experiment.carry_out(name, digits, request, Run(tmp_path / recipe))
         correct[recipe] = result["test_correct"]
     # Two scores on the same images differ by chance by about the square root of the number that
     # only one of them gets right; two such deviations of the mistakes of quick, and at least two.
@@ -175,7 +175,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else() -> None:
     model = keras.Model(image, keras.layers.Dense(2)(image))
     model.set_weights([np.ones((4, 2)), np.ones(2)])
     optimizer = keras.optimizers.SGD(0.5)
-    step = training.make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
+    step = loop.make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
     # Black images give kernels no gradient, and two labels in balance give biases none.
     step(np.zeros((2, 4), np.float32), np.array([0, 1]))
     kernel, bias = model.get_weights()
@@ -186,7 +186,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else() -> None:
 def test_a_cost_that_is_not_finite_ends_the_training(few: Dataset, new_run: Run) -> None:
     recipe = SHORT.replace(optimizer="sgd", schedule="constant", learning_rate=1e30)
     with pytest.raises(DivergedError, match=r"the cost became (nan|inf) at step \d"):
-        training.train(zoo.create_model("ltfn5"), recipe, few, new_run, _Any())
+        loop.train(zoo.create_model("ltfn5"), recipe, few, new_run, _Any())
 
 
 def test_initializers_draw_what_they_say() -> None:
@@ -194,7 +194,7 @@ def test_initializers_draw_what_they_say() -> None:
     kernels = {name: model.get_layer(name).kernel for name in ("layer4", "logits")}
 
     def deviations(initializer: str) -> list[float]:
-        training.initialize(model, SHORT.replace(initializer=initializer))
+        loop.initialize(model, SHORT.replace(initializer=initializer))
         return [float(np.std(kernel)) for kernel in kernels.values()]
 
     assert deviations("normal") == pytest.approx([1.0, 1.0], rel=0.02)
@@ -207,7 +207,7 @@ def test_initializers_draw_what_they_say() -> None:
 def test_the_seed_decides_the_weights() -> None:
     models = [zoo.create_model("ltfn5") for _ in range(3)]
     for model, seed in zip(models, (1, 1, 2), strict=True):
-        training.initialize(model, SHORT.replace(seed=seed))
+        loop.initialize(model, SHORT.replace(seed=seed))
     first, again, other = (model.get_layer("layer2").kernel.numpy() for model in models)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -215,13 +215,13 @@ def test_the_seed_decides_the_weights() -> None:
 
 def test_the_papers_schedule_drops_three_times() -> None:
     recipe = recipes.get_recipe("all-cnn")
-    rate = training.make_optimizer(recipe, 350)._learning_rate
+    rate = loop.make_optimizer(recipe, 350)._learning_rate
     values = [float(rate(epoch)) for epoch in (0, 200, 201, 251, 301)]
     assert values == pytest.approx([0.01, 0.01, 1e-3, 1e-4, 1e-5])
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    rate = training.make_optimizer(SHORT, 100)._learning_rate
+    rate = loop.make_optimizer(SHORT, 100)._learning_rate
     assert isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     values = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
     peak = SHORT.learning_rate

@@ -28,8 +28,9 @@ from etils import epy
 from PIL import Image
 
 import export
-from export.integrity import open_bundle
-from zoo import commands, imports
+from export.bundle.integrity import open_bundle
+from zoo import cli
+from zoo.models import user_modules
 
 with epy.lazy_imports():
     import keras
@@ -43,7 +44,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args(argv)
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     given = dict(name.partition("=")[::2] for name in arguments.names)
     found = sorted(path.stem for path in arguments.folder.glob("*.data"))
     titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "left out, or refused"]
@@ -60,12 +61,12 @@ def _row(folder: Path, name: str, options: str) -> bool:
     """Print the row of one network; return whether no file is silently wrong."""
     (file,) = (path for path in folder.glob(f"{name}.*") if path.suffix in (".keras", ".h5"))
     data = folder / f"{name}.data"
-    chosen = commands.Parser("export", "What an export of this network is given.", imports=True)
+    chosen = cli.Parser("export", "What an export of this network is given.", imports=True)
     chosen.add_argument("--pixels", default="0..255")
     chosen.add_argument("--labels", default="")
     truth, _ = chosen.parse_known_args(shlex.split(options))
     for module in truth.imports:
-        imports.import_module(module)
+        user_modules.import_module(module)
     pictures = data / "test" if (data / "test").is_dir() else data
     found = sorted(each.name for each in pictures.iterdir())
     images, labels = _pictures(pictures, truth.labels.split(",") if truth.labels else found)

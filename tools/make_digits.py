@@ -1,4 +1,4 @@
-"""Write ``zoo/digits.npz``, the source of the embedded data set, from scikit-learn's copy.
+"""Write ``zoo/data/digits.npz``, the source of the embedded data set, from scikit-learn's copy.
 
     python tools/make_digits.py
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-TARGET = Path(__file__).parent.parent / "zoo" / "digits.npz"
+TARGET = Path(__file__).parent.parent / "zoo" / "data" / "digits.npz"
 
 
 def main() -> None:

@@ -17,8 +17,9 @@ from matplotlib import figure
 from PIL import Image, ImageDraw, ImageFilter
 
 import zoo
-from zoo import commands, draw, preprocessing
-from zoo.preprocessing import Preprocessing
+from zoo import cli, draw
+from zoo.data import preprocessing
+from zoo.data.preprocessing import Preprocessing
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 
@@ -28,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Redraw the figures of the documentation.")
     parser.add_argument("--network", type=Path, help="run or bundle that classifies the photograph")
     arguments = parser.parse_args()
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     mpl.rcParams["svg.hashsalt"] = "ltfn-zoo"
     picture = draw.draw(zoo.create_model("ltfn5"))
     picture.savefig(FIGURES / "ltfn5.svg", format="svg", metadata={"Date": None})

@@ -6,7 +6,7 @@
 >>> model = zoo.create_model("ltfn5")  # raw pixels in, logits out
 """
 
-from zoo.registry import create_model, list_models, register_model
+from zoo.models.registry import create_model, list_models, register_model
 from zoo.runs import load_model
 
 __all__ = ["create_model", "list_models", "load_model", "register_model"]

@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo import commands, files, registry, shards
+from zoo import cli
 from zoo.errors import InputError
-from zoo.experiments import carry_out
+from zoo.models import registry
 from zoo.runs import Run
+from zoo.training import shards
+from zoo.training.experiment import carry_out
+from zoo.util import atomic
 
 with epy.lazy_imports():
     from matplotlib import figure
@@ -30,28 +33,28 @@ _STANDARD_ERRORS = 2.0
 
 def main(argv: Sequence[str]) -> None:
     """Train every network with every seed, then write table and plot."""
-    parser = commands.Parser(
+    parser = cli.Parser(
         "zoo.compare", "Compare networks under one recipe, over seeds.", imports=True
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="two or more, see zoo.list")
     parser.add_argument(
-        "--seeds", type=commands.positive, default=3, help="seeds for each network (default: 3)"
+        "--seeds", type=cli.positive, default=3, help="seeds for each network (default: 3)"
     )
-    commands.add_experiment_arguments(parser)
-    commands.add_data_arguments(parser)
+    cli.add_experiment_arguments(parser)
+    cli.add_data_arguments(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the study (default: studies/RECIPE)"
     )
     arguments = parser.parse_args(argv)
     for model in arguments.models:
         registry.get_spec(model)
-    recipe = commands.recipe(arguments)
-    name, choices = commands.data_request(arguments, arguments.models[0])
+    recipe = cli.recipe(arguments)
+    name, choices = cli.data_request(arguments, arguments.models[0])
     out = arguments.out or Path("studies") / recipe.name
 
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     shards.prepare(arguments.models, recipe.batch_size)
-    dataset = commands.load_data(name, arguments, **choices)
+    dataset = cli.load_data(name, arguments, **choices)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
     # Seed by seed, so that an interrupted study has as many of each network.
     for seed, model in itertools.product(range(arguments.seeds), results):
@@ -59,9 +62,9 @@ def main(argv: Sequence[str]) -> None:
         run = Run(out / f"{model}-seed{seed}")
         results[model].append(_result(model, dataset, seeded, run))
     text = table(results)
-    with files.staged(out / "table.md") as stage:
+    with atomic.staged(out / "table.md") as stage:
         stage.write_text(text + "\n", encoding="utf-8")
-    with files.staged(out / "comparison.png") as stage:
+    with atomic.staged(out / "comparison.png") as stage:
         plot(results).savefig(stage, format="png")
     print(f"\n{text}\n\n{out} holds the study (data: {dataset.name})")
 
@@ -145,4 +148,4 @@ def _verdict(best: tuple[float, float], other: tuple[float, float]) -> str:
 
 
 if __name__ == "__main__":
-    commands.run("zoo.compare", main)
+    cli.run("zoo.compare", main)

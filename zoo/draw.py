@@ -15,8 +15,10 @@ from typing import Any
 
 from etils import epy
 
-from zoo import commands, files, registry
+from zoo import cli
 from zoo.errors import InputError
+from zoo.models import registry
+from zoo.util import atomic
 
 with epy.lazy_imports():
     import keras
@@ -195,7 +197,7 @@ def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
 
 def main(argv: Sequence[str]) -> None:
     """Draw one network into one file."""
-    parser = commands.Parser("zoo.draw", "Draw a network's volumes to scale.", imports=True)
+    parser = cli.Parser("zoo.draw", "Draw a network's volumes to scale.", imports=True)
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help="a .svg or .png (default: MODEL.svg)"
@@ -207,12 +209,12 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"--out takes a file ending in {' or '.join(_ENDINGS)}, received {out}")
     if not out.parent.is_dir():
         raise InputError(f"--out takes a file in a folder that exists, received {out}")
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     picture = draw(registry.create_model(arguments.model))
-    with files.staged(out) as stage:
+    with atomic.staged(out) as stage:
         picture.savefig(stage, format=out.suffix[1:])
     print(f"{out} shows {arguments.model}")
 
 
 if __name__ == "__main__":
-    commands.run("zoo.draw", main)
+    cli.run("zoo.draw", main)

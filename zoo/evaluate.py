@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo import commands, data, files, plots
-from zoo.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from zoo import cli, data
+from zoo.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
 from zoo.metrics import (
     Metrics,
@@ -19,9 +20,9 @@ from zoo.metrics import (
     evaluate,
     wilson_interval,
 )
-from zoo.runs import Run, load_model
-from zoo.splits import Split, stratified
-from zoo.training import predict_fn
+from zoo.runs import Run, load_model, plots
+from zoo.training.loop import predict_fn
+from zoo.util import atomic
 
 # Each is scored 36 times: about half a minute for ltfn5 on two cores.
 _CORRUPTED_IMAGES = 1_000
@@ -39,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     run = Run(arguments.run)
     result = run.read_result()
 
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     predict = predict_fn(load_model(run.folder))
     dataset = _dataset(run, arguments)
     split = getattr(dataset, arguments.split)
@@ -52,13 +53,11 @@ def main(argv: Sequence[str]) -> None:
     else:
         facts |= _facts(evaluate(predict, split), split, dataset.class_names)
         text = _text(facts)
-    print(files.json_text(facts) if arguments.json else text)
+    print(atomic.json_text(facts) if arguments.json else text)
 
 
-def _parser() -> commands.Parser:
-    parser = commands.Parser(
-        "zoo.evaluate", "Score a run's network on a whole split.", imports=True
-    )
+def _parser() -> cli.Parser:
+    parser = cli.Parser("zoo.evaluate", "Score a run's network on a whole split.", imports=True)
     parser.add_argument("run", metavar="RUN", help="run folder, such as runs/ltfn5")
     parser.add_argument(
         "--split", choices=("train", "validation", "test"), default="test", help="default: test"
@@ -75,7 +74,7 @@ def _parser() -> commands.Parser:
         "severities, and write corruptions.png into the run folder",
     )
     parser.add_argument("--json", action="store_true", help="one object, exact numbers")
-    commands.add_data_arguments(parser)
+    cli.add_data_arguments(parser)
     return parser
 
 
@@ -86,10 +85,10 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
         InputError: the classes or channels differ; the message names the first difference.
     """
     if arguments.data is None:
-        return commands.load_run_data(run, arguments)
+        return cli.load_run_data(run, arguments)
     recorded = run.read_result()["data"]
     channels = recorded["image_shape"][2]
-    dataset = commands.load_recorded_data(recorded, arguments, arguments.data, trainable=False)
+    dataset = cli.load_recorded_data(recorded, arguments, arguments.data, trainable=False)
     wanted, given = recorded["class_names"], list(dataset.class_names)
     if len(given) != len(wanted):
         raise InputError(f"{dataset.name} has {len(given)} classes, {run.folder} has {len(wanted)}")
@@ -162,7 +161,7 @@ def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, An
         corrupted = [corrupt(images, name, severity) for severity in SEVERITIES]
         found.extend(accuracy(each) for each in corrupted)
         examples[name] = [each[shown] for each in corrupted]
-    with files.staged(run.corruptions) as stage:
+    with atomic.staged(run.corruptions) as stage:
         plots.corruptions((images[shown], clean), examples, accuracies).savefig(stage, format="png")
     return {
         "count": len(chosen),
@@ -188,4 +187,4 @@ def corruption_text(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    commands.run("zoo.evaluate", main)
+    cli.run("zoo.evaluate", main)

@@ -8,22 +8,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from zoo import commands, files, registry
-from zoo.registry import ModelSpec
+from zoo import cli
+from zoo.models import registry
+from zoo.models.registry import ModelSpec
+from zoo.util import atomic
 
 _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation", "origin")
 
 
 def main(argv: Sequence[str]) -> None:
     """Print the registry as a table, or as JSON."""
-    parser = commands.Parser(
+    parser = cli.Parser(
         "zoo.list", "List the networks and what one image costs them.", imports=True
     )
     parser.add_argument("--json", action="store_true", help="an array of objects, exact numbers")
     arguments = parser.parse_args(argv)
     specs = [registry.get_spec(name) for name in registry.list_models()]
     if arguments.json:
-        print(files.json_text([_facts(spec) for spec in specs]))
+        print(atomic.json_text([_facts(spec) for spec in specs]))
     else:
         print(table(specs))
 
@@ -58,4 +60,4 @@ def _facts(spec: ModelSpec) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    commands.run("zoo.list", main)
+    cli.run("zoo.list", main)

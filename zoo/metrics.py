@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.data.splits import Split
 from zoo.errors import DivergedError
-from zoo.splits import Split
 
 PredictFn = Callable[[np.ndarray], np.ndarray]
 """uint8 images [N, H, W, C] -> float32 logits [N, classes]; what every runtime offers."""

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from zoo import commands, contact_sheet, data, files, preprocessing
+from zoo import cli, data
+from zoo.data import contact_sheet, preprocessing
+from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
 from zoo.metrics import PredictFn, check_finite, predictions
-from zoo.preprocessing import Prepared, Preprocessing, shown
 from zoo.runs import Run, load_model
-from zoo.training import predict_fn
+from zoo.training.loop import predict_fn
+from zoo.util import atomic
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class _Answer:
 
 def main(argv: Sequence[str]) -> None:
     """Classify pictures."""
-    parser = commands.Parser(
+    parser = cli.Parser(
         "zoo.predict",
         "Classify pictures, and report how each was fitted to the network.",
         imports=True,
@@ -73,9 +75,7 @@ def main(argv: Sequence[str]) -> None:
         "network", type=Path, metavar="RUN|BUNDLE", help="such as runs/ltfn5 or exports/ltfn5/1"
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
-    parser.add_argument(
-        "--top", type=commands.positive, default=3, help="classes to name (default: 3)"
-    )
+    parser.add_argument("--top", type=cli.positive, default=3, help="classes to name (default: 3)")
     parser.add_argument("--json", action="store_true", help="an array of objects")
     parser.add_argument(
         "--runtime",
@@ -116,7 +116,7 @@ def main(argv: Sequence[str]) -> None:
             ],
         )
     if arguments.json:
-        print(files.json_text([answer.record() for answer in answers]))
+        print(atomic.json_text([answer.record() for answer in answers]))
     else:
         print("\n".join(answer.text() for answer in answers))
 
@@ -181,7 +181,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
 
         def load_bundle() -> PredictFn:
             if runtime == "saved_model":
-                commands.start_tensorflow()
+                cli.start_tensorflow()
             return loading.predict_fn_of(bundle, runtime or "float32")
 
         return bundle.manifest["data"], load_bundle
@@ -191,7 +191,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
     run = Run(folder)
 
     def load_run() -> PredictFn:
-        commands.start_tensorflow()
+        cli.start_tensorflow()
         return predict_fn(load_model(run.folder))
 
     return run.read_result()["data"], load_run
@@ -208,4 +208,4 @@ def _top(logits: np.ndarray, class_names: Sequence[str], count: int) -> tuple[di
 
 
 if __name__ == "__main__":
-    commands.run("zoo.predict", main)
+    cli.run("zoo.predict", main)

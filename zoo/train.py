@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from zoo import commands, imports, registry, shards
+from zoo import cli
 from zoo.errors import InputError
-from zoo.experiments import carry_out
-from zoo.recipes import Recipe
+from zoo.models import registry, user_modules
 from zoo.runs import Run
+from zoo.training import shards
+from zoo.training.experiment import carry_out
+from zoo.training.recipes import Recipe
 
 # What the post prints at its end, for the one network and data set it is about.
 _POST_TEST_COST = 15_083
@@ -26,14 +28,14 @@ def main(argv: Sequence[str]) -> None:
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
         recipe = Recipe(**recorded["recipe"])
-        load = partial(commands.load_recorded_data, recorded["data"], arguments)
+        load = partial(cli.load_recorded_data, recorded["data"], arguments)
     else:
-        recipe = commands.recipe(arguments)
-        name, choices = commands.data_request(arguments, arguments.model)
+        recipe = cli.recipe(arguments)
+        name, choices = cli.data_request(arguments, arguments.model)
         run.check_free(force=arguments.force)
-        load = partial(commands.load_data, name, arguments, **choices)
+        load = partial(cli.load_data, name, arguments, **choices)
 
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     shards.prepare([arguments.model], recipe.batch_size)
     dataset = load()
     result = carry_out(
@@ -45,16 +47,16 @@ def main(argv: Sequence[str]) -> None:
         tensorboard=arguments.tensorboard,
     )
     _report(result)
-    following = " ".join(["python -m export", str(run.folder), *imports.options()])
+    following = " ".join(["python -m export", str(run.folder), *user_modules.options()])
     print(f"{run.folder} holds the run; next: {following}")
 
 
-def _parser() -> commands.Parser:
-    parser = commands.Parser("zoo.train", "Train a network into a run folder.", imports=True)
+def _parser() -> cli.Parser:
+    parser = cli.Parser("zoo.train", "Train a network into a run folder.", imports=True)
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
-    commands.add_experiment_arguments(parser)
-    commands.add_data_arguments(parser)
-    parser.add_argument("--seed", type=commands.natural, help="of weights, order, augmentation")
+    cli.add_experiment_arguments(parser)
+    cli.add_data_arguments(parser)
+    parser.add_argument("--seed", type=cli.natural, help="of weights, order, augmentation")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/MODEL)")
     parser.add_argument("--force", action="store_true", help="replace the run folder")
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
@@ -68,7 +70,7 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the run to go on with records; it alone says what is trained and how."""
     given = [
         name
-        for name in (*commands.RECIPE_FLAGS, *commands.IMAGE_FLAGS, "recipe", "data")
+        for name in (*cli.RECIPE_FLAGS, *cli.IMAGE_FLAGS, "recipe", "data")
         if getattr(arguments, name) is not None
     ]
     if given or arguments.overrides or arguments.force:
@@ -99,4 +101,4 @@ def _report(result: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    commands.run("zoo.train", main)
+    cli.run("zoo.train", main)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from tools.bench import results
-from zoo import commands
+from zoo import cli
 from zoo.errors import InputError, unknown
 
 ITEMS = (
@@ -28,10 +28,10 @@ ITEMS = (
 
 def main(argv: Sequence[str]) -> None:
     """Measure the items named, or all."""
-    parser = commands.Parser("tools.bench", "Measure the zoo beside what one would otherwise run.")
+    parser = cli.Parser("tools.bench", "Measure the zoo beside what one would otherwise run.")
     parser.add_argument("items", nargs="*", metavar="ITEM", help=", ".join(ITEMS))
     parser.add_argument(
-        "--rounds", type=commands.positive, default=5, help="of each measurement (default: 5)"
+        "--rounds", type=cli.positive, default=5, help="of each measurement (default: 5)"
     )
     arguments = parser.parse_args(argv)
     for item in arguments.items:
@@ -49,4 +49,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    commands.run("tools.bench", main)
+    cli.run("tools.bench", main)

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo import files
-from zoo.machine import machine, versions
+from zoo.util import atomic
+from zoo.util.environment import machine, versions
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -46,8 +46,8 @@ def save(item: str, result: Result, seconds: float) -> None:
         "machine": machine(),
         "versions": versions(),
     }
-    files.write_json(FOLDER / f"{item}.json", facts | asdict(result))
-    with files.staged(FOLDER / "README.md") as stage:
+    atomic.write_json(FOLDER / f"{item}.json", facts | asdict(result))
+    with atomic.staged(FOLDER / "README.md") as stage:
         stage.write_text(tables(), encoding="utf-8")
 
 

@@ -19,7 +19,9 @@ from etils import epy
 
 from tools.bench.race import serve
 from tools.bench.steps import training_step
-from zoo import commands, data, recipes, registry, shards, training
+from zoo import cli, data
+from zoo.models import registry
+from zoo.training import loop, recipes, shards
 
 with epy.lazy_imports():
     import keras
@@ -34,7 +36,7 @@ Turn = Callable[[int], float]
 
 def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
     """Return the zoo's own loop."""
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     shards.prepare(["ltfn5"], 100)
     dataset = data.load("mnist", offline=True)
 
@@ -43,7 +45,7 @@ def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
             batch_size=batch, shift=shift, precision=precision, steps=1_000_000
         )
         step = training_step(recipe)
-        stream = training.recipe_batches(recipe, dataset, 0, 1_000_000)
+        stream = loop.recipe_batches(recipe, dataset, 0, 1_000_000)
 
         def turn(steps: int) -> float:
             ends = []
@@ -60,7 +62,7 @@ def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
 
 def keras_fit(precision: str) -> Callable[[int, int, str], Turn]:
     """Return stock Keras: the same network, ``compile`` and ``fit`` on arrays."""
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     train = data.load("mnist", offline=True).train
     images, labels = np.array(train.images), train.labels
 

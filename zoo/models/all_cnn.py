@@ -16,7 +16,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo.registry import Build, register_model
+from zoo.models.registry import Build, register_model
 
 with epy.lazy_imports():
     import keras

@@ -13,13 +13,13 @@ from typing import Any
 
 from etils import epy
 
-from zoo.registry import Build, register_model
+from zoo.models.registry import Build, register_model
 
 with epy.lazy_imports():
     import keras
     from keras import layers
 
-    from zoo import normalization
+    from zoo.models import batch_norm
 
 
 def _register(**facts: Any) -> Callable[[Build], Build]:
@@ -39,15 +39,15 @@ def _begin(input_shape: tuple[int, int, int]) -> tuple[Any, Any]:
 
 def _conv(x: Any, filters: int, name: str) -> Any:
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=name)(x)
-    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    x = batch_norm.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
 def _separable(x: Any, filters: int, name: str) -> Any:
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False, name=f"{name}_depth")(x)
-    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_depth_norm")(x)
+    x = batch_norm.FusedBatchNormalization(momentum=0.9, name=f"{name}_depth_norm")(x)
     x = layers.Conv2D(filters, 1, use_bias=False, name=name)(x)
-    x = normalization.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+    x = batch_norm.FusedBatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from etils import epy
 
-from zoo.registry import register_model
+from zoo.models.registry import register_model
 
 with epy.lazy_imports():
     import keras

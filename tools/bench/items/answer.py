@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from export.integrity import open_bundle
+from export.bundle.integrity import open_bundle
 from tools.bench import whole
 from tools.bench.models import bundle, run_folder
 from tools.bench.results import Result, median

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from export import runtimes
+from export.bundle.integrity import open_bundle
 from export.formats import LITERT
-from export.integrity import open_bundle
 from tools.bench.models import batched_bundle, bundle
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median

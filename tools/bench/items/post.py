@@ -13,7 +13,9 @@ from tools.bench.items.training import OTHERS
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import commands, data, precision, recipes, registry, shards, training
+from zoo import cli, data
+from zoo.models import registry
+from zoo.training import loop, precision, recipes, shards
 
 _COURSE = "100 0 post"
 _OURS, _STOCK = "zoo", "Keras fit, float32"
@@ -66,7 +68,7 @@ def _parts(rounds: int) -> list[range]:
 
 def main(rounds: int) -> None:
     """Serve one training: images per second of each part, after a first answer that warms up."""
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     recipe = recipes.post()
     shards.prepare(["ltfn5"], recipe.batch_size)
     fastest = precision.fastest(lambda name: registry.create_model("ltfn5", precision=name))
@@ -75,11 +77,11 @@ def main(rounds: int) -> None:
 
     def answers() -> Iterator[float]:
         # Compiled, not carried out: no step is taken before it is timed.
-        step.get_concrete_function(*next(training.recipe_batches(recipe, dataset, 0, 1)))
+        step.get_concrete_function(*next(loop.recipe_batches(recipe, dataset, 0, 1)))
         yield math.nan
         for part in _parts(rounds):
             begin = time.perf_counter()
-            for batch in training.recipe_batches(recipe, dataset, part.start, part.stop):
+            for batch in loop.recipe_batches(recipe, dataset, part.start, part.stop):
                 cost, accuracy = step(*batch)
                 float(cost), float(accuracy)
             yield len(part) * recipe.batch_size / (time.perf_counter() - begin)

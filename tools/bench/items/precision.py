@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.bench import whole
 from tools.bench.results import Result
-from zoo.registry import PRECISIONS
+from zoo.models.registry import PRECISIONS
 from zoo.runs import Run
 
 _STEPS = 100

@@ -12,10 +12,11 @@ import numpy as np
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import commands, recipes, shards, training
+from zoo import cli
 from zoo.data import Dataset
-from zoo.preprocessing import Preprocessing
-from zoo.splits import Split
+from zoo.data.preprocessing import Preprocessing
+from zoo.data.splits import Split
+from zoo.training import loop, recipes, shards
 
 _COUNTS = (1_000, 60_000, 600_000)
 _SIZES = (28, 56, 112)
@@ -55,7 +56,7 @@ def measure(rounds: int) -> Result:
 
 def main() -> None:
     """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     shards.prepare(["ltfn5"], _BATCH)
     recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
     started: dict[str, Any] = {}
@@ -78,7 +79,7 @@ def main() -> None:
             test=split,
         )
         sized = recipe.replace(batch_size=batch)
-        stream = training.recipe_batches(sized, data, 0, 1_000_000)
+        stream = loop.recipe_batches(sized, data, 0, 1_000_000)
         return training_step(sized, size), stream, batch
 
     def turn(course: str) -> float:

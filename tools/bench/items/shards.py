@@ -12,8 +12,10 @@ from etils import epy
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import commands, recipes, registry, shards
-from zoo.registry import PRECISIONS
+from zoo import cli
+from zoo.models import registry
+from zoo.models.registry import PRECISIONS
+from zoo.training import recipes, shards
 
 with epy.lazy_imports():
     import tensorflow as tf
@@ -61,7 +63,7 @@ def measure(rounds: int) -> Result:
 
 def main(how: str) -> None:
     """Serve milliseconds for a step; a course is ``PRECISION BATCH``."""
-    commands.start_tensorflow()
+    cli.start_tensorflow()
     if how == _PARTED:
         shards.prepare(["ltfn5"], 100)
     ready: dict[str, Callable[[], float]] = {}

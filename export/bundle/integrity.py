@@ -1,0 +1,120 @@
+"""What a bundle says of itself, and whether it is still true: every byte is checked before use.
+
+Needs no TensorFlow.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import DamagedError
+from zoo.util import atomic
+
+SCHEMA = 4
+MANIFEST = "manifest.json"
+CHECKSUM = "manifest.json.sha256"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose every file is as it was published.
+
+    Attributes:
+        folder: where it is.
+        manifest: as ``docs/bundle.md`` describes it.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def golden_images(self) -> np.ndarray:
+        """The golden inputs, uint8 [N, H, W, C]."""
+        golden = self.manifest["golden"]
+        pixels = np.frombuffer(base64.b64decode(golden["images_base64"]), golden["dtype"])
+        return pixels.reshape(golden["shape"])
+
+    def artifact(self, name: str) -> dict[str, Any] | None:
+        """Return the entry of the artifact in this format, None if there is none."""
+        found = [each for each in self.manifest["artifacts"] if each["format"] == name]
+        return found[0] if found else None
+
+    def path(self, artifact: dict[str, Any]) -> Path:
+        """Return what a runtime opens: the file, or for the SavedModel the folder itself."""
+        whole = artifact["format"] == "saved_model"
+        return self.folder if whole else self.folder / artifact["file"]
+
+
+def seal(folder: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest with the hash of every file there, and its own hash beside it."""
+    manifest = manifest | {"schema": SCHEMA, "files": _facts_of_files(folder)}
+    atomic.write_json(folder / MANIFEST, manifest)
+    digest = atomic.sha256(folder / MANIFEST)
+    # As sha256sum writes it, so that `sha256sum -c` reads it.
+    (folder / CHECKSUM).write_text(f"{digest}  {MANIFEST}\n", encoding="ascii")
+
+
+def open_bundle(folder: str | Path) -> Bundle:
+    """Check every byte of a bundle.
+
+    Raises:
+        DamagedError: a file is missing, altered, or not part of it; the message names it.
+    """
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    expected, there = manifest["files"], _files(folder)
+    if missing := sorted(expected.keys() - there.keys()):
+        raise DamagedError(f"{folder / missing[0]} is missing")
+    if strange := sorted(there.keys() - expected.keys()):
+        raise DamagedError(f"{folder / strange[0]} is not part of the bundle")
+    for name, facts in expected.items():
+        if _facts(there[name]) != facts:
+            raise DamagedError(f"{there[name]} was altered: its SHA-256 is not the manifest's")
+    return Bundle(folder, manifest)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    try:
+        content = file.read_bytes()
+        checksum = (folder / CHECKSUM).read_bytes()
+    except OSError as error:
+        raise DamagedError(
+            f"{folder} is not a whole bundle: {Path(error.filename).name} cannot be read "
+            f"({error.strerror})"
+        ) from error
+    if checksum != f"{atomic.sha256_of(content)}  {MANIFEST}\n".encode():
+        raise DamagedError(f"{file} was altered: its SHA-256 is not that of {CHECKSUM}")
+    manifest = json.loads(content)
+    if manifest["schema"] != SCHEMA:
+        raise DamagedError(
+            f"{file} has schema {manifest['schema']}, this version reads schema {SCHEMA}"
+        )
+    return manifest
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the files that a manifest lists: all but itself and its checksum."""
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
+    return {
+        name: path
+        for name, path in sorted(found.items())
+        if not path.is_dir() and name not in (MANIFEST, CHECKSUM)
+    }
+
+
+def _facts_of_files(folder: Path) -> dict[str, dict[str, Any]]:
+    return {name: _facts(path) for name, path in _files(folder).items()}
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        return {"sha256": atomic.sha256(path), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise DamagedError(f"{path} cannot be read: {error.strerror}") from error

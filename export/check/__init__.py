@@ -1,0 +1,1 @@
+"""The proof: scores, times and differences of the files that were written."""

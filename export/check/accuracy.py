@@ -1,0 +1,68 @@
+"""Score one exported file over a split, in fresh processes with nothing but its own runtime.
+
+    python -m export.check.accuracy ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
+
+The images are shared out among as many processes of one thread as there are cores; but TensorFlow,
+which takes long to start and has threads of its own, has one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from export import subprocesses
+from export.runtimes import open_artifact
+from zoo import cli
+from zoo.data.splits import Split
+from zoo.metrics import Metrics, metrics_of, predictions
+
+
+def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
+    """Return an artifact's metrics over a split.
+
+    Args:
+        artifact: what ``export.runtimes`` opens.
+        split: the images and their labels.
+        images_file: the images as a ``.npy`` file.
+        scratch: folder for the answers.
+
+    Raises:
+        ZooError: a process failed.
+    """
+    count = 1 if artifact.is_dir() else os.cpu_count() or 1
+    bounds = np.linspace(0, len(split), count + 1).astype(int)
+    parts = [(begin, end) for begin, end in pairwise(bounds.tolist()) if begin < end]
+
+    def logits_of(part: tuple[int, int]) -> np.ndarray:
+        answer = scratch / f"logits-{artifact.name}-{part[0]}.npy"
+        subprocesses.run_module("export.check.accuracy", artifact, images_file, *part, answer)
+        return np.load(answer)
+
+    with ThreadPoolExecutor(count) as pool:
+        return metrics_of(np.concatenate(list(pool.map(logits_of, parts))), split)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Score one artifact on some images."""
+    parser = cli.Parser("export.check.accuracy", "Compute one exported file's logits.")
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
+    parser.add_argument("images", type=Path, metavar="IMAGES.npy")
+    parser.add_argument("begin", type=cli.natural, metavar="BEGIN")
+    parser.add_argument("end", type=cli.natural, metavar="END")
+    parser.add_argument("answer", type=Path, metavar="LOGITS.npy")
+    arguments = parser.parse_args(argv)
+    if arguments.artifact.is_dir():
+        cli.start_tensorflow()
+    artifact = open_artifact(arguments.artifact)
+    images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
+    np.save(arguments.answer, predictions(artifact.predict_fn, images))
+
+
+if __name__ == "__main__":
+    cli.run("export.check.accuracy", main)

@@ -1,0 +1,98 @@
+"""Measure one exported file alone, in a fresh process: its tensors, its time, its memory.
+
+python -m export.check.latency ARTIFACT IMAGES.npy FACTS.json
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export import subprocesses
+from export.litert import flatbuffer
+from export.litert.memory import activation_bytes
+from export.runtimes import open_alone
+from zoo import cli
+from zoo.metrics import PredictFn
+
+_TIMED_IMAGES = 200
+
+
+def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
+    """Return what a runtime tells of an artifact.
+
+    Args:
+        artifact: what ``export.runtimes`` opens.
+        images_file: uint8 images as a ``.npy`` file.
+        scratch: folder for the answer.
+
+    Returns:
+        ``inputs``, ``outputs``, ``microseconds`` per image (the median of single calls on one
+        thread), ``peak_bytes`` of the process, and of a LiteRT file ``operators`` and
+        ``activation_bytes``.
+
+    Raises:
+        ZooError: the process failed.
+    """
+    answer = scratch / f"facts-{artifact.name}.json"
+    subprocesses.run_module("export.check.latency", artifact, images_file, answer)
+    return json.loads(answer.read_text(encoding="utf-8"))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measure one artifact."""
+    parser = cli.Parser("export.check.latency", "Measure one exported file on one thread.")
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
+    parser.add_argument("images", type=Path, metavar="IMAGES.npy")
+    parser.add_argument("answer", type=Path, metavar="FACTS.json")
+    arguments = parser.parse_args(argv)
+    artifact = open_alone(arguments.artifact)
+    images = np.array(np.load(arguments.images, mmap_mode="r")[:_TIMED_IMAGES])
+    facts = {
+        "inputs": artifact.inputs,
+        "outputs": artifact.outputs,
+        "microseconds": _microseconds(artifact.predict_fn, images),
+        "peak_bytes": _peak_bytes(),
+    }
+    facts |= _graph_facts(arguments.artifact)
+    arguments.answer.write_text(json.dumps(facts), encoding="utf-8")
+
+
+def _peak_bytes() -> int:
+    """Return the peak resident size of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux hands the parent's ru_maxrss down to its child.
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return 1024 * int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _graph_facts(artifact: Path) -> dict[str, Any]:
+    if artifact.suffix != ".tflite":
+        return {}
+    graph = flatbuffer.read(artifact.read_bytes())
+    return {
+        "operators": [operator.name for operator in graph.operators],
+        "activation_bytes": activation_bytes(graph),
+    }
+
+
+def _microseconds(predict_fn: PredictFn, images: np.ndarray) -> float:
+    """Return the median time of one image, in microseconds."""
+    seconds = []
+    for at in range(len(images)):
+        begin = time.perf_counter()
+        predict_fn(images[at : at + 1])
+        seconds.append(time.perf_counter() - begin)
+    return float(1e6 * np.median(seconds))
+
+
+if __name__ == "__main__":
+    cli.run("export.check.latency", main)

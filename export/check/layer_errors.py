@@ -1,0 +1,80 @@
+"""Where a quantized network departs from the float one: the error of each operation's result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from export.litert import flatbuffer
+from export.runtimes import open_for_every_result, quantized, real
+
+# They change a number's format, and are no operations of the network.
+_CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The error of one operation's result.
+
+    Attributes:
+        operator: the operation's name.
+        tensor: the result's name.
+        error: root mean square of the difference over that of the float result.
+    """
+
+    operator: str
+    tensor: str
+    error: float
+
+
+def departures(original: bytes, converted: bytes, images: np.ndarray) -> list[Departure]:
+    """Return the error of each operation's result, in the order of their execution.
+
+    Args:
+        original: the float32 LiteRT file, batch 1.
+        converted: the same network in another format, batch 1.
+        images: uint8 [N, H, W, C] over which the errors are taken.
+    """
+    expected = _results(original, images)
+    computed = _results(converted, images)
+    assert [name for name, _, _ in expected] == [name for name, _, _ in computed]
+    return [
+        Departure(name, tensor, _rms(there - here) / max(_rms(here), 1e-30))
+        for (name, tensor, here), (_, _, there) in zip(expected, computed, strict=True)
+    ]
+
+
+def report(found: list[Departure]) -> str:
+    """Return the departures as lines, the step at which the error grows most marked."""
+    errors = [0.0, *(each.error for each in found)]
+    growth = np.diff(errors)
+    lines = ["error of each operation's result, over the result itself:"]
+    for at, each in enumerate(found):
+        mark = "   <- grows most" if at == int(np.argmax(growth)) else ""
+        short = each.tensor.split(";")[0]
+        lines.append(f"  {each.operator:<18} {100 * each.error:8.3f} %  {short}{mark}")
+    return "\n".join(lines)
+
+
+def _results(content: bytes, images: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
+    """Return each operation's name, its result's name and its results for the images."""
+    graph = flatbuffer.read(content)
+    steps = [each for each in graph.operators if each.name not in _CONVERSIONS]
+    interpreter = open_for_every_result(content)
+    (image,) = interpreter.get_input_details()
+    details = {each["index"]: each for each in interpreter.get_tensor_details()}
+    rows: list[list[np.ndarray]] = []
+    for at in range(len(images)):
+        interpreter.set_tensor(image["index"], quantized(images[at : at + 1], image))
+        interpreter.invoke()
+        outputs = [details[step.outputs[0]] for step in steps]
+        rows.append([real(interpreter.get_tensor(each["index"]), each) for each in outputs])
+    return [
+        (step.name, graph.tensors[step.outputs[0]].name, np.concatenate(results))
+        for step, results in zip(steps, zip(*rows, strict=True), strict=True)
+    ]
+
+
+def _rms(numbers: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(numbers))))

@@ -1,0 +1,67 @@
+"""ONNX and OpenVINO files, by Keras' own exporters, where their packages are installed.
+
+python -m export.convert.onnx_openvino MODEL.keras FORMAT=FILE ...
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from etils import epy
+
+from export import subprocesses
+from zoo import cli
+
+with epy.lazy_imports():
+    import keras
+    import onnx
+
+FORMATS = ("onnx", "openvino")
+
+
+def convert(model: keras.Model, kind: str, file: Path) -> None:
+    """Write the network: ``image`` uint8 [N, H, W, C] in, ``logits`` float32 [N, classes] out.
+
+    Args:
+        model: inference model, raw pixels to logits.
+        kind: one of ``FORMATS``.
+        file: an ``.onnx`` file, or an ``.xml`` file beside which its ``.bin`` is written.
+    """
+    spec = keras.InputSpec(dtype="uint8", shape=(None, *model.input_shape[1:]), name="image")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the converters' own, of older NumPy names
+        model.export(str(file), format=kind, verbose=False, input_signature=[spec])
+    if kind == "onnx":
+        _name_output(file)
+
+
+def _name_output(file: Path) -> None:
+    """Call the output ``logits``, which the converter calls as TensorFlow called its tensor."""
+    network = onnx.load(str(file))
+    (output,) = network.graph.output
+    (last,) = (node for node in network.graph.node if output.name in node.output)
+    last.output[list(last.output).index(output.name)] = "logits"
+    output.name = "logits"
+    onnx.checker.check_model(network)
+    onnx.save(network, str(file))
+
+
+def main(argv: Sequence[str]) -> None:
+    """Convert one Keras file to others."""
+    parser = cli.Parser(
+        "export.convert.onnx_openvino", "Convert a Keras file to ONNX or OpenVINO.", imports=True
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL.keras")
+    subprocesses.add_targets(parser, FORMATS)
+    arguments = parser.parse_args(argv)
+    cli.start_tensorflow()
+    subprocesses.convert_each(
+        arguments,
+        lambda kind, file: convert(keras.saving.load_model(arguments.model), kind, file),
+    )
+
+
+if __name__ == "__main__":
+    cli.run("export.convert.onnx_openvino", main)

@@ -1,0 +1,130 @@
+"""SavedModels: the one that TensorFlow Serving loads, and the one that converters read."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from etils import epy
+
+from export.convert import graph_preprocessing
+from export.network.deploy import features_model
+from zoo.data.preprocessing import Preprocessing
+
+with epy.lazy_imports():
+    import keras
+    import tensorflow as tf
+
+LABELS = "labels.txt"
+
+
+def save_serving(
+    model: keras.Model, labels: Sequence[str], wanted: Preprocessing, folder: Path
+) -> None:
+    """Write the SavedModel of a server, with the labels as its asset.
+
+    ========================= =============================== =====================================
+    signature                 input                           outputs
+    ========================= =============================== =====================================
+    ``serving_default``       ``image`` uint8 [N, H, W, C]    ``logits``, ``probabilities`` float32
+                                                              [N, classes]; ``class_id`` int64 [N];
+                                                              ``label`` string [N]
+    ``serve_bytes``           ``image_bytes`` string [N],     the same
+                              PNG or JPEG files
+    ``features``              ``image`` uint8 [N, H, W, C]    ``features`` float32, what the last
+                                                              layer with weights reads
+    ========================= =============================== =====================================
+
+    N is at least 1. ``serve_bytes`` is left out where a decoder has no such channels.
+
+    Args:
+        model: inference model, raw pixels to logits.
+        labels: names of the classes.
+        wanted: how ``serve_bytes`` prepares picture files.
+        folder: where ``saved_model.pb``, ``variables/`` and ``assets/`` go.
+    """
+    height, width, channels = model.input_shape[1:]
+    names = tf.constant(list(labels))
+
+    def classify(image: Any) -> dict[str, Any]:
+        logits = model(image, training=False)
+        class_id = tf.argmax(logits, axis=1)
+        return {
+            "logits": logits,
+            "probabilities": tf.nn.softmax(logits),
+            "class_id": class_id,
+            "label": tf.gather(names, class_id),
+        }
+
+    def serving_default(image: Any) -> dict[str, Any]:
+        return classify(_checked(image, [None, height, width, channels]))
+
+    def serve_bytes(image_bytes: Any) -> dict[str, Any]:
+        files = _checked(image_bytes, [None])
+        return classify(graph_preprocessing.decode(files, wanted))
+
+    def features(image: Any) -> dict[str, Any]:
+        pixels = _checked(image, [None, height, width, channels])
+        return {"features": features_model(model)(pixels, training=False)}
+
+    image = tf.TensorSpec([None, height, width, channels], tf.uint8, "image")
+    image_bytes = tf.TensorSpec([None], tf.string, "image_bytes")
+    endpoints: dict[str, tuple[Callable[..., Any], Any]] = {
+        "serving_default": (serving_default, image),
+        "features": (features, image),
+    }
+    if channels in graph_preprocessing.CHANNELS:
+        endpoints["serve_bytes"] = (serve_bytes, image_bytes)
+    with tempfile.TemporaryDirectory() as scratch:
+        asset = Path(scratch) / LABELS
+        asset.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+        _write(model, endpoints, folder, labels=tf.saved_model.Asset(str(asset)))
+
+
+def notes(model: keras.Model) -> list[str]:
+    """Return what a person should know of the SavedModel before it is written."""
+    channels = model.input_shape[-1]
+    if channels in graph_preprocessing.CHANNELS:
+        return []
+    return [f"No picture file has {channels} channels: the signature serve_bytes is left out."]
+
+
+def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
+    """Write the SavedModel that a device converter reads: float32 images in, logits out.
+
+    The batch is fixed: a dynamic one would leave shape arithmetic in the converted file.
+    """
+
+    def serving_default(image: Any) -> dict[str, Any]:
+        return {"logits": model(image, training=False)}
+
+    spec = tf.TensorSpec([batch, *model.input_shape[1:]], tf.float32, "image")
+    _write(model, {"serving_default": (serving_default, spec)}, folder)
+
+
+def _checked(tensor: Any, shape: Sequence[int | None]) -> Any:
+    # First of all: a tensor of another rank would end the whole process in oneDNN.
+    tensor = tf.ensure_shape(tensor, shape)
+    some = tf.debugging.assert_positive(tf.shape(tensor)[0], "the batch is empty")
+    with tf.control_dependencies([some]):
+        return tf.identity(tensor)
+
+
+def _write(
+    model: keras.Model,
+    endpoints: dict[str, tuple[Callable[..., Any], Any]],
+    folder: Path,
+    **tracked: Any,
+) -> None:
+    # Keras' own ExportArchive stores every variable twice, so a plain module holds them.
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    for name, value in tracked.items():
+        setattr(module, name, value)
+    signatures = {
+        name: tf.function(function, input_signature=[spec], autograph=False).get_concrete_function()
+        for name, (function, spec) in endpoints.items()
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)

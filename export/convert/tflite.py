@@ -1,0 +1,127 @@
+"""LiteRT (TFLite) files: built-in operations only, a fixed batch, pixels in, one signature.
+
+========== ================================= ============================ ==================
+format     image                             logits                       weights
+========== ================================= ============================ ==================
+float32    float32, 0..255                   float32                      float32
+float16    float32, 0..255                   float32                      float16
+dynamic    float32, 0..255                   float32                      int8
+int8       uint8, as it is                   int8, with its scale         int8, per channel
+int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, per channel
+========== ================================= ============================ ==================
+
+The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing. The
+int16x8 file's convolutions sum in 32 bits where that is safe (``export.litert.accumulators``).
+
+The converter is ``tf.lite``, which is announced to leave TensorFlow; no other module uses it. The
+conversions run in a process of their own, since the converter keeps its memory:
+
+    python -m export.convert.tflite SAVED_MODEL FORMAT=FILE ... [--calibration IMAGES.npy]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from etils import epy
+
+from export import subprocesses
+from export.formats import LITERT
+from export.litert import accumulators, flatbuffer
+from zoo import cli
+from zoo.errors import ZooError
+
+with epy.lazy_imports():
+    import tensorflow as tf
+
+INTEGER = ("int8", "int16x8")
+"""The formats whose activations are integers, which need calibration images."""
+
+
+def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None) -> bytes:
+    """Return a LiteRT file's bytes.
+
+    Args:
+        saved_model: folder that ``export.convert.saved_model.save_fixed`` wrote.
+        kind: one of ``LITERT``.
+        calibration: uint8 [N, H, W, C], the representative data set of an integer format; N is a
+            multiple of the batch.
+
+    Raises:
+        ConverterError: an operation is not a built-in one of this format.
+        ZooError: shapes are computed in the file, or an operation is not built in.
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(saved_model), signature_keys=["serving_default"]
+    )
+    sets = tf.lite.OpsSet
+    converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS]
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if kind in INTEGER:
+        assert calibration is not None
+        converter.representative_dataset = _representative_dataset(saved_model, calibration)
+    if kind == "int8":
+        converter.target_spec.supported_ops = [sets.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.uint8
+        converter.inference_output_type = tf.int8
+    if kind == "int16x8":
+        converter.target_spec.supported_ops = [
+            sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ]
+        converter.inference_input_type = tf.int16
+        converter.inference_output_type = tf.int16
+    content = converter.convert()
+    if kind == "int16x8":
+        content = accumulators.narrowed(content)
+    _check_operators(content)
+    return content
+
+
+def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> object:
+    signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
+    batch = signature.structured_input_signature[1]["image"].shape[0]
+
+    def representative_dataset() -> Iterator[list[np.ndarray]]:
+        for at in range(0, len(calibration) - batch + 1, batch):
+            yield [calibration[at : at + batch].astype(np.float32)]
+
+    return representative_dataset
+
+
+def _check_operators(content: bytes) -> None:
+    names = [operator.name for operator in flatbuffer.read(content).operators]
+    if flex := sorted({name for name in names if name.startswith("Flex") or not name.isupper()}):
+        raise ZooError(f"the file needs operations that are not built in: {', '.join(flex)}")
+    if "SHAPE" in names:
+        raise ZooError("shapes are computed in the file, although its batch is fixed")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Convert one SavedModel to its files."""
+    parser = cli.Parser(
+        "export.convert.tflite", "Convert a fixed-batch SavedModel to LiteRT files."
+    )
+    parser.add_argument("saved_model", type=Path, metavar="SAVED_MODEL")
+    subprocesses.add_targets(parser, LITERT)
+    parser.add_argument(
+        "--calibration", type=Path, metavar="IMAGES.npy", help=f"for {' and '.join(INTEGER)}"
+    )
+    arguments = parser.parse_args(argv)
+    integer = {kind for kind, _ in arguments.targets} & set(INTEGER)
+    if bool(integer) != (arguments.calibration is not None):
+        parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
+    cli.start_tensorflow()
+    calibration = np.load(arguments.calibration) if arguments.calibration else None
+    subprocesses.convert_each(
+        arguments,
+        lambda kind, file: file.write_bytes(convert(arguments.saved_model, kind, calibration)),
+    )
+
+
+if __name__ == "__main__":
+    cli.run("export.convert.tflite", main)

@@ -1,0 +1,1 @@
+"""LiteRT files: their structure, their metadata, and the memory they need."""

@@ -1,0 +1,76 @@
+"""Images that LiteRT and TensorFlow Lite Micro (TFLM) compute to the same bytes.
+
+A fully connected layer scales its int32 sums to int8. LiteRT's reference kernel rounds once: sum
+times multiplier to int8. TFLM and CMSIS-NN round twice: to 32 bits, then to int8. About one sum in
+a thousand is so close to the middle between two numbers that the results differ by one. Their
+other kernels agree. Source: ``MultiplyByQuantizedMultiplier`` in LiteRT's and TFLM's
+``common.cc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from export.litert import flatbuffer
+from export.runtimes import open_for_every_result, quantized
+
+
+def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
+    """Return a function that tells whether both round alike for an image, uint8 [H, W, C].
+
+    Args:
+        content: an int8 LiteRT file of batch 1.
+    """
+    graph = flatbuffer.read(content)
+    dense = [each for each in graph.operators if each.name == "FULLY_CONNECTED"]
+    interpreter = open_for_every_result(content)
+    (pixels,) = interpreter.get_input_details()
+    details = {each["index"]: each for each in interpreter.get_tensor_details()}
+
+    def sums_and_scales(operator: flatbuffer.Operator) -> tuple[np.ndarray, np.ndarray]:
+        def value(at: int) -> np.ndarray:
+            return interpreter.get_tensor(at).astype(np.int64)
+
+        inputs, weights, *bias = (at for at in operator.inputs if at >= 0)
+        (output,) = operator.outputs
+        (scale, zero_point), (output_scale, _) = (
+            details[at]["quantization"] for at in (inputs, output)
+        )
+        sums = value(weights) @ (value(inputs).ravel() - zero_point) + sum(map(value, bias))
+        return sums, _scales(details[weights]) * float(scale) / float(output_scale)
+
+    def rounds_alike(image: np.ndarray) -> bool:
+        interpreter.set_tensor(pixels["index"], quantized(image[None], pixels))
+        interpreter.invoke()
+        found = map(sums_and_scales, dense)
+        return all(np.array_equal(_rounded_once(*each), _rounded_twice(*each)) for each in found)
+
+    return rounds_alike
+
+
+def _scales(weights: dict[str, Any]) -> np.ndarray:
+    """Return the scale of each output's weights, or the one of all, float64."""
+    return weights["quantization_parameters"]["scales"].astype(np.float64)
+
+
+def _fixed_point(scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return multipliers and exponents, int64, so that scale = multiplier * 2^(exponent - 31)."""
+    fractions, exponents = np.frexp(scales)
+    return np.rint(fractions * 2**31).astype(np.int64), exponents.astype(np.int64)
+
+
+def _rounded_once(sums: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    multipliers, exponents = _fixed_point(scales)
+    shift = 31 - exponents
+    return (sums * multipliers + (1 << (shift - 1))) >> shift
+
+
+def _rounded_twice(sums: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    multipliers, exponents = _fixed_point(scales)
+    left, right = np.maximum(exponents, 0), np.maximum(-exponents, 0)
+    high = ((sums << left) * multipliers + (1 << 30)) >> 31
+    # Halves away from zero.
+    return np.sign(high) * ((np.abs(high) + ((1 << right) >> 1)) >> right)

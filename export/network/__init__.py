@@ -1,0 +1,1 @@
+"""The network that is exported: where it comes from, and its deployed form."""

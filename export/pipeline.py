@@ -1,0 +1,461 @@
+"""The bundle: every file of one exported network, published by one rename.
+
+exports/<model>/<version>/      what TensorFlow Serving watches is exports/<model>
+saved_model.pb, variables/, assets/, assets.extra/
+                            the folder itself is the SavedModel
+tflite/, onnx/, openvino/   the files of the other formats
+microcontroller/            the int8 file as a C++ library
+manifest.json               hashes, tensors, golden inputs and logits, where it comes from
+README.md                   the model card
+"""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+from export.bundle import card, integrity
+from export.bundle.publish import publish, staging
+from export.check import accuracy, latency, layer_errors, proof
+from export.convert import (
+    conversion,
+    graph_preprocessing,
+    microcontroller,
+    saved_model,
+    tflite,
+    warmup,
+)
+from export.formats import FORMATS, LITERT, Format, loosened
+from export.litert.metadata import add as add_metadata
+from export.network import qat
+from export.network.sources import Source, deployable
+from zoo.data import Announce, Dataset
+from zoo.data.splits import Split, stratified
+from zoo.errors import InputError, VerificationError
+from zoo.metrics import Metrics, evaluate, wilson_interval
+from zoo.models import cost
+from zoo.training.loop import predict_fn
+from zoo.util import atomic
+from zoo.util.environment import machine, versions
+
+with epy.lazy_imports():
+    import keras
+
+_CALIBRATION_IMAGES = 500
+_GOLDEN_IMAGES = 10
+_REPORTED_IMAGES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is to be exported.
+
+    Attributes:
+        formats: which, each with its bound.
+        required: names of those that must not be left out where they cannot hold the network.
+        batch: images in each call of a LiteRT file.
+    """
+
+    formats: Sequence[Format]
+    required: frozenset[str] = frozenset({"saved_model"})
+    batch: int = 1
+
+    def __post_init__(self) -> None:
+        """Reject incompatible values.
+
+        Raises:
+            InputError: sources for a microcontroller with a batch of more than one image.
+        """
+        names = {each.name for each in self.formats}
+        if self.batch != 1 and "microcontroller" in names:
+            raise InputError(
+                f"format microcontroller has a batch of 1, received --batch {self.batch}; "
+                "leave it out with --formats"
+            )
+
+
+def export_bundle(
+    source: Source, dataset: Dataset, request: Request, out: Path, announce: Announce
+) -> tuple[Path, str]:
+    """Write, verify and publish the files of a trained network.
+
+    Args:
+        source: the network.
+        dataset: calibrates on ``train``, verifies on the whole of ``test``.
+        request: what to export.
+        out: folder of the versions; the next whole number is taken.
+        announce: called with a line for each step of the work.
+
+    Returns:
+        The version's folder, and the table of the proof in Markdown.
+
+    Raises:
+        VerificationError: a file does not compute what the network computes.
+        InputError: ``out`` cannot be written, the network is not one of such images or labels, or a
+            format cannot hold it.
+        ZooError: a conversion failed.
+    """
+    _check_fits(source, dataset)
+    early = _unsupported_layers(source, request)
+    with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
+        work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
+        for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
+            announce(note)
+        for name, reason in early.items():
+            work.leave_out(name, reason)
+        calibration = work.write_saved_model()
+        with ThreadPoolExecutor(1) as beside:
+            # The converters leave cores free for scoring what is there already.
+            converting = beside.submit(work.convert, work.conversions())
+            announce(f"Scoring Keras on the {len(dataset.test):,} test images")
+            reference = evaluate(predict_fn(source.model), dataset.test)
+            work.score(FORMATS["saved_model"])
+            converting.result()
+        work.finish_files(calibration)
+        rows = work.rows(reference)
+        work.check(reference, rows)
+        cautions = proof.cautions(reference, dataset.test.labels, work.formats)
+        for caution in cautions:
+            announce(f"CAUTION: {caution}")
+
+        table = proof.markdown_table(reference, rows)
+        golden = stratified(dataset.test, _GOLDEN_IMAGES)
+        manifest = {
+            "model": source.name,
+            "parameters": source.model.count_params(),
+            "labels": list(dataset.class_names),
+            "data": dataset.facts(),
+            "serve_bytes": (
+                graph_preprocessing.facts(dataset.preprocessing)
+                if dataset.image_shape[2] in graph_preprocessing.CHANNELS
+                else None
+            ),
+            "origin": source.origin,
+            "batch": request.batch,
+            "loosened": loosened(request.formats),
+            "reference": {
+                "correct": reference.correct,
+                "interval": wilson_interval(reference.correct, reference.count),
+                "cost": reference.cost,
+            },
+            "cautions": cautions,
+            "artifacts": [_artifact(reference, row, golden) for row in rows],
+            "left_out": work.left_out,
+            "finetuned": work.finetuned,
+            "microcontroller": work.microcontroller,
+            "calibration": _calibration(dataset.train, calibration),
+            "golden": _golden(dataset.test, reference, golden),
+            "versions": versions(),
+            "machine": machine(),
+        }
+        text = card.model_card(manifest, source.relation, source.story, table)
+        (stage / "README.md").write_text(text, encoding="utf-8")
+        integrity.seal(stage, manifest)
+        return publish(stage, out), table
+
+
+@dataclass
+class _Work:
+    """One export on its way: the steps in which its files come to be."""
+
+    source: Source
+    dataset: Dataset
+    request: Request
+    stage: Path
+    scratch: Path
+    announce: Announce
+    finetuned: dict[str, int] | None = None
+    microcontroller: dict[str, Any] | None = None
+    int8_model: keras.Model | None = None
+    scores: dict[str, Metrics] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def formats(self) -> list[Format]:
+        """The formats that are exported."""
+        return [each for each in self.request.formats if each.name not in self.left_out]
+
+    def leave_out(self, name: str, reason: str) -> None:
+        """Go on without a format that cannot hold the network.
+
+        Raises:
+            InputError: the format is required.
+        """
+        _check_optional(self.request, name, reason)
+        self.announce(f"Format {name} is left out: {reason}")
+        self.left_out[name] = reason
+
+    def write_saved_model(self) -> np.ndarray:
+        """Write it, and what converters and scorers read.
+
+        Returns:
+            The positions of the calibration images.
+        """
+        self.announce("Writing the SavedModel")
+        model, labels = self.source.deployed, self.dataset.class_names
+        saved_model.save_serving(model, labels, self.dataset.preprocessing, self.stage)
+        if warmup.is_available():
+            warmup.write(self.stage, self.source.name, model.input_shape[1:])
+        saved_model.save_fixed(model, self.scratch / conversion.FIXED, self.request.batch)
+        model.save(self.scratch / conversion.KERAS)
+        calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)
+        np.save(self.scratch / conversion.CALIBRATION, self.dataset.train.images[calibration])
+        np.save(self._images, self.dataset.test.images)
+        return calibration
+
+    def conversions(self) -> list[Format]:
+        """Return the formats that are converted to."""
+        converted = [each for each in self.formats if each.name in conversion.FORMATS]
+        self.announce(f"Converting to {', '.join(each.name for each in converted)}")
+        return converted
+
+    def finish_files(self, calibration: np.ndarray) -> None:
+        """Fine-tune the int8 file if it needs it, and write the sources made of it."""
+        if self._has("int8"):
+            self._finetune_if_needed(self.dataset.train.images[calibration])
+        if self._has("microcontroller") and not self._has("int8"):
+            self.leave_out("microcontroller", "it is made from the int8 file, which is left out")
+        if self._has("microcontroller"):
+            self.announce("Writing the microcontroller's sources")
+            content = self._path(FORMATS["int8"]).read_bytes()
+            try:
+                self.microcontroller = microcontroller.write(
+                    content,
+                    microcontroller.golden_images(content, self.dataset.test, _GOLDEN_IMAGES),
+                    self.stage / microcontroller.FOLDER,
+                    name=self.source.name,
+                    class_names=self.dataset.class_names,
+                    multiply_adds=cost.multiply_adds(self.source.deployed),
+                )
+            except InputError as error:
+                self.leave_out("microcontroller", str(error))
+
+    def score(self, format: Format) -> None:
+        """Score a file with its own runtime, in processes of its own, over the test split."""
+        self.announce(f"Scoring {format.name} in processes of its own")
+        opened = self._opened(format)
+        self.scores[format.name] = accuracy.score(
+            opened, self.dataset.test, self._images, self.scratch
+        )
+
+    def rows(self, reference: Metrics) -> list[proof.Row]:
+        """Return what is to be proven of every file; each is timed with nothing beside it."""
+        rows = []
+        for each in self.formats:
+            if each.name == "microcontroller":
+                continue
+            if each.name not in self.scores:
+                self.score(each)
+            rows.append(self._row(reference, each))
+        return rows
+
+    def check(self, reference: Metrics, rows: Sequence[proof.Row]) -> None:
+        """Refuse files out of their bounds, and show where a quantized one departs.
+
+        Raises:
+            VerificationError: a file is out of its bounds.
+        """
+        try:
+            proof.check(reference, rows)
+        except VerificationError:
+            for row in rows:
+                if row.format.name in LITERT and proof.faults(reference, row):
+                    self.announce(f"{row.file}: {self._departures(row)}")
+            raise
+
+    @property
+    def _images(self) -> Path:
+        return self.scratch / "test.npy"
+
+    def _has(self, name: str) -> bool:
+        return name in {each.name for each in self.formats}
+
+    def _path(self, format: Format) -> Path:
+        return self.stage / format.path(self.source.name)
+
+    def _finetune_if_needed(self, calibration: np.ndarray) -> None:
+        """Train on with rounded weights if the int8 file misses its bound.
+
+        The validation split decides: the test split is for the proof alone.
+        """
+        int8 = next(each for each in self.request.formats if each.name == "int8")
+        lost = self._lost_on_validation(int8)
+        # A looser bound accepts the file that was refused, which was fine-tuned.
+        bounds = (int8, FORMATS["int8"])
+        allowed = min(each.allowed_losses(len(self.dataset.validation)) for each in bounds)
+        if lost <= allowed:
+            return
+        self.announce(
+            f"The int8 file loses {lost} of {len(self.dataset.validation):,} validation images, "
+            f"allowed {allowed}: fine-tuning with rounded weights"
+        )
+        model = qat.finetuned(self.source.model, self.dataset.train, calibration)
+        self.int8_model = deployable(model)
+        fixed = self.scratch / conversion.FIXED
+        saved_model.save_fixed(self.int8_model, fixed, self.request.batch)
+        self.convert([int8])
+        self.finetuned = {
+            "steps": qat.STEPS,
+            "validation_losses_before": lost,
+            "validation_losses_after": self._lost_on_validation(int8),
+        }
+
+    def _lost_on_validation(self, int8: Format) -> int:
+        """Return how many validation images fewer the int8 file has right than Keras."""
+        validation = self.dataset.validation
+        reference = evaluate(predict_fn(self.source.model), validation)
+        images = self.scratch / "validation.npy"
+        np.save(images, validation.images)
+        scored = accuracy.score(self._path(int8), validation, images, self.scratch)
+        return reference.correct - scored.correct
+
+    def convert(self, formats: Sequence[Format]) -> None:
+        """Write the files of some formats, those that can hold the network."""
+        targets = {each.name: self._path(each) for each in formats}
+        for file in targets.values():
+            file.parent.mkdir(exist_ok=True)
+        for name, reason in conversion.convert(targets, self.scratch).items():
+            self.leave_out(name, reason)
+        for each in formats:
+            if each.name in LITERT and self._has(each.name):
+                self._describe(each)
+
+    def _describe(self, format: Format) -> None:
+        """Write into a LiteRT file what it is and what its outputs are called."""
+        file, relation = self._path(format), self.source.relation
+        described = add_metadata(
+            file.read_bytes(),
+            name=self.source.name,
+            description=f"Image classifier, {relation} {self.dataset.name}; {format.says}.",
+            labels=self.dataset.class_names,
+            channels=self.dataset.image_shape[2],
+        )
+        file.write_bytes(described)
+
+    def _opened(self, format: Format) -> Path:
+        """Return what the runtime of a format opens."""
+        return self.stage if format.name == "saved_model" else self._path(format)
+
+    def _row(self, reference: Metrics, format: Format) -> proof.Row:
+        file = self._path(format)
+        return proof.compare(
+            reference,
+            self.scores[format.name],
+            format=format,
+            file=file.relative_to(self.stage).as_posix(),
+            size=sum(part.stat().st_size for part in _parts(format, file)),
+            facts=latency.measure(self._opened(format), self._images, self.scratch),
+        )
+
+    def _departures(self, row: proof.Row) -> str:
+        """Return the error of each operation of a file that failed."""
+        tuned = self.int8_model if row.format.name == "int8" else None
+        models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
+        for name, model in models.items():
+            saved_model.save_fixed(model, self.scratch / name)
+        images = self.dataset.test.images[:_REPORTED_IMAGES]
+        calibration = np.load(self.scratch / conversion.CALIBRATION)
+        original = tflite.convert(self.scratch / "original", "float32")
+        converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
+        return layer_errors.report(layer_errors.departures(original, converted, images))
+
+
+def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
+    """Return the formats that cannot hold the network's layers, with the reason for each.
+
+    Raises:
+        InputError: such a format is required.
+    """
+    if "microcontroller" not in {each.name for each in request.formats}:
+        return {}
+    try:
+        microcontroller.check_layers(source.deployed)
+    except InputError as error:
+        _check_optional(request, "microcontroller", str(error))
+        return {"microcontroller": str(error)}
+    return {}
+
+
+def _check_optional(request: Request, name: str, reason: str) -> None:
+    """Refuse to leave out a format that the user named.
+
+    Raises:
+        InputError: the format is required.
+    """
+    if name in request.required:
+        raise InputError(
+            f"format {name} cannot hold the network: {reason}; name the others with --formats "
+            "to go on without it"
+        )
+
+
+def _check_fits(source: Source, dataset: Dataset) -> None:
+    """Say before anything is converted what no format can hold.
+
+    Raises:
+        InputError: the network takes other images than the data set has, or knows other classes;
+            or a class has a name that a file of labels, a line for each, cannot hold.
+    """
+    takes, gives = source.model.input_shape[1:], source.model.output_shape[1]
+    if takes != dataset.image_shape or gives != len(dataset.class_names):
+        raise InputError(
+            f"{source.name} takes images of {'x'.join(map(str, takes))} and knows {gives} classes; "
+            f"{dataset.name} has {'x'.join(map(str, dataset.image_shape))} and "
+            f"{len(dataset.class_names)}"
+        )
+    if broken := [name for name in dataset.class_names if name.splitlines() != [name]]:
+        raise InputError(f"the class {broken[0]!r} needs a name of one line")
+
+
+def _parts(format: Format, file: Path) -> list[Path]:
+    """Return the files that one artifact consists of."""
+    if format.name == "saved_model":
+        return [file, *(file.parent / "variables").iterdir()]
+    if format.name == "openvino":
+        return [file, file.with_suffix(".bin")]
+    return [file]
+
+
+def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[str, Any]:
+    return row.facts | {
+        "file": row.file,
+        "format": row.format.name,
+        "bytes": row.size,
+        "allowed_losses": row.format.allowed_losses(reference.count),
+        "allowed_flips": row.format.allowed_flips(reference.count),
+        "test_correct": row.metrics.correct,
+        "test_count": row.metrics.count,
+        "test_cost": row.metrics.cost,
+        "agreeing": row.agreeing,
+        "largest_logit_difference": row.difference,
+        "logit_range": row.range,
+        "golden_logits": row.metrics.logits[golden].tolist(),
+    }
+
+
+def _calibration(split: Split, chosen: np.ndarray) -> dict[str, Any]:
+    return {
+        "split": split.name,
+        "indices": chosen.tolist(),
+        "sha256": atomic.sha256_of(split.images[chosen].tobytes()),
+    }
+
+
+def _golden(split: Split, reference: Metrics, chosen: np.ndarray) -> dict[str, Any]:
+    """Return test images with the Keras network's logits, for whoever checks a file later."""
+    images = split.images[chosen]
+    return {
+        "images_base64": base64.b64encode(images.tobytes()).decode("ascii"),
+        "shape": list(images.shape),
+        "dtype": images.dtype.name,
+        "labels": split.labels[chosen].tolist(),
+        "logits": reference.logits[chosen].tolist(),
+    }

@@ -1,0 +1,321 @@
+"""The one place that reads data: each set becomes three disjoint splits of uint8 images.
+
+A set is any image classification set of tensorflow-datasets, a folder of pictures, or the embedded
+digits. MNIST may also come from a folder with the four original files; ``auto`` is MNIST where it
+can be had, and otherwise the digits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+from zoo.data import image_folder, tfds_sets
+from zoo.data.preprocessing import POLARITIES, Preprocessing, plain_background, shown
+from zoo.data.splits import NAMES, Split
+from zoo.data.tfds_sets import Announce
+from zoo.errors import InputError, unknown
+
+with epy.lazy_imports():
+    import tensorflow_datasets as tfds
+
+HELP = (
+    "auto, digits, a tensorflow-datasets name such as mnist, emnist/letters or mnist:3.0.1, or a "
+    "folder of pictures"
+)
+
+AUTO = "auto"
+INKS = (AUTO, "on", "off")
+
+_LICENCES = {"digits": "CC BY 4.0", "mnist": "CC BY-SA 3.0"}
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A classification set: its splits share no stored image.
+
+    Attributes:
+        name: of the set, or of the folder without the path to it.
+        source: what ``load`` finds it by; of a folder the absolute path.
+        version: of a tfds set, or a folder's content.
+        class_names: in the order of the labels.
+        licence: of the images, as far as it is known.
+        homepage: of a tfds set, else empty.
+        preprocessing: how a picture file becomes one of its images.
+        taken: the splits that the set lacks, and that were taken from its train split.
+        train: what networks learn from.
+        validation: what networks and settings are selected by.
+        test: what they are scored on.
+    """
+
+    name: str
+    source: str
+    version: str
+    class_names: tuple[str, ...]
+    licence: str
+    homepage: str
+    preprocessing: Preprocessing
+    taken: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """``(height, width, channels)`` of every image."""
+        return self.preprocessing.shape
+
+    def in_order(self, class_names: Sequence[str]) -> Dataset:
+        """Return the set with its classes in another order.
+
+        Raises:
+            InputError: the names are not those of its classes.
+        """
+        if sorted(class_names) != sorted(self.class_names):
+            wrong = [each for each in class_names if each not in self.class_names]
+            named = f"{wrong[0]!r} is none of" if wrong else "each must be named once of"
+            raise InputError(
+                f"--labels must name the {len(self.class_names)} classes of {self.name}: "
+                f"{named} {', '.join(self.class_names)}"
+            )
+        places = np.array([list(class_names).index(each) for each in self.class_names])
+
+        def renumbered(split: Split) -> Split:
+            return Split(split.name, split.images, places[split.labels])
+
+        return dataclasses.replace(
+            self,
+            class_names=tuple(class_names),
+            train=renumbered(self.train),
+            validation=renumbered(self.validation),
+            test=renumbered(self.test),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a bundle says of its data, as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "licence": self.licence,
+            "homepage": self.homepage,
+            "class_names": list(self.class_names),
+            "image_shape": list(self.image_shape),
+            "preprocessing": self.preprocessing.record(),
+            "taken_from_train": list(self.taken),
+            **{f"{name}_count": len(getattr(self, name)) for name in NAMES},
+            "fingerprints": {name: getattr(self, name).fingerprint for name in NAMES},
+        }
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run says of its data: the facts, and where it was found."""
+        return {"source": self.source, **self.facts()}
+
+
+def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return in what the facts of two data sets differ, a phrase each.
+
+    Args:
+        recorded: facts that a run or a bundle holds.
+        now: facts of the data that was found.
+    """
+    told = []
+    for name in NAMES:
+        before, count = recorded[f"{name}_count"], now[f"{name}_count"]
+        if before != count:
+            told.append(f"{name} has {count:,} images, recorded are {before:,}")
+        elif recorded["fingerprints"][name] != now["fingerprints"][name]:
+            told.append(f"images or labels of {name} have changed")
+    for key in ("name", "version", "class_names", "image_shape", "preprocessing"):
+        # A folder's version is its content, of which the splits tell more.
+        if recorded[key] != now[key] and not (key == "version" and told):
+            told.append(f"{key} is {now[key]}, recorded is {recorded[key]}")
+    return told
+
+
+def check_name(name: str) -> None:
+    """Refuse the name of no data set. Does not start TensorFlow.
+
+    Raises:
+        InputError: there is no such folder, or the name is unknown; the message suggests another.
+    """
+    if not name.strip():
+        raise InputError(f"--data takes {HELP}, received {name!r}")
+    if is_folder(name):
+        path = Path(name)
+        if path.suffix.lower() in _ARCHIVES:
+            raise InputError(f"{shown(name)} is an archive; unpack it and give its folder")
+        if not path.is_dir():
+            kind = "is a file, not a folder" if path.exists() else "does not exist"
+            raise InputError(f"there is no folder {shown(name)}: it {kind}")
+        return
+    known = ["auto", "digits", *tfds_sets.names()]
+    if tfds_sets.set_name(name) not in known:
+        raise unknown("data set", name, known, told=HELP)
+
+
+def load(
+    name: str = AUTO,
+    *,
+    image_size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: str = "pad",
+    background: str = "white",
+    polarity: str = AUTO,
+    ink: str = AUTO,
+    data_dir: str | None = None,
+    manual_dir: str | None = None,
+    offline: bool = False,
+    trainable: bool = True,
+    report: bool = True,
+    announce: Announce = lambda line: print(line, file=sys.stderr),
+) -> Dataset:
+    """Read a data set, preparing it first where that was not done before.
+
+    Args:
+        name: ``auto`` (``mnist`` where it can be had and else ``digits``), ``digits``, the name
+            of a tfds set, or a folder of pictures.
+        image_size: height and width to resize to; by default a tfds set's own, which a folder
+            does not have.
+        channels: of the images; by default a tfds set's own, and of a folder 1 if all its pictures
+            are grey, else 3.
+        fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
+        background: what transparent pixels are put on, as in ``Preprocessing``.
+        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, whose pictures are
+            like those to come, and for a tfds set what the edges of its images say.
+        ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
+            handwriting; ``auto`` is off for a folder, and for a tfds set what its images say.
+        data_dir: where tfds keeps prepared sets; by default ``TFDS_DATA_DIR`` or tfds' own.
+        manual_dir: folder with a set's original files; for MNIST by default ``ZOO_MANUAL_DIR``.
+        offline: never touch the network.
+        trainable: refuse a set without training images, which can be scored alone.
+        report: announce what a folder holds, or what is taken from a set's train split.
+        announce: called with each line a user should see.
+
+    Raises:
+        InputError: the set is unknown, no image classification set, cannot be had, or cannot be
+            written where it should be; a folder is not as it must be, or holds unreadable pictures.
+        ZooError: the disk is full.
+    """
+    check_name(name)
+    if polarity not in (AUTO, *POLARITIES):
+        raise unknown("polarity", polarity, (AUTO, *POLARITIES))
+    if ink not in INKS:
+        raise unknown("ink", ink, INKS)
+    if is_folder(name):
+        if image_size is None:
+            raise InputError(f"the pictures of {name} need a size; give it with --image-size")
+        found = image_folder.survey(Path(name), trainable=trainable)
+        wanted = Preprocessing(
+            height=image_size[0],
+            width=image_size[1],
+            channels=channels or image_folder.channels_of(found),
+            fit=fit,
+            background=background,
+            polarity=_folder_polarity(polarity, ink),
+            ink=ink == "on",
+        )
+        for line in image_folder.report(found) if report else ():
+            announce(line)
+        root = Path(data_dir or tfds.core.constants.get_default_data_dir())
+        return Dataset(
+            name=shown(Path(os.path.abspath(name)).name) or "pictures",
+            source=os.path.abspath(name),
+            version=found.fingerprint(),
+            class_names=found.class_names,
+            licence="not stated",
+            homepage="",
+            preprocessing=wanted,
+            taken=found.taken,
+            **image_folder.read(found, wanted, root, announce),
+        )
+
+    builder = _prepared(name, data_dir, manual_dir, offline, announce)
+    found_splits = tfds_sets.read(builder, image_size, channels, fit, announce)
+    taken = tuple(each for each in NAMES if each not in found_splits)
+    if trainable and "train" not in found_splits:
+        raise InputError(
+            f"{name} has no train split, only {', '.join(found_splits)}: networks can be scored "
+            f"on it (python -m zoo.evaluate RUN --data {name}), not trained"
+        )
+    if "train" in found_splits:
+        parts = tfds_sets.completed(found_splits)
+        if report and taken and builder.name != "mnist":  # whose split is the post's
+            announce(f"{name} has no {' and no '.join(taken)} split: taken from train.")
+    else:
+        some = next(iter(found_splits.values()))
+        parts = {each: some.part(each, slice(0)) for each in NAMES} | found_splits
+    own, is_ink = plain_background(parts["train" if trainable else "test"].images)
+    height, width, channels = parts["test"].images.shape[1:]
+    resolved = own if polarity == AUTO else polarity
+    return Dataset(
+        name=tfds_sets.full_name(builder),
+        source=tfds_sets.full_name(builder) if name == AUTO else name,
+        version=str(builder.version),
+        class_names=tuple(builder.info.features["label"].names),
+        licence=_LICENCES.get(builder.name, "see its homepage"),
+        homepage=builder.info.homepage,
+        preprocessing=Preprocessing(
+            height=height,
+            width=width,
+            channels=channels,
+            fit=fit,
+            background=background,
+            polarity=resolved,
+            ink=is_ink and resolved != "keep" if ink == AUTO else ink == "on",
+        ),
+        taken=taken,
+        **parts,
+    )
+
+
+def is_folder(name: str) -> bool:
+    """Return whether a data set's name means a folder of pictures: a known name never does."""
+    path = Path(name)
+    if path.is_absolute() or path.parts[:1] in ((), ("..",)) or name.startswith((".", "~")):
+        return True
+    known = tfds_sets.set_name(name) in {AUTO, "digits", *tfds_sets.names()}
+    return not known and ("/" in name or path.exists() or path.suffix.lower() in _ARCHIVES)
+
+
+def _folder_polarity(polarity: str, ink: str) -> str:
+    if polarity != AUTO:
+        return polarity
+    return "light-on-dark" if ink == "on" else "keep"
+
+
+def _prepared(
+    name: str, data_dir: str | None, manual_dir: str | None, offline: bool, announce: Announce
+) -> Any:
+    """Return the builder of a prepared set, of the digits where ``auto`` cannot have MNIST."""
+    set_name = "mnist" if name == AUTO else name
+    builder = tfds_sets.find(set_name, data_dir)
+    # The variable may stand in a profile; other sets have files of the same names.
+    default = os.environ.get("ZOO_MANUAL_DIR") if builder.name == "mnist" else None
+    manual = Path(given) if (given := manual_dir or default) else None
+    obstacle = tfds_sets.obstacle(builder, manual, offline)
+    if obstacle and name == AUTO:
+        announce(
+            "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given "
+            f"and {obstacle}: using the 1,797 embedded digits instead (--data digits)."
+        )
+        set_name, manual = "digits", None
+        builder = tfds_sets.find(set_name, data_dir)
+    elif obstacle:
+        raise InputError(
+            f"{name} is not prepared in {builder.data_dir_root} and {obstacle}; provide it by "
+            "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the original "
+            f"files, or (3) --data-dir or TFDS_DATA_DIR with a prepared {name}; "
+            "--data digits needs none of these"
+        )
+    if not builder.is_prepared():
+        builder = tfds_sets.prepare(set_name, builder, announce, manual)
+    return builder

@@ -1,0 +1,408 @@
+"""A user's own pictures as a data set: a folder with a sub-folder for each class.
+
+    pets/cat/1.jpg, pets/dog/7.png ...          split here
+    pets/train/cat/1.jpg, pets/test/dog/7.png   split by the user; pets/val/ is optional
+
+A survey reads names and contents; then each picture is decoded once, by ``zoo.data.preprocessing``.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import hashlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from etils import epy
+
+from zoo.data import array_cache, preprocessing, splits
+from zoo.data.preprocessing import ENDINGS, Preprocessing, shown
+from zoo.data.splits import Split
+from zoo.errors import InputError
+from zoo.util.environment import cores
+from zoo.util.tracking import track
+
+with epy.lazy_imports():
+    from PIL import Image
+
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test", "testing"),
+}
+"""The names by which users call the folders of their splits, in any case."""
+
+_LEAST_TO_SPLIT = 10  # pictures of a class, so that each of three splits gets one
+_NAMED = 10  # of many unreadable pictures
+_TABLE_CLASSES = 20  # rows of the table
+_AT_ONCE = 1_024  # pictures that wait for a thread
+
+# Folders that archives and systems leave, and that nobody means as a class.
+_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")
+
+_GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
+
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture file: its path, its class, and the SHA-256 of its content."""
+
+    path: Path
+    label: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a folder holds.
+
+    Attributes:
+        folder: the folder itself.
+        class_names: its classes, sorted.
+        pictures: of each of the three splits, its pictures in the order of training.
+        taken: the splits that the folder lacks, which were taken from its training pictures.
+        skipped: what was not read, and how often: ``.txt files``, ``hidden files`` ...
+    """
+
+    folder: Path
+    class_names: tuple[str, ...]
+    pictures: dict[str, list[Picture]]
+    taken: tuple[str, ...]
+    skipped: dict[str, int]
+
+    def fingerprint(self) -> str:
+        """Return a name that changes with the content, class or split of any picture."""
+        digest = hashlib.sha256(repr(self.class_names).encode())
+        for split, pictures in self.pictures.items():
+            digest.update(f"{split} {len(pictures)}".encode())
+            for each in pictures:
+                digest.update(each.label.to_bytes(4, "big") + each.digest)
+        return digest.hexdigest()[:32]
+
+
+def survey(folder: Path, *, trainable: bool = True) -> Survey:
+    """Return what a folder holds.
+
+    Args:
+        folder: the folder.
+        trainable: whether it must have training pictures, and gets the splits that it lacks;
+            otherwise all pictures of a folder without splits are test pictures.
+
+    Raises:
+        InputError: it has no training pictures, a single class, a class without pictures or with
+            too few, a class that the training pictures lack, or a class with a name that a file of
+            labels cannot hold.
+    """
+    skipped: collections.Counter[str] = collections.Counter()
+    roots = _roots(folder, "train" if trainable else "test", skipped)
+    if trainable and "train" not in roots:
+        raise InputError(
+            f"{shown(folder)} has {' and '.join(shown(path.name) for path in roots.values())} "
+            "but no train folder"
+        )
+    first = roots.get("train") or next(iter(roots.values()))
+    class_names = tuple(path.name for path in _class_folders(first, skipped))
+    _check_class_names(first, class_names)
+    for root in roots.values():
+        if root != first:
+            _check_classes(root, class_names, first, skipped)
+    least = _LEAST_TO_SPLIT if trainable and len(roots) < len(SPLIT_FOLDERS) else 1
+    files = {
+        split: list(_files(root, class_names, least if split == "train" else 1, skipped))
+        for split, root in roots.items()
+    }
+    found = {
+        split: _ordered(list(_in_parallel(_hashed, files[split], "Reading pictures")), folder)
+        for split in splits.NAMES
+        if split in files
+    }
+    taken = tuple(name for name in splits.NAMES if trainable and name not in found)
+    if taken:
+        train = found["train"]
+        parts = splits.missing_from(np.array([each.label for each in train]), list(found))
+        for name in ("train", *taken):
+            found[name] = [each for each, part in zip(train, parts, strict=True) if part == name]
+    pictures = {name: found.get(name, []) for name in splits.NAMES}
+    return Survey(folder, class_names, pictures, taken, dict(skipped))
+
+
+def channels_of(found: Survey) -> int:
+    """Return 1 if every picture of a folder is grey, else 3, from the files' headers."""
+    every = [each for pictures in found.pictures.values() for each in pictures]
+    return 1 if all(_in_parallel(_is_grey, every, "Checking pictures")) else 3
+
+
+def read(
+    found: Survey, wanted: Preprocessing, data_dir: Path, announce: array_cache.Announce
+) -> dict[str, Split]:
+    """Return the three splits of a folder, decoded now or before.
+
+    Args:
+        found: what the folder holds.
+        wanted: how each picture becomes an image.
+        data_dir: where decoded images are kept.
+        announce: called with a line if they are damaged, or cannot be kept.
+
+    Raises:
+        InputError: pictures cannot be read; the first ten are named.
+        ZooError: the disk is full.
+    """
+    choices = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
+    kept = data_dir / "pictures" / f"{found.fingerprint()}-{choices}"
+
+    read: dict[str, Split] = {}
+    faults: list[str] = []
+    for name, pictures in found.pictures.items():
+        shape = (len(pictures), *wanted.shape)
+        if not pictures:
+            read[name] = Split(name, np.empty(shape, np.uint8), np.empty(0, np.int64))
+            continue
+        fill = functools.partial(_decode_all, name, pictures, wanted)
+        try:
+            read[name] = array_cache.cached(kept, name, shape, fill, announce)
+        except _UnreadableError as error:
+            faults += error.faults
+    if faults:
+        faults.sort()
+        raise InputError(
+            f"{len(faults):,} of the pictures cannot be used: {'; '.join(faults[:_NAMED])}"
+            + (f"; and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else "")
+        )
+    return read
+
+
+def report(found: Survey) -> list[str]:
+    """Return what a user should know of a folder before training, as lines of a table."""
+    counts = np.array(
+        [
+            np.bincount([each.label for each in pictures], minlength=len(found.class_names))
+            for pictures in found.pictures.values()
+        ]
+    ).T
+    names = [shown(name) for name in found.class_names]
+    rows = [(name, *row) for name, row in zip(names, counts.tolist(), strict=True)]
+    if more := rows[_TABLE_CLASSES:]:
+        rest = counts[_TABLE_CLASSES:].sum(axis=0).tolist()
+        rows = [*rows[:_TABLE_CLASSES], (f"{len(more)} more classes", *rest)]
+    rows.append(("all", *counts.sum(axis=0).tolist()))
+    width = max(len("pictures"), *(len(row[0]) for row in rows))
+    lines = [f"{'pictures':<{width}}" + "".join(f"{name:>12}" for name in found.pictures)]
+    lines += [f"{row[0]:<{width}}" + "".join(f"{n:>12,}" for n in row[1:]) for row in rows]
+    if found.taken:
+        lines.append(
+            f"The folder has no {' and no '.join(found.taken)} pictures: taken from train, a fixed "
+            "share of each class."
+        )
+    largest = int(counts[:, 0].argmax())
+    share = counts[largest, 2] / counts[:, 2].sum()
+    lines.append(
+        f"Largest class of train: {names[largest]}; a classifier that always answers it would "
+        f"reach {100 * share:.1f} % on test."
+    )
+    if found.skipped:
+        skipped = ", ".join(f"{count:,} {what}" for what, count in sorted(found.skipped.items()))
+        lines.append(f"Not read: {skipped}.")
+    return lines + _copies(found)
+
+
+def _copies(found: Survey) -> list[str]:
+    """Return a line for each pair of splits that share pictures."""
+    lines = []
+    first_of = {
+        name: {each.digest: each.path for each in reversed(pictures)}
+        for name, pictures in found.pictures.items()
+    }
+    for name, other in itertools.combinations(splits.NAMES, 2):
+        shared = [each for each in found.pictures[other] if each.digest in first_of[name]]
+        if shared:
+            one = shared[0].path.relative_to(found.folder)
+            same = first_of[name][shared[0].digest].relative_to(found.folder)
+            lines.append(
+                f"WARNING: {len(shared):,} of the {len(found.pictures[other]):,} {other} pictures "
+                f"are in {name} too, such as {shown(one)} = {shown(same)}: the {other} accuracy "
+                "will be too high."
+            )
+    return lines
+
+
+def _roots(folder: Path, whole: str, skipped: collections.Counter[str]) -> dict[str, Path]:
+    """Return the folder of each split that the user made; if there is none, all is ``whole``."""
+    roots: dict[str, Path] = {}
+    others = []
+    hidden: collections.Counter[str] = collections.Counter()
+    for path in _subfolders(folder, hidden):
+        split = next(
+            (key for key, names in SPLIT_FOLDERS.items() if path.name.lower() in names), ""
+        )
+        # A class may be called "train": its folder holds pictures, not classes.
+        if not split or not any(each.is_dir() for each in path.iterdir()):
+            others.append(path)
+        elif split in roots:
+            raise InputError(
+                f"{shown(folder)} has two folders of {split} pictures, "
+                f"{shown(roots[split].name)} and {shown(path.name)}; merge or rename one"
+            )
+        else:
+            roots[split] = path
+    if not roots:
+        return {whole: folder}
+    skipped.update(hidden)
+    skipped.update(f"folders called {shown(path.name)}" for path in others)
+    return roots
+
+
+def _subfolders(root: Path, skipped: collections.Counter[str]) -> list[Path]:
+    found = sorted(path for path in root.iterdir() if path.is_dir())
+    kept = [path for path in found if not _is_hidden(path) and path.name not in _SYSTEM_FOLDERS]
+    if len(found) > len(kept):
+        skipped["hidden folders"] += len(found) - len(kept)
+    return kept
+
+
+def _class_folders(root: Path, skipped: collections.Counter[str]) -> list[Path]:
+    folders = _subfolders(root, skipped)
+    if loose := [each for each in root.iterdir() if each.is_file() and _is_picture(each)]:
+        skipped["pictures outside a class folder"] += len(loose)
+    if len(folders) < 2:
+        raise InputError(
+            f"{shown(root)} must hold a sub-folder for each of at least two classes, "
+            f"it holds {len(folders)}"
+        )
+    return folders
+
+
+def _check_class_names(root: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"the class folder {shown(root / name)} has no UTF-8 name; rename it")
+        if name.splitlines() != [name]:
+            raise InputError(f"the class folder {str(root / name)!r} has a line break; rename it")
+
+
+def _check_classes(
+    root: Path, class_names: Sequence[str], first: Path, skipped: collections.Counter[str]
+) -> None:
+    strange = {path.name for path in _subfolders(root, skipped)} - set(class_names)
+    if strange:
+        raise InputError(f"{shown(root / min(strange))} is a class that {shown(first)} lacks")
+
+
+def _files(
+    root: Path, class_names: Sequence[str], least: int, skipped: collections.Counter[str]
+) -> Iterator[tuple[Path, int]]:
+    for label, name in enumerate(class_names):
+        found = []
+        for path in sorted((root / name).iterdir()) if (root / name).is_dir() else []:
+            if reason := _reason_to_skip(path):
+                skipped[reason] += 1
+            else:
+                found.append(path)
+        if len(found) < least:
+            why = "" if least == 1 else ", so that each split gets one"
+            raise InputError(
+                f"{shown(root / name)} holds {len(found)} pictures ({', '.join(ENDINGS)}), "
+                f"it must hold at least {least}{why}"
+            )
+        yield from ((path, label) for path in found)
+
+
+def _reason_to_skip(path: Path) -> str:
+    if _is_hidden(path):
+        return "hidden files"
+    if path.is_dir():
+        return "nested folders"
+    if not path.is_file():
+        return "special files"
+    if not _is_picture(path):
+        return f"{shown(path.suffix)} files" if path.suffix else "files without an ending"
+    return ""
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS and not _is_hidden(path)
+
+
+def _hashed(file: tuple[Path, int]) -> Picture:
+    path, label = file
+    try:
+        return Picture(path, label, hashlib.sha256(path.read_bytes()).digest())
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def _ordered(pictures: list[Picture], folder: Path) -> list[Picture]:
+    """Mix the classes in a fixed order: a recipe may read the stored order, and a slice of it."""
+
+    def place(each: Picture) -> bytes:
+        return hashlib.sha256(os.fsencode(each.path.relative_to(folder))).digest()
+
+    return sorted(pictures, key=place)
+
+
+def _is_grey(picture: Picture) -> bool:
+    try:
+        with Image.open(picture.path) as file:
+            return file.mode in _GREY_MODES
+    except Exception:  # the decoding that follows names every picture that cannot be read
+        return True
+
+
+class _UnreadableError(Exception):
+    """Some pictures of a split cannot be used; a phrase for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+def _decode_all(
+    name: str, pictures: Sequence[Picture], wanted: Preprocessing, images: np.ndarray
+) -> np.ndarray:
+    """Decode all pictures of a split into ``images``; return their labels.
+
+    Raises:
+        _UnreadableError: some cannot be used.
+    """
+
+    def decode(numbered: tuple[int, Picture]) -> str:
+        number, picture = numbered
+        try:
+            pixels = preprocessing.read_picture(picture.path)
+        except InputError as error:
+            return str(error)
+        try:
+            images[number] = preprocessing.prepare(pixels, wanted).image
+        except InputError as error:
+            return f"{shown(picture.path)} {error}"
+        return ""
+
+    numbered = list(enumerate(pictures))
+    faults = [fault for fault in _in_parallel(decode, numbered, f"Decoding {name}") if fault]
+    if faults:
+        raise _UnreadableError(faults)
+    return np.array([each.label for each in pictures], np.int64)
+
+
+def _in_parallel(
+    function: Callable[[_Item], _Found], items: Sequence[_Item], description: str
+) -> Iterator[_Found]:
+    """Yield the function's result for each item, in order, with a progress bar on a terminal."""
+    blocks = (items[at : at + _AT_ONCE] for at in range(0, len(items), _AT_ONCE))
+    # Decoders release the interpreter lock, so that threads use all cores.
+    with ThreadPoolExecutor(cores()) as pool:
+        found = itertools.chain.from_iterable(pool.map(function, block) for block in blocks)
+        yield from track(found, description, len(items))

@@ -1,0 +1,445 @@
+"""From a picture file to a network's pixels: one definition for training, prediction and serving.
+
+The steps, in this order: decode, turn upright, put transparent pixels on a background, convert to
+grey or colour, invert, fit to the network's size. A run and a bundle record which of them apply
+(``Preprocessing``); ``export.convert.graph_preprocessing`` repeats them in a TensorFlow graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+from zoo.data import ink
+from zoo.errors import InputError, unknown
+
+with epy.lazy_imports():
+    from PIL import Image, ImageOps
+
+ENDINGS = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff",
+)  # fmt: skip
+"""Endings of the files that are pictures, in lower case."""
+
+MOST_PIXELS = 1 << 27
+"""Largest height times width that is decoded: a phone's 108 megapixels, but no zip bomb."""
+
+FITS = ("pad", "crop", "stretch")
+BACKGROUNDS = {"white": 255, "black": 0}
+POLARITIES = ("keep", "light-on-dark", "dark-on-light")
+
+# Of all decoders only these: others start external programs (EPS) or have no use here.
+_DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+
+# File types that people try, by the bytes at the given offset.
+_UNSUPPORTED = {
+    "HEIC": (4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")),
+    "AVIF": (4, (b"ftypavi",)),
+    "PDF": (0, (b"%PDF",)),
+    "EPS": (0, (b"%!PS", b"\xc5\xd0\xd3\xc6")),
+    "SVG": (0, (b"<svg", b"<?xml")),
+    "JPEG XL": (0, (b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    "Photoshop": (0, (b"8BPS",)),
+}
+
+# Edges this dark or light, on this share of the edge pixels, are a plain background.
+_PLAIN_DISTANCE = 25
+_PLAIN_SHARE = 0.95
+
+# Handwriting covers less of an image than this; a shoe or a shirt on black covers more.
+_MOST_INK = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a picture becomes the image of one network.
+
+    Attributes:
+        height: of the network's images, in pixels.
+        width: the same.
+        channels: 1 for grey, 3 for colour.
+        fit: ``pad`` keeps proportions and all of the picture, the rest is filled with the median
+            colour of its edges; ``crop`` keeps proportions and the middle; ``stretch`` keeps all of
+            it, but not its proportions.
+        background: what transparent pixels are put on, ``white`` or ``black``.
+        polarity: ``light-on-dark`` or ``dark-on-light`` inverts a grey picture whose edges say that
+            it is the other; ``keep`` inverts none.
+        ink: whether a picture of another size than the network's is a photograph of handwriting, in
+            which ``zoo.data.ink`` finds the character; needs one channel and a polarity.
+    """
+
+    height: int
+    width: int
+    channels: int
+    fit: str = "pad"
+    background: str = "white"
+    polarity: str = "keep"
+    ink: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject unknown or incompatible values.
+
+        Raises:
+            InputError: the message names what is allowed.
+        """
+        for name, allowed in (
+            ("fit", FITS),
+            ("background", BACKGROUNDS),
+            ("polarity", POLARITIES),
+        ):
+            if getattr(self, name) not in allowed:
+                raise unknown(name, str(getattr(self, name)), allowed)
+        if min(self.height, self.width, self.channels) < 1:
+            raise InputError(
+                f"images have at least one pixel and one channel, received "
+                f"{self.height}x{self.width}x{self.channels}"
+            )
+        if self.polarity != "keep" and self.channels != 1:
+            raise InputError(f"--polarity {self.polarity} needs grey pictures, these are in colour")
+        if self.ink and self.polarity == "keep":
+            raise InputError("--ink on needs --polarity light-on-dark or dark-on-light")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(height, width)`` of the network's images."""
+        return self.height, self.width
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(height, width, channels)`` of the network's images."""
+        return self.height, self.width, self.channels
+
+    def record(self) -> dict[str, Any]:
+        """Return the choices as JSON values; ``Preprocessing(**record)`` makes them again."""
+        return dataclasses.asdict(self)
+
+
+def recorded(facts: dict[str, Any]) -> Preprocessing:
+    """Return the choices that the facts of a data set hold.
+
+    Raises:
+        InputError: they hold none, as those of earlier versions.
+    """
+    try:
+        return Preprocessing(**facts["preprocessing"])
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            "the run does not record how pictures are prepared, as earlier versions did not; "
+            "train it anew"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture as the network takes it.
+
+    Attributes:
+        image: uint8 [height, width, channels].
+        steps: what was done to the picture, a phrase each.
+        box: the part of the picture that was used: left, top, right, bottom in pixels.
+    """
+
+    image: np.ndarray
+    steps: tuple[str, ...]
+    box: tuple[int, int, int, int]
+
+
+def plain_background(images: np.ndarray) -> tuple[str, bool]:
+    """Return the polarity of a data set's images, and whether they show ink on plain paper.
+
+    Args:
+        images: uint8 [N, H, W, C].
+
+    Returns:
+        ``light-on-dark`` or ``dark-on-light`` where nearly all edge pixels of grey images are near
+        black or near white, else ``keep``; and whether little of such images is covered, as
+        handwriting covers little.
+    """
+    if images.shape[-1] != 1:
+        return "keep", False
+    edges = np.concatenate([side.ravel() for side in _edges(images.swapaxes(0, 1).swapaxes(1, 2))])
+    if np.mean(edges <= _PLAIN_DISTANCE) >= _PLAIN_SHARE:
+        return "light-on-dark", bool(np.mean(images > 127) <= _MOST_INK)
+    if np.mean(edges >= 255 - _PLAIN_DISTANCE) >= _PLAIN_SHARE:
+        return "dark-on-light", bool(np.mean(images <= 127) <= _MOST_INK)
+    return "keep", False
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Decode a picture file, the first frame of several, and turn it upright.
+
+    Raises:
+        InputError: there is no such file, or it is a folder, of an unsupported type, damaged or
+            too large; the message says which.
+    """
+    if path.is_dir():
+        raise InputError(f"{shown(path)} is a folder, not a picture")
+    try:
+        if not path.is_file():
+            reason = "is not a regular file" if path.exists() else "does not exist"
+            raise InputError(f"{shown(path)} {reason}")
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+    try:
+        return decode(content)
+    except InputError as error:
+        raise InputError(f"{shown(path)} {error}") from error
+
+
+def decode(content: bytes) -> Image.Image:
+    """Decode the bytes of a picture file, the first frame of several, and turn it upright.
+
+    Raises:
+        InputError: they are of an unsupported type, damaged or too large; the message lacks a name.
+    """
+    # Ours is checked before anything is decoded; at its own, Pillow would warn first.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with Image.open(io.BytesIO(content), formats=_DECODERS) as file:
+            if file.width * file.height > MOST_PIXELS:
+                raise InputError(
+                    f"is too large: {file.width:,}x{file.height:,} pixels, "
+                    f"at most {MOST_PIXELS:,} are decoded"
+                )
+            picture = ImageOps.exif_transpose(file)
+            picture.load()
+    except Image.UnidentifiedImageError as error:
+        raise InputError(_why_unidentified(content)) from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise InputError(f"is damaged: {error}") from error
+    return picture
+
+
+def prepare(picture: Image.Image, wanted: Preprocessing) -> Prepared:
+    """Return a decoded picture as one image of the network.
+
+    With ``wanted.ink``, a picture without exactly one character is fitted as a whole: a picture of
+    a data set has a label, and so an image.
+
+    Raises:
+        InputError: its pixels are of an unsupported kind; the message lacks a name.
+    """
+    found = prepare_each(picture, wanted)
+    return found[0] if len(found) == 1 else _whole(*_channels(picture, wanted), wanted)
+
+
+def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
+    """Return each thing in a decoded picture as an image of the network, left to right.
+
+    Without ``wanted.ink``, and for a picture of the network's own size, that is the picture itself.
+
+    Raises:
+        InputError: its pixels are of an unsupported kind; the message lacks a name.
+    """
+    pixels, steps = _channels(picture, wanted)
+    if not wanted.ink or pixels.shape[:2] == wanted.size:
+        return [_whole(pixels, steps, wanted)]
+    return [_as_training_ink(each, steps, wanted) for each in ink.find(pixels[..., 0], wanted.size)]
+
+
+def _whole(pixels: np.ndarray, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
+    """Return the whole of a picture as the network's image."""
+    pixels, inverted = _polarity(pixels, wanted.polarity)
+    image, box = fit(pixels, wanted)
+    done = [*steps, *inverted]
+    if pixels.shape != image.shape:
+        words = {"pad": "padded and ", "crop": "cropped and ", "stretch": "stretched and "}
+        how = words[wanted.fit] if _proportions_differ(pixels.shape, wanted) else ""
+        done.append(f"{how}resized from {_size(pixels.shape)} to {_size(image.shape)}")
+    return Prepared(image, tuple(done), box)
+
+
+def fit(pixels: np.ndarray, wanted: Preprocessing) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """Fit pixels to the network's size.
+
+    Args:
+        pixels: uint8 [h, w, C].
+        wanted: says how.
+
+    Returns:
+        uint8 [height, width, C], and the part of the pixels that is in it: left, top, right,
+        bottom.
+    """
+    height, width = pixels.shape[:2]
+    box, (inner_height, inner_width), (top, left) = geometry(height, width, wanted)
+    if wanted.size == (height, width):
+        return pixels, box
+    cut = pixels[box[1] : box[3], box[0] : box[2]]
+    inner = _resize(cut, (inner_height, inner_width))
+    if wanted.size == (inner_height, inner_width):
+        return inner, box
+    image = np.empty((*wanted.size, pixels.shape[2]), np.uint8)
+    image[:] = edge_colour(pixels)
+    image[top : top + inner_height, left : left + inner_width] = inner
+    return image, box
+
+
+def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
+    """Return pixels in the network's channels.
+
+    Args:
+        pixels: uint8 [..., W, C], of 1, 3 or 4 channels.
+        wanted: says how many channels, and what transparent pixels are put on.
+
+    Returns:
+        uint8 [..., W, channels].
+    """
+    *_, width, channels = pixels.shape
+    if channels == wanted.channels:
+        return pixels
+    rows = pixels.reshape(-1, width, channels)
+    converted, _ = _channels(Image.fromarray(rows[..., 0] if channels == 1 else rows), wanted)
+    return converted.reshape(*pixels.shape[:-1], wanted.channels)
+
+
+def geometry(
+    height: int, width: int, wanted: Preprocessing
+) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
+    """Return what of a picture is used, and where it goes.
+
+    Args:
+        height: of the picture.
+        width: of the picture.
+        wanted: says how it is fitted.
+
+    Returns:
+        The part that is used (left, top, right, bottom); the height and width that it is resized
+        to; and its top and left in the network's image.
+    """
+    whole, target = (0, 0, width, height), wanted.size
+    wide = width * wanted.height >= height * wanted.width
+    if wanted.fit == "pad":
+        inner = (
+            (max(1, _rounded(height * wanted.width, width)), wanted.width)
+            if wide
+            else (wanted.height, max(1, _rounded(width * wanted.height, height)))
+        )
+        return whole, inner, ((target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2)
+    if wanted.fit == "crop":
+        if wide:
+            kept = max(1, _rounded(height * wanted.width, wanted.height))
+            left = (width - kept) // 2
+            return (left, 0, left + kept, height), target, (0, 0)
+        kept = max(1, _rounded(width * wanted.height, wanted.width))
+        top = (height - kept) // 2
+        return (0, top, width, top + kept), target, (0, 0)
+    return whole, target, (0, 0)
+
+
+def edge_colour(pixels: np.ndarray) -> np.ndarray:
+    """Return the median of the edge pixels in each channel, the lower of two: uint8 [C].
+
+    Args:
+        pixels: uint8 [h, w, C].
+    """
+    ordered = np.sort(np.concatenate(_edges(pixels)), axis=0)
+    return ordered[(len(ordered) - 1) // 2]
+
+
+def shown(path: str | Path) -> str:
+    """Return a path for a message: a name that is not UTF-8 is shown with escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _edges(pixels: np.ndarray) -> Sequence[np.ndarray]:
+    return pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]
+
+
+def _rounded(dividend: int, divisor: int) -> int:
+    """Return the quotient rounded to a whole number, halves up."""
+    return (2 * dividend + divisor) // (2 * divisor)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def _proportions_differ(shape: Sequence[int], wanted: Preprocessing) -> bool:
+    return shape[0] * wanted.width != shape[1] * wanted.height
+
+
+def _why_unidentified(content: bytes) -> str:
+    for name, (offset, marks) in _UNSUPPORTED.items():
+        if any(content[offset:].startswith(mark) for mark in marks):
+            return (
+                f"is {name}, which is not supported; convert it to one of "
+                f"{', '.join(_DECODERS)} first"
+            )
+    if not content:
+        return "is empty"
+    return f"is not a picture that can be read: not one of {', '.join(_DECODERS)}, or damaged"
+
+
+def _channels(picture: Image.Image, wanted: Preprocessing) -> tuple[np.ndarray, list[str]]:
+    """Return a picture's pixels with the network's channels, and what was done."""
+    steps = [f"put on {wanted.background}"] if picture.has_transparency_data else []
+    mode = "L" if wanted.channels == 1 else "RGB"
+    colours = in_colour(picture, wanted.background)
+    if picture.mode != mode:
+        steps.append("converted to grey" if mode == "L" else "converted to colour")
+    # The grey of anything is the grey of its colours, as in the graph.
+    return np.asarray(colours.convert(mode)).reshape(picture.height, picture.width, -1), steps
+
+
+def in_colour(picture: Image.Image, background: str) -> Image.Image:
+    """Return a picture in RGB, its transparent pixels on a background, 16 bits cut to the upper 8.
+
+    Raises:
+        InputError: its pixels are of another kind; the message lacks a name.
+    """
+    if picture.mode.startswith("I"):
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError("has 32-bit pixels; save it with 8 or 16 bits")
+        picture = Image.fromarray((values >> 8).astype(np.uint8))
+    try:
+        if picture.has_transparency_data:
+            picture = picture.convert("RGBA")
+            paper = Image.new("RGB", picture.size, background)
+            paper.paste(picture, mask=picture)
+            return paper
+        if picture.mode != "F":
+            return picture.convert("RGB")
+    except ValueError:
+        pass  # Pillow cannot convert such pixels
+    raise InputError(f"has an unsupported kind of pixels, {picture.mode}; save it as 8-bit RGB")
+
+
+def _polarity(pixels: np.ndarray, polarity: str) -> tuple[np.ndarray, list[str]]:
+    """Return grey pixels with the background that the network was trained on."""
+    if polarity == "keep":
+        return pixels, []
+    light = edge_colour(pixels)[0] > 127
+    if light == (polarity == "dark-on-light"):
+        return pixels, []
+    return 255 - pixels, ["inverted"]
+
+
+def _as_training_ink(found: ink.Ink, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
+    image = found.image if wanted.polarity == "light-on-dark" else 255 - found.image
+    left, top, right, bottom = found.box
+    done = f"ink of {right - left}x{bottom - top} pixels found, scaled and centred as in MNIST"
+    return Prepared(image[..., None], (*steps, "background removed", done), found.box)
+
+
+def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return pixels at another size: triangle filter, averaging where they shrink.
+
+    In floating point, so that TensorFlow's ``resize(antialias=True)`` gives the same but for ties.
+    """
+    height, width = size
+    planes = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+        for plane in np.moveaxis(pixels.astype(np.float32), -1, 0)
+    ]
+    return np.rint(np.stack([np.asarray(plane) for plane in planes], axis=-1)).astype(np.uint8)

@@ -1,0 +1,308 @@
+"""Image classification sets of tensorflow-datasets: found, prepared once, and read as arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from etils import epy
+from filelock import FileLock, Timeout
+
+from zoo.data import array_cache, preprocessing, splits
+from zoo.data.preprocessing import Preprocessing
+from zoo.data.splits import Split
+from zoo.errors import InputError, unknown
+from zoo.util.tracking import track
+
+with epy.lazy_imports():
+    import tensorflow_datasets as tfds
+
+Announce = Callable[[str], None]
+
+MNIST_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+# As in the post, where a set has no validation split, the first training images are held out, but
+# no more than a tenth of them.
+_VALIDATION_IMAGES = 5_000
+
+_PROBE_SECONDS = 3.0
+
+_IMAGES_AT_ONCE = 1_000
+
+
+def names() -> list[str]:
+    """Return the names of the sets that tensorflow-datasets registers."""
+    return tfds.list_builders(with_community_datasets=False)
+
+
+def set_name(name: str) -> str:
+    """Return the set of ``set/config:version``."""
+    return re.split("[/:]", name, maxsplit=1)[0]
+
+
+def find(name: str, data_dir: str | None) -> Any:
+    """Return the tfds builder of an image classification set.
+
+    Args:
+        name: ``set``, ``set/config``, and either with ``:version``; MNIST's major version is
+            pinned.
+        data_dir: where tfds keeps prepared sets.
+
+    Raises:
+        InputError: there is no such configuration or version, or the set has no image and label.
+    """
+    # Registered where the class is defined.
+    if name == "digits":
+        from zoo.data.digits import Digits  # noqa: PLC0415 - its base class starts tfds
+
+        return Digits(data_dir=data_dir)
+    try:
+        builder = tfds.builder("mnist:3.*.*" if name == "mnist" else name, data_dir=data_dir)
+    except (AssertionError, ValueError, tfds.core.DatasetNotFoundError) as error:
+        raise _unknown_variant(name) from error
+    features = builder.info.features
+    wanted = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
+    if not all(key in features and isinstance(features[key], wanted[key]) for key in wanted):
+        raise InputError(f"{name} is no image classification set: it has no image and label")
+    return builder
+
+
+def full_name(builder: Any) -> str:
+    """Return the name of a set, with its configuration if it has several."""
+    return builder.name + (f"/{builder.builder_config.name}" if builder.builder_config else "")
+
+
+def obstacle(builder: Any, manual: Path | None, offline: bool) -> str | None:
+    """Return what keeps a set from being prepared, None if nothing does.
+
+    Raises:
+        InputError: the manual folder lacks files of MNIST.
+    """
+    if builder.is_prepared():
+        return None
+    instructions = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
+    if instructions and manual is None:
+        return (
+            "its files must be downloaded by hand into a folder that --manual-dir names; "
+            f"tensorflow-datasets says: {instructions}"
+        )
+    urls = list(builder.url_infos or ())
+    if manual is not None:
+        needed = [PurePosixPath(url).name for url in urls]
+        if builder.name == "mnist":
+            _check_holds(manual, MNIST_FILES)
+        if builder.name == "mnist" or instructions or _holds(manual, needed):
+            return None
+    if offline:
+        return "--offline was given"
+    return "its host does not answer" if urls and not _answers(urls[0]) else None
+
+
+def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) -> Any:
+    """Let tfds write a set; return a builder that knows its splits.
+
+    One process at a time: of several at once, all but one fail.
+
+    Raises:
+        InputError: the set cannot be had, or cannot be written where it should be.
+    """
+    root = Path(builder.data_dir_root)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _locked(root / f".{builder.name}.lock", name, announce):
+            # Another process may have prepared it, and a builder reads its splits once.
+            builder = find(name, str(root))
+            if not builder.is_prepared():
+                announce(f"Preparing {full_name(builder)} in {root} (once)")
+                _download_and_prepare(builder, manual)
+    except OSError as error:
+        if error.errno is None:  # not of this machine: what a broken connection raises
+            raise InputError(f"the download of {name} failed: {error}") from error
+        raise InputError(
+            f"cannot prepare {name} in {root}: {error.strerror}; "
+            "give a folder that can be written with --data-dir or TFDS_DATA_DIR"
+        ) from error
+    except (AssertionError, tfds.download.DownloadError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"the download of {name} failed: {first}") from error
+    except Exception as error:
+        # tfds keeps this class private.
+        if type(error).__name__ != "NonMatchingChecksumError":
+            raise
+        raise InputError(
+            f"a file of {name} in {manual or 'the download'} is not the "
+            "original: its SHA-256 is not the one tfds registers"
+        ) from error
+    return find(name, str(root))
+
+
+def read(
+    builder: Any,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    fit: str,
+    announce: Announce,
+) -> dict[str, Split]:
+    """Return the splits that a prepared set has, of those that are known here.
+
+    Args:
+        builder: the set's.
+        size: height and width of the images; None for the set's own, which must be one size.
+        channels: of the images; None for the set's own.
+        fit: as in ``Preprocessing``, where the images have another size.
+        announce: called with a line about splits that are not used.
+
+    Raises:
+        InputError: the images differ in size and none is given.
+        ZooError: the disk is full.
+    """
+    *own, own_channels = builder.info.features["image"].shape
+    if size is None and None in own:
+        raise InputError(
+            f"the images of {full_name(builder)} differ in size; give one with --image-size"
+        )
+    height, width = size or own
+    wanted = Preprocessing(height=height, width=width, channels=channels or own_channels, fit=fit)
+    kept = f"{height}x{width}" + ("" if wanted.size == tuple(own) else f"-{fit}")
+    kept += "" if wanted.channels == own_channels else f"-{wanted.channels}"
+    folder = Path(builder.data_dir) / "decoded" / kept
+    found = {}
+    for name in splits.NAMES:
+        if name not in builder.info.splits:
+            continue
+        count = builder.info.splits[name].num_examples
+
+        def fill(images: np.ndarray, name: str = name) -> np.ndarray:
+            return _decode(builder, name, wanted, images)
+
+        split = array_cache.cached(folder, name, (count, *wanted.shape), fill, announce)
+        if split.labels.min() < 0:
+            announce(f"The {name} split of {full_name(builder)} has no labels: it is not used.")
+        else:
+            found[name] = split
+    if others := sorted(builder.info.splits.keys() - set(splits.NAMES)):
+        announce(f"Not used of {full_name(builder)}: its splits {', '.join(others)}.")
+    return found
+
+
+def completed(found: dict[str, Split]) -> dict[str, Split]:
+    """Return all three splits, taking from ``train`` those that a set lacks.
+
+    Without a validation split alone, the first training images are held out, as the post does, if
+    these are of all classes; otherwise a fixed share of each class.
+    """
+    whole, present = found["train"], list(found)
+    taken = [name for name in splits.NAMES if name not in found]
+    held = min(_VALIDATION_IMAGES, len(whole) // 10)
+    first = whole.labels[:held]
+    if taken == ["validation"] and len(np.unique(first)) == len(np.unique(whole.labels)):
+        at: dict[str, Any] = {"validation": slice(held), "train": slice(held, None)}
+    else:
+        parts = splits.missing_from(whole.labels, present)
+        at = {name: np.flatnonzero(parts == name) for name in ("train", *taken)}
+    return found | ({name: whole.part(name, at[name]) for name in at} if taken else {})
+
+
+def _unknown_variant(name: str) -> InputError:
+    """Return the error for a configuration or version that a set lacks."""
+    builder = tfds.builder_cls(set_name(name))
+    wanted, _, version = name.partition(":")
+    config = wanted.partition("/")[2]
+    if config and config not in builder.builder_configs:
+        return unknown(
+            f"configuration of {builder.name}", config, builder.builder_configs or ["none"]
+        )
+    versions = [str(each) for each in (builder.VERSION, *builder.SUPPORTED_VERSIONS)]
+    return unknown(f"version of {wanted}", version, versions)
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str, announce: Announce) -> Any:
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        announce(f"Waiting for another process that prepares {name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _download_and_prepare(builder: Any, manual: Path | None) -> None:
+    terminal = sys.stderr.isatty()
+    if not terminal:
+        tfds.disable_progress_bar()
+    config = tfds.download.DownloadConfig(manual_dir=manual)
+    # tfds prints its progress on standard output, which is for our results alone.
+    with contextlib.redirect_stdout(sys.stderr if terminal else None):
+        builder.download_and_prepare(download_config=config)
+
+
+def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) -> np.ndarray:
+    """Decode every image of a split, in stored order, into ``images``; return the labels."""
+    # Several files would be mixed otherwise.
+    config = tfds.ReadConfig(interleave_cycle_length=1)
+    data = builder.as_dataset(
+        split=name, as_supervised=True, shuffle_files=False, read_config=config
+    )
+    labels = np.empty(len(images), np.int64)
+    if builder.info.features["image"].shape[:2] == wanted.size:
+        batches = tfds.as_numpy(data.batch(_IMAGES_AT_ONCE))
+        tracked = track(batches, f"Decoding {name}", len(images), each=_IMAGES_AT_ONCE)
+        for number, (pixels, some) in enumerate(tracked):
+            at = slice(number * _IMAGES_AT_ONCE, number * _IMAGES_AT_ONCE + len(some))
+            images[at], labels[at] = preprocessing.with_channels(pixels, wanted), some
+        return labels
+    pictures = track(tfds.as_numpy(data), f"Decoding {name}", len(images))
+    for number, (pixels, label) in enumerate(pictures):
+        converted = preprocessing.with_channels(pixels, wanted)
+        images[number], labels[number] = preprocessing.fit(converted, wanted)[0], label
+    return labels
+
+
+def _holds(folder: Path, needed: list[str]) -> bool:
+    return bool(needed) and all((folder / name).is_file() for name in needed)
+
+
+def _check_holds(folder: Path, needed: tuple[str, ...]) -> None:
+    if missing := [name for name in needed if not (folder / name).is_file()]:
+        raise InputError(
+            f"the manual folder {folder} lacks {', '.join(missing)}; "
+            f"it must hold {', '.join(needed)}"
+        )
+
+
+def _answers(url: str) -> bool:
+    """Return whether the host of ``url`` answers within a few seconds, whatever it answers."""
+    answers: list[bool] = []
+
+    def probe() -> None:
+        try:
+            request = urllib.request.Request(url, method="HEAD")
+            urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # an answer, if not a page
+        except OSError:
+            return
+        answers.append(True)
+
+    # In a separate thread: a name look-up ignores the timeout.
+    thread = threading.Thread(target=probe, daemon=True)
+    thread.start()
+    thread.join(_PROBE_SECONDS)
+    return bool(answers)

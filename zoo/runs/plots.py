@@ -1,0 +1,169 @@
+"""What a run can show: its curves, what it confuses, its worst mistakes, its first filters."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+from zoo.data import Dataset
+from zoo.metrics import Metrics
+from zoo.runs import Run
+from zoo.util import atomic
+
+with epy.lazy_imports():
+    import keras
+    from matplotlib import figure
+
+_MISTAKES = 25
+_FILTERS = 64
+_MOST_CLASSES_WITH_NUMBERS = 20
+
+
+def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> None:
+    """Write the four pictures of a run into its folder.
+
+    Args:
+        run: a finished run.
+        model: its trained network.
+        dataset: what it was trained on.
+        score: its metrics over ``dataset.test``.
+    """
+    # The first start after an installation looks for fonts that it does not need, in many lines.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    lines = run.metrics.read_text(encoding="utf-8").splitlines()
+    pictures = {
+        run.curves: curves([json.loads(line) for line in lines]),
+        run.confusion: confusion(dataset, score),
+        run.mistakes: mistakes(dataset, score),
+        run.filters: filters(model),
+    }
+    for path, picture in pictures.items():
+        with atomic.staged(path) as stage:
+            picture.savefig(stage, format="png")
+
+
+def curves(rows: Sequence[dict[str, float]]) -> figure.Figure:
+    """Draw cost and accuracy against the step, from the rows of ``metrics.jsonl``."""
+    picture = figure.Figure(figsize=(9, 3.5), dpi=120, layout="constrained")
+    left, right = picture.subplots(1, 2)
+    batches = [row for row in rows if "cost" in row]
+    held = [row for row in rows if "validation_accuracy" in row]
+    steps = [row["step"] for row in batches]
+    left.semilogy(steps, [row["cost"] for row in batches])
+    left.set(xlabel="step", title="cost of the batch")
+    right.plot(steps, [100 * row["accuracy"] for row in batches], label="batch", alpha=0.6)
+    right.plot(
+        [row["step"] for row in held],
+        [100 * row["validation_accuracy"] for row in held],
+        "o-",
+        label="validation",
+    )
+    right.set(xlabel="step", title="accuracy, %")
+    right.legend()
+    return picture
+
+
+def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
+    """Draw how often each class of the test split was taken for each other."""
+    names = dataset.class_names
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (dataset.test.labels, score.logits.argmax(axis=1)), 1)
+    side = max(4.5, 0.45 * min(len(names), _MOST_CLASSES_WITH_NUMBERS) + 1.5)
+    picture = figure.Figure(figsize=(side, side), dpi=120, layout="constrained")
+    axes = picture.subplots()
+    wrong = counts * (1 - np.eye(len(names), dtype=np.int64))
+    axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1, wrong.max()))
+    axes.set(xlabel="taken for", ylabel="is", title=f"{score.count - score.correct:,} mistakes")
+    if len(names) <= _MOST_CLASSES_WITH_NUMBERS:
+        axes.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 2))
+        axes.set_yticks(range(len(names)), names)
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                dark = wrong[row, column] > 0.6 * wrong.max() > 0
+                axes.text(
+                    column,
+                    row,
+                    f"{count}",
+                    ha="center",
+                    va="center",
+                    fontsize=8,
+                    color="white" if dark else "black",
+                )
+    return picture
+
+
+def mistakes(dataset: Dataset, score: Metrics) -> figure.Figure:
+    """Show the test images that were got wrong with the most conviction."""
+    guesses = score.logits.argmax(axis=1)
+    wrong = np.flatnonzero(guesses != dataset.test.labels)
+    labels = dataset.test.labels[wrong]
+    margin = score.logits[wrong, guesses[wrong]] - score.logits[wrong, labels]
+    worst = wrong[np.argsort(-margin)][:_MISTAKES]
+    names = dataset.class_names
+    titles = [f"{names[dataset.test.labels[at]]} taken for {names[guesses[at]]}" for at in worst]
+    return _gallery(dataset.test.images[worst], titles, "the worst mistakes")
+
+
+def filters(model: keras.Model) -> figure.Figure:
+    """Show the kernels that read the image: red adds, blue takes away."""
+    first = next(layer for layer in model.layers if hasattr(layer, "kernel"))
+    kernel = np.asarray(first.kernel)
+    if kernel.ndim == 2:  # of a dense layer: one weight for each pixel
+        kernel = kernel.reshape(*model.input_shape[1:], -1)
+    images = np.moveaxis(kernel.mean(axis=2), -1, 0)[:_FILTERS]
+    strongest = np.abs(images).max()
+    style = {"cmap": "RdBu_r", "vmin": -strongest, "vmax": strongest}
+    title = f"{len(images)} of {kernel.shape[-1]} filters of {first.name}"
+    return _gallery(images, [""] * len(images), title, **style)
+
+
+def corruptions(
+    clean: tuple[np.ndarray, float],
+    examples: dict[str, list[np.ndarray]],
+    accuracies: dict[str, list[float]],
+) -> figure.Figure:
+    """Show one image under each corruption and severity, with the accuracy below it.
+
+    Args:
+        clean: the uncorrupted image, uint8 [H, W, C], and the accuracy without corruption.
+        examples: of each corruption, the image at each severity.
+        accuracies: of each corruption, the accuracy at each severity, 0..1.
+    """
+    columns = 1 + max(map(len, examples.values()))
+    picture = figure.Figure(
+        figsize=(1.15 * columns + 0.4, 1.32 * len(examples) + 0.3), dpi=100, layout="constrained"
+    )
+    grid = picture.subplots(len(examples), columns, squeeze=False)
+    for row, (name, images) in zip(grid, examples.items(), strict=True):
+        shown = [clean, *zip(images, accuracies[name], strict=True)]
+        for axes, (image, accuracy) in zip(row, shown, strict=True):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(f"{100 * accuracy:.1f} %", labelpad=2)
+        row[0].set_ylabel(name)
+    for severity, axes in enumerate(grid[0]):
+        axes.set_title(f"severity {severity}" if severity else "original", fontsize=10)
+    return picture
+
+
+def _gallery(images: np.ndarray, titles: list[str], heading: str, **style: Any) -> figure.Figure:
+    columns = max(1, int(np.ceil(np.sqrt(len(images)))))
+    rows = max(1, -(-len(images) // columns))
+    size = 1.4 if any(titles) else 0.7
+    picture = figure.Figure(
+        figsize=(max(3.0, size * columns), size * rows + 0.6), dpi=120, layout="constrained"
+    )
+    picture.suptitle(heading)
+    grid = picture.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.set_axis_off()
+    for axes, image, title in zip(grid, images, titles, strict=False):
+        grey = {"cmap": "gray"} if image.ndim == 2 or image.shape[-1] == 1 else {}
+        axes.imshow(image, **(grey | style))
+        axes.set_title(title, fontsize=8)
+    return picture

@@ -1,0 +1,1 @@
+"""Training: the recipes, the step loop and what it is made of."""

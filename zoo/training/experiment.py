@@ -1,0 +1,126 @@
+"""One experiment from its request to its facts: build, train, score the test split once, record."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+from etils import epy
+
+from zoo.data import Dataset, differences
+from zoo.errors import InputError
+from zoo.metrics import Metrics, evaluate
+from zoo.models import registry
+from zoo.runs import Run, plots
+from zoo.training import precision, progress, shards
+from zoo.training.loop import Training, predict_fn, train
+from zoo.training.recipes import Recipe
+from zoo.util.environment import machine, versions
+
+with epy.lazy_imports():
+    import keras
+
+
+def carry_out(
+    model: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    run: Run,
+    *,
+    force: bool = False,
+    tensorboard: bool = False,
+) -> dict[str, Any]:
+    """Train a network as asked and leave a finished run; return its facts.
+
+    Args:
+        model: name of the network.
+        dataset: what to learn and be scored on.
+        recipe: how to train.
+        run: a folder that is free, or holds the same experiment, unfinished.
+        force: whether a run that stands there may be replaced.
+        tensorboard: whether to write TensorBoard's events too.
+
+    Raises:
+        InputError: the network does not take such images, or the folder holds something else.
+        DivergedError: a cost, a weight or a logit is not finite.
+        Interrupted: a signal came; the state was saved first.
+    """
+    unfinished = run.recipe.exists() and not run.result.exists() and not force
+    if recipe.precision == "auto":
+        if unfinished:
+            fastest = run.read_request()["recipe"]["precision"]
+        else:
+            fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
+        recipe = recipe.replace(precision=fastest)
+    request: dict[str, Any] = {
+        "model": model,
+        "data": dataset.record(),
+        "recipe": dataclasses.asdict(recipe),
+    }
+    network = _build(model, dataset, recipe.seed, recipe.precision)
+    if not unfinished:
+        run.create(request, force=force)
+    elif (recorded := run.read_request()) != request:
+        told = differences(recorded["data"], request["data"]) if "data" in recorded else []
+        raise InputError(
+            f"{run.folder} holds another experiment; its {run.recipe.name} says which"
+            + (f": {'; '.join(told)}" if told else "")
+        )
+
+    steps = recipe.total_steps(len(dataset.train))
+    print(
+        f"{model}: {network.count_params():,} parameters; {_describe(dataset)}; "
+        f"recipe {recipe.name}, {steps:,} steps of {recipe.batch_size} in {recipe.precision}, "
+        f"seed {recipe.seed}"
+    )
+    with progress.show(steps, recipe.batch_size) as shown:
+        training = train(
+            network, recipe, dataset, run, shown, resume=unfinished, tensorboard=tensorboard
+        )
+
+    # Scored as it will be used: in float32, whatever the precision of the training.
+    trained = _build(model, dataset, recipe.seed, "float32")
+    trained.set_weights(network.get_weights())
+    score = evaluate(predict_fn(trained, shards.count(trained, recipe.batch_size)), dataset.test)
+    result = request | _facts(model, recipe, training, score)
+    run.finish(trained, result)
+    plots.save_all(run, trained, dataset, score)
+    return result
+
+
+def _build(name: str, dataset: Dataset, seed: int, precision: str) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return registry.create_model(
+        name,
+        input_shape=dataset.image_shape,
+        classes=len(dataset.class_names),
+        precision=precision,
+    )
+
+
+def _describe(dataset: Dataset) -> str:
+    counts = (dataset.train, dataset.validation, dataset.test)
+    train_count, validation_count, test_count = (f"{len(split):,}" for split in counts)
+    return (
+        f"data {dataset.name} {dataset.version}, {train_count} training, "
+        f"{validation_count} validation and {test_count} test images"
+    )
+
+
+def _facts(model: str, recipe: Recipe, training: Training, score: Metrics) -> dict[str, Any]:
+    return {
+        "module": registry.get_spec(model).module,
+        "seed": recipe.seed,
+        "precision": recipe.precision,
+        "steps": training.steps,
+        "validation_accuracy": training.validation_accuracy,
+        "test_accuracy": score.accuracy,
+        "test_correct": score.correct,
+        "test_count": score.count,
+        "test_cost": score.cost,
+        "seconds": training.seconds,
+        "images_per_second": training.images_per_second,
+        "versions": versions(),
+        "machine": machine(),
+    }

@@ -16,6 +16,7 @@ from zoo import cli, data
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.runs import Run
+from zoo.util import backend
 
 
 def main(argv: Sequence[str]) -> None:
@@ -115,7 +116,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
         )
     run = Run(path)
     run.read_result()
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     return from_run(run), cli.load_run_data(run, arguments, arguments.data)
 
 
@@ -125,7 +126,7 @@ def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Data
     if arguments.data is None:
         raise InputError(f"{path} needs --data, labelled pictures that it is verified on")
     data.check_name(arguments.data)
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     file = open_keras_file(path, arguments.image_size)
     height, width, channels = file.image_shape
     choices = cli.image_choices(arguments) | {"image_size": (height, width)}

@@ -40,9 +40,9 @@ from export.network.sources import Source, deployable
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError, VerificationError
+from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate, wilson_interval
 from zoo.models import cost
-from zoo.training.loop import predict_fn
 from zoo.util import atomic
 from zoo.util.environment import machine, versions
 

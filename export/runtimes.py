@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo import cli
 from zoo.errors import InputError
 from zoo.metrics import PredictFn
+from zoo.util import backend, stderr
 
 with epy.lazy_imports():
     import onnxruntime
@@ -76,7 +76,7 @@ def open_alone(path: Path, threads: int = 1) -> Artifact:
         InputError: as ``open_artifact`` does.
     """
     if path.is_dir():
-        cli.start_tensorflow()
+        backend.start_tensorflow()
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     return open_artifact(path, threads)
@@ -118,7 +118,7 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
             (but see ``export.litert.rounding``); the optimized ones may round one step off.
     """
     kind = litert.OpResolverType
-    with cli.chatter_held():  # of the delegate that it creates
+    with stderr.held_back():  # of the delegate that it creates
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=threads,

@@ -20,6 +20,7 @@ from export.check.proof import FLOAT_DIFFERENCE
 from export.convert import microcontroller
 from zoo import cli
 from zoo.errors import InputError, VerificationError
+from zoo.util import backend
 
 # Kernels for another processor may round an integer another way, and each layer a step more.
 _INTEGER_STEPS = 4  # of the logits' scale
@@ -92,7 +93,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("bundle", metavar="BUNDLE", help="a version, such as exports/ltfn5/1")
     arguments = parser.parse_args(argv)
     with contextlib.suppress(ImportError):
-        cli.start_tensorflow()
+        backend.start_tensorflow()
     print("\n".join(verify(arguments.bundle)))
 
 

@@ -15,11 +15,12 @@ import keras
 import pytest
 
 import zoo
-from zoo import cli, data
+from zoo import data
 from zoo.models import registry, user_modules
 from zoo.runs import Run
+from zoo.util import backend
 
-cli.start_tensorflow()
+backend.start_tensorflow()
 
 # Tests that a shell starts in the background ignore Ctrl-C, as would the commands they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,15 +12,16 @@ import zoo
 from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.models.registry import PRECISIONS
-from zoo.training import loop, recipes
+from zoo.training import recipes
 from zoo.training.gradients import choose_gradients, of_all, of_some
+from zoo.training.initializers import initialize
 
 POST = recipes.get_recipe("post")
 
 
 def _begun(name: str, precision: str = "float32") -> keras.Model:
     model = zoo.create_model(name, input_shape=(16, 16, 1), precision=precision)
-    loop.initialize(model, POST)
+    initialize(model, POST)
     return model
 
 
@@ -119,7 +120,7 @@ def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(
     second = keras.layers.Conv2D(8, 3, padding="same", activation="tanh")(first)
     joined = keras.layers.Activation("relu")(keras.layers.Add()([first, second]))
     model = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(joined)))
-    loop.initialize(model, POST)
+    initialize(model, POST)
     images, labels = _half_right(model, digits)
     before = [getattr(layer, "activation", None) for layer in model.layers]
     every, some = (find(model, images, labels, 8.0)[2] for find in (of_all, of_some))
@@ -139,7 +140,7 @@ def test_where_all_are_right_all_gradients_are_zero(digits: Dataset) -> None:
 def test_images_that_are_hardly_wrong_keep_their_gradient(digits: Dataset) -> None:
     # He's logits are near to each other: no image is without a gradient.
     model = zoo.create_model("ltfn5")
-    loop.initialize(model, POST.replace(initializer="he"))
+    initialize(model, POST.replace(initializer="he"))
     images, labels = digits.train.images[:8], digits.train.labels[:8]
     every, some = (find(model, images, labels, 8.0)[2] for find in (of_all, of_some))
     for one, other in zip(some, every, strict=True):

@@ -13,9 +13,9 @@ from tests import folders
 from tests.conftest import Command
 from zoo import data
 from zoo.data import image_folder
+from zoo.inference import predict_fn
 from zoo.metrics import predictions
 from zoo.runs import Run, load_model
-from zoo.training.loop import predict_fn
 
 # The grey one as it is; the others with every choice that a user can make.
 CHOICES = {

@@ -11,8 +11,12 @@ import tensorflow as tf
 import zoo
 from tests.conftest import ROOT
 from zoo.data import Dataset
+from zoo.inference import predict_fn
 from zoo.models import registry
-from zoo.training import loop, recipes, shards
+from zoo.training import recipes, shards
+from zoo.training.initializers import initialize
+from zoo.training.optimizers import make_optimizer
+from zoo.training.step import make_train_step
 
 RECIPE = recipes.get_recipe("post").replace(
     learning_rate=1e-2, initializer="he", weight_decay=0.01, steps=1
@@ -21,10 +25,10 @@ RECIPE = recipes.get_recipe("post").replace(
 
 def _weights_after_a_step(data: Dataset, parts: int) -> tuple[list[np.ndarray], float, float]:
     model = zoo.create_model("ltfn5")
-    optimizer = loop.make_optimizer(RECIPE, 1)
+    optimizer = make_optimizer(RECIPE, 1)
     optimizer.build(model.trainable_variables)
-    loop.initialize(model, RECIPE)
-    step = loop.make_train_step(model, optimizer, RECIPE, parts)
+    initialize(model, RECIPE)
+    step = make_train_step(model, optimizer, RECIPE, parts)
     cost, accuracy = step(data.train.images[:10], data.train.labels[:10])
     return model.get_weights(), float(cost), float(accuracy)
 
@@ -43,7 +47,7 @@ def test_a_step_in_shards_is_the_same_step(digits: Dataset) -> None:
 def test_logits_in_shards_are_the_same_logits(digits: Dataset, count: int) -> None:
     model = zoo.create_model("ltfn5")
     images = digits.test.images[:count]
-    whole, parted = (loop.predict_fn(model, parts)(images) for parts in (1, 4))
+    whole, parted = (predict_fn(model, parts)(images) for parts in (1, 4))
     assert parted.shape == (count, 10)
     np.testing.assert_allclose(parted, whole, rtol=1e-4, atol=1e-5)
 

@@ -19,7 +19,10 @@ from zoo.runs import Run
 from zoo.training import experiment, loop, recipes
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
+from zoo.training.initializers import initialize
+from zoo.training.optimizers import make_optimizer
 from zoo.training.recipes import Recipe
+from zoo.training.step import make_train_step
 
 SHORT = recipes.get_recipe("quick").replace(steps=8, batch_size=16)
 
@@ -90,11 +93,11 @@ def test_a_resumed_training_ends_in_the_same_bits(
 
 def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) -> None:
     model = zoo.create_model(name)
-    optimizer = loop.make_optimizer(recipe, 8)
+    optimizer = make_optimizer(recipe, 8)
     optimizer.build(model.trainable_variables)
-    loop.initialize(model, recipe)
+    initialize(model, recipe)
     average = WeightAverage(model, optimizer, recipe.average)
-    step = loop.make_train_step(model, optimizer, recipe)
+    step = make_train_step(model, optimizer, recipe)
     for images, labels in loop.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
         average.update()
@@ -146,7 +149,7 @@ def test_the_average_of_all_weights_replaces_them_at_the_end(
                 expected[at] = share * expected[at] + (1 - share) * weight
 
     start = zoo.create_model("compact-10k")
-    loop.initialize(start, SHORT)
+    initialize(start, SHORT)
     expected.extend(start.get_weights())
     loop.train(model, SHORT.replace(average=decay), few, new_run, Averaging())
     for average, weight in zip(expected, model.get_weights(), strict=True):
@@ -175,7 +178,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else() -> None:
     model = keras.Model(image, keras.layers.Dense(2)(image))
     model.set_weights([np.ones((4, 2)), np.ones(2)])
     optimizer = keras.optimizers.SGD(0.5)
-    step = loop.make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
+    step = make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
     # Black images give kernels no gradient, and two labels in balance give biases none.
     step(np.zeros((2, 4), np.float32), np.array([0, 1]))
     kernel, bias = model.get_weights()
@@ -194,7 +197,7 @@ def test_initializers_draw_what_they_say() -> None:
     kernels = {name: model.get_layer(name).kernel for name in ("layer4", "logits")}
 
     def deviations(initializer: str) -> list[float]:
-        loop.initialize(model, SHORT.replace(initializer=initializer))
+        initialize(model, SHORT.replace(initializer=initializer))
         return [float(np.std(kernel)) for kernel in kernels.values()]
 
     assert deviations("normal") == pytest.approx([1.0, 1.0], rel=0.02)
@@ -207,7 +210,7 @@ def test_initializers_draw_what_they_say() -> None:
 def test_the_seed_decides_the_weights() -> None:
     models = [zoo.create_model("ltfn5") for _ in range(3)]
     for model, seed in zip(models, (1, 1, 2), strict=True):
-        loop.initialize(model, SHORT.replace(seed=seed))
+        initialize(model, SHORT.replace(seed=seed))
     first, again, other = (model.get_layer("layer2").kernel.numpy() for model in models)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -215,13 +218,13 @@ def test_the_seed_decides_the_weights() -> None:
 
 def test_the_papers_schedule_drops_three_times() -> None:
     recipe = recipes.get_recipe("all-cnn")
-    rate = loop.make_optimizer(recipe, 350)._learning_rate
+    rate = make_optimizer(recipe, 350)._learning_rate
     values = [float(rate(epoch)) for epoch in (0, 200, 201, 251, 301)]
     assert values == pytest.approx([0.01, 0.01, 1e-3, 1e-4, 1e-5])
 
 
 def test_the_schedule_rises_and_falls() -> None:
-    rate = loop.make_optimizer(SHORT, 100)._learning_rate
+    rate = make_optimizer(SHORT, 100)._learning_rate
     assert isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
     values = [float(rate(step)) for step in (0, 5, 10, 55, 100)]
     peak = SHORT.learning_rate

@@ -31,6 +31,7 @@ import export
 from export.bundle.integrity import open_bundle
 from zoo import cli
 from zoo.models import user_modules
+from zoo.util import backend
 
 with epy.lazy_imports():
     import keras
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args(argv)
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     given = dict(name.partition("=")[::2] for name in arguments.names)
     found = sorted(path.stem for path in arguments.folder.glob("*.data"))
     titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "left out, or refused"]

@@ -17,9 +17,10 @@ from matplotlib import figure
 from PIL import Image, ImageDraw, ImageFilter
 
 import zoo
-from zoo import cli, draw
+from zoo import draw
 from zoo.data import preprocessing
 from zoo.data.preprocessing import Preprocessing
+from zoo.util import backend
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 
@@ -29,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Redraw the figures of the documentation.")
     parser.add_argument("--network", type=Path, help="run or bundle that classifies the photograph")
     arguments = parser.parse_args()
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     mpl.rcParams["svg.hashsalt"] = "ltfn-zoo"
     picture = draw.draw(zoo.create_model("ltfn5"))
     picture.savefig(FIGURES / "ltfn5.svg", format="svg", metadata={"Date": None})

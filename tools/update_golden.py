@@ -11,14 +11,14 @@ import json
 from pathlib import Path
 
 import zoo
-from zoo import cli
+from zoo.util import backend
 
 TARGET = Path(__file__).parent.parent / "tests" / "golden_shapes.json"
 
 
 def main() -> None:
     """Build every network and write its shapes, without the batch, a line a network."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     rows = []
     for name in zoo.list_models():
         shapes = {layer.name: layer.output.shape[1:] for layer in zoo.create_model(name).layers}

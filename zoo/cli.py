@@ -1,16 +1,12 @@
-"""What every command line shares: one-line errors, exit codes, the data options."""
+"""What all commands share: the parser, the options on data and recipes, and the exit codes."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib
-import logging
 import os
 import re
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from zoo import data
@@ -21,6 +17,7 @@ from zoo.models import registry, user_modules
 from zoo.runs import Run
 from zoo.training import recipes
 from zoo.training.recipes import Recipe
+from zoo.util import backend
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
 IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
@@ -64,7 +61,7 @@ class Parser(argparse.ArgumentParser):
         """
         parsed = super().parse_args(*arguments, **options)
         if modules := getattr(parsed, "imports", []):
-            start_tensorflow()
+            backend.start_tensorflow()
             for module in modules:
                 user_modules.import_module(module)
         return parsed
@@ -253,37 +250,6 @@ def load_run_data(run: Run, arguments: argparse.Namespace, name: str | None = No
             "train anew, or give what it was trained on with --data"
         )
     return dataset
-
-
-def start_tensorflow() -> None:
-    """Import TensorFlow on which Keras is to run, without its start-up chatter."""
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    for name in ("absl", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with chatter_held():
-        importlib.import_module("tensorflow")
-
-
-@contextlib.contextmanager
-def chatter_held() -> Iterator[None]:
-    """Hold back what libraries write to the standard error file; show it only if they fail.
-
-    Some write before they heed any log level, or have none.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as chatter:
-        os.dup2(chatter.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            chatter.seek(0)
-            os.write(kept, chatter.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:

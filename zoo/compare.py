@@ -22,7 +22,7 @@ from zoo.models import registry
 from zoo.runs import Run
 from zoo.training import shards
 from zoo.training.experiment import carry_out
-from zoo.util import atomic
+from zoo.util import atomic, backend
 
 with epy.lazy_imports():
     from matplotlib import figure
@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> None:
     name, choices = cli.data_request(arguments, arguments.models[0])
     out = arguments.out or Path("studies") / recipe.name
 
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     shards.prepare(arguments.models, recipe.batch_size)
     dataset = cli.load_data(name, arguments, **choices)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}

@@ -18,7 +18,7 @@ from etils import epy
 from zoo import cli
 from zoo.errors import InputError
 from zoo.models import registry
-from zoo.util import atomic
+from zoo.util import atomic, backend
 
 with epy.lazy_imports():
     import keras
@@ -209,7 +209,7 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"--out takes a file ending in {' or '.join(_ENDINGS)}, received {out}")
     if not out.parent.is_dir():
         raise InputError(f"--out takes a file in a folder that exists, received {out}")
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     picture = draw(registry.create_model(arguments.model))
     with atomic.staged(out) as stage:
         picture.savefig(stage, format=out.suffix[1:])

@@ -12,6 +12,7 @@ from zoo import cli, data
 from zoo.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
+from zoo.inference import predict_fn
 from zoo.metrics import (
     Metrics,
     PredictFn,
@@ -21,8 +22,7 @@ from zoo.metrics import (
     wilson_interval,
 )
 from zoo.runs import Run, load_model, plots
-from zoo.training.loop import predict_fn
-from zoo.util import atomic
+from zoo.util import atomic, backend
 
 # Each is scored 36 times: about half a minute for ltfn5 on two cores.
 _CORRUPTED_IMAGES = 1_000
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     run = Run(arguments.run)
     result = run.read_result()
 
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     predict = predict_fn(load_model(run.folder))
     dataset = _dataset(run, arguments)
     split = getattr(dataset, arguments.split)

@@ -19,10 +19,10 @@ from zoo import cli, data
 from zoo.data import contact_sheet, preprocessing
 from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
+from zoo.inference import predict_fn
 from zoo.metrics import PredictFn, check_finite, predictions
 from zoo.runs import Run, load_model
-from zoo.training.loop import predict_fn
-from zoo.util import atomic
+from zoo.util import atomic, backend
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
 
         def load_bundle() -> PredictFn:
             if runtime == "saved_model":
-                cli.start_tensorflow()
+                backend.start_tensorflow()
             return loading.predict_fn_of(bundle, runtime or "float32")
 
         return bundle.manifest["data"], load_bundle
@@ -191,7 +191,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
     run = Run(folder)
 
     def load_run() -> PredictFn:
-        cli.start_tensorflow()
+        backend.start_tensorflow()
         return predict_fn(load_model(run.folder))
 
     return run.read_result()["data"], load_run

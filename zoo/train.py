@@ -14,6 +14,7 @@ from zoo.runs import Run
 from zoo.training import shards
 from zoo.training.experiment import carry_out
 from zoo.training.recipes import Recipe
+from zoo.util import backend
 
 # What the post prints at its end, for the one network and data set it is about.
 _POST_TEST_COST = 15_083
@@ -35,7 +36,7 @@ def main(argv: Sequence[str]) -> None:
         run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
 
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     shards.prepare([arguments.model], recipe.batch_size)
     dataset = load()
     result = carry_out(

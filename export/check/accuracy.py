@@ -21,6 +21,7 @@ from export.runtimes import open_artifact
 from zoo import cli
 from zoo.data.splits import Split
 from zoo.metrics import Metrics, metrics_of, predictions
+from zoo.util import backend
 
 
 def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
@@ -58,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("answer", type=Path, metavar="LOGITS.npy")
     arguments = parser.parse_args(argv)
     if arguments.artifact.is_dir():
-        cli.start_tensorflow()
+        backend.start_tensorflow()
     artifact = open_artifact(arguments.artifact)
     images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
     np.save(arguments.answer, predictions(artifact.predict_fn, images))

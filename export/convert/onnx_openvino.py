@@ -13,6 +13,7 @@ from etils import epy
 
 from export import subprocesses
 from zoo import cli
+from zoo.util import backend
 
 with epy.lazy_imports():
     import keras
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.keras")
     subprocesses.add_targets(parser, FORMATS)
     arguments = parser.parse_args(argv)
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     subprocesses.convert_each(
         arguments,
         lambda kind, file: convert(keras.saving.load_model(arguments.model), kind, file),

@@ -32,6 +32,7 @@ from export.formats import LITERT
 from export.litert import accumulators, flatbuffer
 from zoo import cli
 from zoo.errors import ZooError
+from zoo.util import backend
 
 with epy.lazy_imports():
     import tensorflow as tf
@@ -115,7 +116,7 @@ def main(argv: Sequence[str]) -> None:
     integer = {kind for kind, _ in arguments.targets} & set(INTEGER)
     if bool(integer) != (arguments.calibration is not None):
         parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     calibration = np.load(arguments.calibration) if arguments.calibration else None
     subprocesses.convert_each(
         arguments,

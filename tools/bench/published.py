@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from etils import epy
 
-from zoo import cli, data
+from zoo import data
+from zoo.util import backend
 
 with epy.lazy_imports():
     import keras
@@ -35,7 +36,7 @@ WANTED = 0.99
 
 def keras_example() -> Iterator[Callable[[], float]]:
     """Train; yield after each epoch what scores the test images."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     dataset = data.load("mnist", offline=True)
     images = np.concatenate([dataset.train.images, dataset.validation.images]) / np.float32(255)
     labels = np.concatenate([dataset.train.labels, dataset.validation.labels])

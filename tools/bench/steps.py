@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zoo.models import registry
-from zoo.training import loop, shards
+from zoo.training import shards
+from zoo.training.initializers import initialize
+from zoo.training.optimizers import make_optimizer
 from zoo.training.recipes import Recipe
+from zoo.training.step import make_train_step
 
 
 def training_step(recipe: Recipe, size: int = 28) -> Callable:
     """Return the step that a training by ``recipe`` takes, on images of this height and width."""
     model = registry.create_model("ltfn5", input_shape=(size, size, 1), precision=recipe.precision)
     assert recipe.steps
-    optimizer = loop.make_optimizer(recipe, recipe.steps)
+    optimizer = make_optimizer(recipe, recipe.steps)
     optimizer.build(model.trainable_variables)
-    loop.initialize(model, recipe)
+    initialize(model, recipe)
     parts = shards.count(model, recipe.batch_size)
-    return loop.make_train_step(model, optimizer, recipe, parts)
+    return make_train_step(model, optimizer, recipe, parts)

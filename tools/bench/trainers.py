@@ -19,9 +19,10 @@ from etils import epy
 
 from tools.bench.race import serve
 from tools.bench.steps import training_step
-from zoo import cli, data
+from zoo import data
 from zoo.models import registry
 from zoo.training import loop, recipes, shards
+from zoo.util import backend
 
 with epy.lazy_imports():
     import keras
@@ -36,7 +37,7 @@ Turn = Callable[[int], float]
 
 def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
     """Return the zoo's own loop."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     shards.prepare(["ltfn5"], 100)
     dataset = data.load("mnist", offline=True)
 
@@ -62,7 +63,7 @@ def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
 
 def keras_fit(precision: str) -> Callable[[int, int, str], Turn]:
     """Return stock Keras: the same network, ``compile`` and ``fit`` on arrays."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     train = data.load("mnist", offline=True).train
     images, labels = np.array(train.images), train.labels
 

@@ -13,9 +13,10 @@ from tools.bench.items.training import OTHERS
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import cli, data
+from zoo import data
 from zoo.models import registry
 from zoo.training import loop, precision, recipes, shards
+from zoo.util import backend
 
 _COURSE = "100 0 post"
 _OURS, _STOCK = "zoo", "Keras fit, float32"
@@ -68,7 +69,7 @@ def _parts(rounds: int) -> list[range]:
 
 def main(rounds: int) -> None:
     """Serve one training: images per second of each part, after a first answer that warms up."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     recipe = recipes.post()
     shards.prepare(["ltfn5"], recipe.batch_size)
     fastest = precision.fastest(lambda name: registry.create_model("ltfn5", precision=name))

@@ -16,8 +16,8 @@ from etils import epy
 
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import cli
 from zoo.training import recipes
+from zoo.util import backend
 
 with epy.lazy_imports():
     import tensorflow as tf
@@ -113,7 +113,7 @@ def _operations(name: str) -> float:
 
 def main(precision: str) -> None:
     """Run the steps to be profiled, then the ceiling."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     # Side by side, operations would share the threads and none would show its own time.
     tf.config.threading.set_inter_op_parallelism_threads(1)
     step = training_step(recipes.get_recipe("adam").replace(precision=precision))

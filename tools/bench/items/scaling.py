@@ -12,11 +12,11 @@ import numpy as np
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import cli
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
 from zoo.training import loop, recipes, shards
+from zoo.util import backend
 
 _COUNTS = (1_000, 60_000, 600_000)
 _SIZES = (28, 56, 112)
@@ -56,7 +56,7 @@ def measure(rounds: int) -> Result:
 
 def main() -> None:
     """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     shards.prepare(["ltfn5"], _BATCH)
     recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
     started: dict[str, Any] = {}

@@ -12,10 +12,10 @@ from etils import epy
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import cli
 from zoo.models import registry
 from zoo.models.registry import PRECISIONS
 from zoo.training import recipes, shards
+from zoo.util import backend
 
 with epy.lazy_imports():
     import tensorflow as tf
@@ -63,7 +63,7 @@ def measure(rounds: int) -> Result:
 
 def main(how: str) -> None:
     """Serve milliseconds for a step; a course is ``PRECISION BATCH``."""
-    cli.start_tensorflow()
+    backend.start_tensorflow()
     if how == _PARTED:
         shards.prepare(["ltfn5"], 100)
     ready: dict[str, Callable[[], float]] = {}

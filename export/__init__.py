@@ -5,7 +5,7 @@
 >>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] -> float32 [N, 10]
 """
 
-from export.loading import load
-from export.runtimes import load_predict_fn
+from zoo.bundles import load
+from zoo.bundles.runtimes import load_predict_fn
 
 __all__ = ["load", "load_predict_fn"]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from export.bundle import card, integrity
+from export.bundle import card
 from export.bundle.publish import publish, staging
 from export.check import accuracy, latency, layer_errors, proof
 from export.convert import (
@@ -37,6 +37,7 @@ from export.formats import FORMATS, LITERT, Format, loosened
 from export.litert.metadata import add as add_metadata
 from export.network import qat
 from export.network.sources import Source, deployable
+from zoo.bundles import integrity
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError, VerificationError

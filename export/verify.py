@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from export import runtimes
-from export.bundle import integrity
-from export.bundle.integrity import Bundle
 from export.check.proof import FLOAT_DIFFERENCE
 from export.convert import microcontroller
 from zoo import cli
+from zoo.bundles import integrity, runtimes
+from zoo.bundles.integrity import Bundle
 from zoo.errors import InputError, VerificationError
 from zoo.util import backend
 

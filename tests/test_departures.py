@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export.bundle import integrity
 from export.check.layer_errors import Departure, departures, report
 from tests.test_tflite import NETWORK
+from zoo.bundles import integrity
 
 
 def test_the_error_is_that_of_each_operation(bundle: Path) -> None:

@@ -16,14 +16,15 @@ import pytest
 import export
 import zoo
 from export import formats
-from export.bundle import card, integrity
+from export.bundle import card
 from export.convert import saved_model, tflite
 from export.litert import flatbuffer
 from export.network.deploy import inference_model
 from export.network.sources import from_run
 from export.pipeline import Request, export_bundle
-from export.runtimes import quantized, real
 from tests.conftest import EVERY_MODEL
+from zoo.bundles import integrity
+from zoo.bundles.runtimes import quantized, real
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.errors import InputError, VerificationError

@@ -14,8 +14,8 @@ import pytest
 
 import export
 from export import verify
-from export.bundle import integrity
 from tests.conftest import ROOT, Command
+from zoo.bundles import integrity
 from zoo.errors import DamagedError, InputError, VerificationError
 
 # One file of each kind that a bundle holds.

@@ -17,11 +17,11 @@ from keras import layers
 from tflite_micro import runtime
 
 import zoo
-from export import runtimes
 from export.convert import microcontroller, saved_model, tflite
 from export.litert import arena, flatbuffer, memory, rounding
 from export.litert.flatbuffer import Graph, Operator
 from export.network.deploy import inference_model
+from zoo.bundles import runtimes
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import InputError

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from export.bundle import integrity
 from export.bundle.publish import publish, staging
 from tests.conftest import ROOT, Command
+from zoo.bundles import integrity
 from zoo.errors import DamagedError
 
 KILLS = 100

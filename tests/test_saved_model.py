@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 import zoo
-from export.bundle import integrity
+from zoo.bundles import integrity
 from zoo.data import Dataset
 
 # Runs in a process of its own, since it must survive: each input is refused, then a good one is

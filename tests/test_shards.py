@@ -12,8 +12,8 @@ import zoo
 from tests.conftest import ROOT
 from zoo.data import Dataset
 from zoo.inference import predict_fn
-from zoo.models import registry
-from zoo.training import recipes, shards
+from zoo.models import registry, shards
+from zoo.training import recipes
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
 from zoo.training.step import make_train_step

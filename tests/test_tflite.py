@@ -18,13 +18,13 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import table
 
 import export
-from export import runtimes
 from export.convert import saved_model, tflite
 from export.formats import LITERT
 from export.litert import flatbuffer, memory, metadata
 from export.litert.flatbuffer import Graph, Operator, Tensor
 from export.network.sources import from_run
 from tests.conftest import ROOT
+from zoo.bundles import runtimes
 from zoo.errors import ZooError
 from zoo.runs import Run
 

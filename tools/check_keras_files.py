@@ -28,8 +28,8 @@ from etils import epy
 from PIL import Image
 
 import export
-from export.bundle.integrity import open_bundle
 from zoo import cli
+from zoo.bundles.integrity import open_bundle
 from zoo.models import user_modules
 from zoo.util import backend
 

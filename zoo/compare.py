@@ -18,9 +18,8 @@ from etils import epy
 
 from zoo import cli
 from zoo.errors import InputError
-from zoo.models import registry
+from zoo.models import registry, shards
 from zoo.runs import Run
-from zoo.training import shards
 from zoo.training.experiment import carry_out
 from zoo.util import atomic, backend
 

@@ -8,7 +8,7 @@ from typing import Any
 from etils import epy
 
 from zoo.metrics import PredictFn
-from zoo.training import shards
+from zoo.models import shards
 
 with epy.lazy_imports():
     import keras

@@ -7,7 +7,6 @@ start.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo import cli, data
+from zoo import bundles, cli, data
 from zoo.data import contact_sheet, preprocessing
 from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
@@ -175,14 +174,12 @@ def _classified(
 def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable[[], PredictFn]]:
     """Return the facts of a network's data, and what loads its predictions."""
     if (folder / "manifest.json").exists():
-        # The one place where the zoo knows of the exporter that is built on it.
-        loading = importlib.import_module("export.loading")
-        bundle = loading.open_bundle(folder)
+        bundle = bundles.open_bundle(folder)
 
         def load_bundle() -> PredictFn:
             if runtime == "saved_model":
                 backend.start_tensorflow()
-            return loading.predict_fn_of(bundle, runtime or "float32")
+            return bundles.predict_fn_of(bundle, runtime or "float32")
 
         return bundle.manifest["data"], load_bundle
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from zoo import cli
 from zoo.errors import InputError
-from zoo.models import registry, user_modules
+from zoo.models import registry, shards, user_modules
 from zoo.runs import Run
-from zoo.training import shards
 from zoo.training.experiment import carry_out
 from zoo.training.recipes import Recipe
 from zoo.util import backend

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from export import subprocesses
-from export.runtimes import open_artifact
 from zoo import cli
+from zoo.bundles.runtimes import open_artifact
 from zoo.data.splits import Split
 from zoo.metrics import Metrics, metrics_of, predictions
 from zoo.util import backend
@@ -28,7 +28,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
     """Return an artifact's metrics over a split.
 
     Args:
-        artifact: what ``export.runtimes`` opens.
+        artifact: what ``zoo.bundles.runtimes`` opens.
         split: the images and their labels.
         images_file: the images as a ``.npy`` file.
         scratch: folder for the answers.

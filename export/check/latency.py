@@ -17,8 +17,8 @@ import numpy as np
 from export import subprocesses
 from export.litert import flatbuffer
 from export.litert.memory import activation_bytes
-from export.runtimes import open_alone
 from zoo import cli
+from zoo.bundles.runtimes import open_alone
 from zoo.metrics import PredictFn
 
 _TIMED_IMAGES = 200
@@ -28,7 +28,7 @@ def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
     """Return what a runtime tells of an artifact.
 
     Args:
-        artifact: what ``export.runtimes`` opens.
+        artifact: what ``zoo.bundles.runtimes`` opens.
         images_file: uint8 images as a ``.npy`` file.
         scratch: folder for the answer.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.litert import flatbuffer
-from export.runtimes import open_for_every_result, quantized, real
+from zoo.bundles.runtimes import open_for_every_result, quantized, real
 
 # They change a number's format, and are no operations of the network.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}

@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from export import runtimes
 from export.litert import arena, flatbuffer, rounding
 from export.litert.flatbuffer import Graph
+from zoo.bundles import runtimes
 from zoo.data.splits import Split
 from zoo.errors import InputError
 

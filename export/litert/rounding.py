@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from export.litert import flatbuffer
-from export.runtimes import open_for_every_result, quantized
+from zoo.bundles.runtimes import open_for_every_result, quantized
 
 
 def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:

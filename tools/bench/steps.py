@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zoo.models import registry
-from zoo.training import shards
+from zoo.models import registry, shards
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
 from zoo.training.recipes import Recipe

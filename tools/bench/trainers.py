@@ -20,8 +20,8 @@ from etils import epy
 from tools.bench.race import serve
 from tools.bench.steps import training_step
 from zoo import data
-from zoo.models import registry
-from zoo.training import loop, recipes, shards
+from zoo.models import registry, shards
+from zoo.training import loop, recipes
 from zoo.util import backend
 
 with epy.lazy_imports():

@@ -12,9 +12,9 @@ from zoo.data import Dataset, differences
 from zoo.errors import InputError
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
-from zoo.models import registry
+from zoo.models import registry, shards
 from zoo.runs import Run, plots
-from zoo.training import precision, progress, shards
+from zoo.training import precision, progress
 from zoo.training.loop import Training, train
 from zoo.training.recipes import Recipe
 from zoo.util.environment import machine, versions

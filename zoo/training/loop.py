@@ -16,9 +16,8 @@ from zoo.data.batches import batches
 from zoo.errors import DivergedError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import evaluate
-from zoo.models import user_modules
+from zoo.models import shards, user_modules
 from zoo.runs import Run
-from zoo.training import shards
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
 from zoo.training.initializers import initialize

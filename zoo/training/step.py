@@ -7,7 +7,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo.training import shards
+from zoo.models import shards
 from zoo.training.gradients import choose_gradients
 from zoo.training.recipes import Recipe
 

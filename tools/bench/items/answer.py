@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from export.bundle.integrity import open_bundle
 from tools.bench import whole
 from tools.bench.models import bundle, run_folder
 from tools.bench.results import Result, median
+from zoo.bundles.integrity import open_bundle
 
 
 def measure(rounds: int) -> Result:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from export import runtimes
-from export.bundle.integrity import open_bundle
 from export.formats import LITERT
 from tools.bench.models import batched_bundle, bundle
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
+from zoo.bundles import runtimes
+from zoo.bundles.integrity import open_bundle
 from zoo.metrics import PredictFn
 
 _THREADS = (1, 2)

@@ -14,8 +14,8 @@ from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo import data
-from zoo.models import registry
-from zoo.training import loop, precision, recipes, shards
+from zoo.models import registry, shards
+from zoo.training import loop, precision, recipes
 from zoo.util import backend
 
 _COURSE = "100 0 post"

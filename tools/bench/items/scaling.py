@@ -15,7 +15,8 @@ from tools.bench.steps import training_step
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
-from zoo.training import loop, recipes, shards
+from zoo.models import shards
+from zoo.training import loop, recipes
 from zoo.util import backend
 
 _COUNTS = (1_000, 60_000, 600_000)

@@ -12,9 +12,9 @@ from etils import epy
 from tools.bench.race import race, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo.models import registry
+from zoo.models import registry, shards
 from zoo.models.registry import PRECISIONS
-from zoo.training import recipes, shards
+from zoo.training import recipes
 from zoo.util import backend
 
 with epy.lazy_imports():

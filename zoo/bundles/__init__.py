@@ -1,13 +1,18 @@
-"""Opens a bundle's network in a runtime, after every byte was checked."""
+"""Open an exported network: check every byte of its bundle, then load one of its files.
+
+Needs no TensorFlow, but for the SavedModel.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from export import runtimes
-from export.bundle.integrity import Bundle, open_bundle
+from zoo.bundles import runtimes
+from zoo.bundles.integrity import Bundle, open_bundle
 from zoo.errors import unknown
 from zoo.metrics import PredictFn
+
+__all__ = ["Bundle", "load", "open_bundle", "predict_fn_of"]
 
 
 def load(bundle: str | Path, *, runtime: str = "saved_model") -> PredictFn:

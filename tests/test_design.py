@@ -1,0 +1,48 @@
+"""The layout: imports lead down, and docs/design.md shows the code as it is."""
+
+from __future__ import annotations
+
+import graphlib
+from pathlib import Path
+
+import pytest
+
+from tools import update_design
+from tools.update_design import LAYERS, arrows, imports, modules
+
+
+def test_no_arrow_leads_up() -> None:
+    heights = {part: height for height, layer in enumerate(reversed(LAYERS)) for part in layer}
+    found = arrows()
+    assert {part for pair in found for part in pair} == heights.keys()
+    assert [pair for pair in sorted(found) if heights[pair[0]] <= heights[pair[1]]] == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    # Importing a package's own submodules is how its __init__ offers them.
+    known = modules()
+    graph = {
+        module: {each for each in imports(path, known) if each != module.rpartition(".")[0]}
+        for module, path in known.items()
+    }
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(graph)
+
+
+def test_the_tools_are_imported_by_nobody() -> None:
+    for path in modules().values():
+        assert "from tools" not in path.read_text(encoding="utf-8"), path
+
+
+def test_an_import_that_leads_up_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "zoo" / "data").mkdir(parents=True)
+    (tmp_path / "export").mkdir()
+    for name in ("__init__.py", "card.py"):
+        (tmp_path / "export" / name).touch()
+    (tmp_path / "zoo" / "data" / "wrong.py").write_text("def f():\n    from export import card\n")
+    monkeypatch.setattr(update_design, "ROOT", tmp_path)
+    assert arrows() == {("zoo.data", "export commands")}
+
+
+def test_the_page_shows_the_code() -> None:
+    text = update_design.PAGE.read_text(encoding="utf-8")
+    assert update_design.page(text) == text, "run python -m tools.update_design"

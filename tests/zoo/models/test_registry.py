@@ -11,11 +11,12 @@ import pytest
 import tensorflow as tf
 
 import zoo
+from tests.conftest import ROOT
 from zoo.errors import InputError
 from zoo.models import cost, registry
 
 # name -> layer -> output shape without the batch; tools/update_golden.py writes it.
-SHAPES = json.loads((Path(__file__).parent / "golden_shapes.json").read_text(encoding="utf-8"))
+SHAPES = json.loads((ROOT / "tests" / "golden_shapes.json").read_text(encoding="utf-8"))
 
 # In a process of Keras alone, every network computes what it computed here.
 LOADED = """

@@ -21,13 +21,13 @@ from export.convert import microcontroller, saved_model, tflite
 from export.litert import arena, flatbuffer, memory, rounding
 from export.litert.flatbuffer import Graph, Operator
 from export.network.deploy import inference_model
+from tests.conftest import ROOT
 from zoo.bundles import runtimes
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import InputError
 from zoo.models.registry import get_costs
 
-ROOT = Path(__file__).parent.parent
 STUBS = Path(__file__).parent / "tflm_stubs"
 CHECKED = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 STATIC = "-DTF_LITE_STATIC_MEMORY"
@@ -398,10 +398,8 @@ def test_every_name_becomes_an_identifier(name: str, identifier: str) -> None:
 
 def test_the_templates_are_part_of_the_package() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    package = ROOT / "export"
-    installed = {
-        path for pattern in settings["package-data"]["export"] for path in package.glob(pattern)
-    }
+    package, patterns = ROOT / "export" / "convert", settings["package-data"]["export.convert"]
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
     templates = set(microcontroller._TEMPLATES.rglob("*"))
     assert templates
     assert templates <= installed

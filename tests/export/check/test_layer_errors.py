@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.check.layer_errors import Departure, departures, report
-from tests.test_tflite import NETWORK
+from tests.export.convert.test_tflite import NETWORK
 from zoo.bundles import integrity
 
 

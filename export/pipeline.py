@@ -33,7 +33,7 @@ from export.convert import (
     tflite,
     warmup,
 )
-from export.formats import FORMATS, LITERT, Format, loosened
+from export.formats import FORMATS, Format, loosened
 from export.litert.metadata import add as add_metadata
 from export.network import qat
 from export.network.sources import Source, deployable
@@ -214,7 +214,7 @@ class _Work:
 
     def conversions(self) -> list[Format]:
         """Return the formats that are converted to."""
-        converted = [each for each in self.formats if each.name in conversion.FORMATS]
+        converted = [each for each in self.formats if each.converter]
         self.announce(f"Converting to {', '.join(each.name for each in converted)}")
         return converted
 
@@ -222,8 +222,11 @@ class _Work:
         """Fine-tune the int8 file if it needs it, and write the sources made of it."""
         if self._has("int8"):
             self._finetune_if_needed(self.dataset.train.images[calibration])
-        if self._has("microcontroller") and not self._has("int8"):
-            self.leave_out("microcontroller", "it is made from the int8 file, which is left out")
+        for each in self.formats:
+            if each.made_from and not self._has(each.made_from):
+                self.leave_out(
+                    each.name, f"it is made from the {each.made_from} file, which is left out"
+                )
         if self._has("microcontroller"):
             self.announce("Writing the microcontroller's sources")
             content = self._path(FORMATS["int8"]).read_bytes()
@@ -251,7 +254,7 @@ class _Work:
         """Return what is to be proven of every file; each is timed with nothing beside it."""
         rows = []
         for each in self.formats:
-            if each.name == "microcontroller":
+            if each.made_from:
                 continue
             if each.name not in self.scores:
                 self.score(each)
@@ -268,7 +271,7 @@ class _Work:
             proof.check(reference, rows)
         except VerificationError:
             for row in rows:
-                if row.format.name in LITERT and proof.faults(reference, row):
+                if row.format.is_litert and proof.faults(reference, row):
                     self.announce(f"{row.file}: {self._departures(row)}")
             raise
 
@@ -326,7 +329,7 @@ class _Work:
         for name, reason in conversion.convert(targets, self.scratch).items():
             self.leave_out(name, reason)
         for each in formats:
-            if each.name in LITERT and self._has(each.name):
+            if each.is_litert and self._has(each.name):
                 self._describe(each)
 
     def _describe(self, format: Format) -> None:
@@ -352,7 +355,7 @@ class _Work:
             self.scores[format.name],
             format=format,
             file=file.relative_to(self.stage).as_posix(),
-            size=sum(part.stat().st_size for part in _parts(format, file)),
+            size=sum(each.stat().st_size for each in format.paths(self.stage, self.source.name)),
             facts=latency.measure(self._opened(format), self._images, self.scratch),
         )
 
@@ -414,15 +417,6 @@ def _check_fits(source: Source, dataset: Dataset) -> None:
         )
     if broken := [name for name in dataset.class_names if name.splitlines() != [name]]:
         raise InputError(f"the class {broken[0]!r} needs a name of one line")
-
-
-def _parts(format: Format, file: Path) -> list[Path]:
-    """Return the files that one artifact consists of."""
-    if format.name == "saved_model":
-        return [file, *(file.parent / "variables").iterdir()]
-    if format.name == "openvino":
-        return [file, file.with_suffix(".bin")]
-    return [file]
 
 
 def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[str, Any]:

@@ -87,6 +87,7 @@ BUILDING = {
     "zoo.evaluate",
     "export",
     "export.convert.onnx_openvino",
+    "export.convert.tflite",
 }
 
 

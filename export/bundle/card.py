@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from export.formats import FORMATS
+
 _CARD = """\
 # {name}, {relation} {data[name]}
 
@@ -42,70 +44,6 @@ deliberate deception, or on pictures of another kind.
 
 `python -m export.verify .` checks the SHA-256 of every file and replays {golden_count} test images;
 `manifest.json` holds both.
-"""
-
-_SAVED_MODEL = """\
-Python, with TensorFlow:
-
-    import tensorflow as tf
-    network = tf.saved_model.load(".").signatures
-    # uint8 [N, {height}, {width}, {channels}] in; logits, probabilities, class_id and label out
-    network["serving_default"](image=images)
-
-TensorFlow Serving, watching the folder above this one as model `{name}`; a file as it is (the
-signature `serve_bytes`) or pixels (`serving_default`):
-
-    curl http://localhost:8501/v1/models/{name}:predict -d '{{"signature_name": "serve_bytes",
-      "inputs": {{"image_bytes": [{{"b64": "'$(base64 -w0 picture.png)'"}}]}}}}'
-"""
-
-_LITERT = """\
-Python, with `pip install ai-edge-litert numpy`:
-
-    from ai_edge_litert.interpreter import Interpreter
-    network = Interpreter(model_path="{file}").get_signature_runner()
-    network(image=images[:{batch}])["logits"]
-
-C++, with LiteRT's interpreter:
-
-    auto model = tflite::FlatBufferModel::BuildFromFile("{file}");
-    tflite::ops::builtin::BuiltinOpResolver resolver;
-    std::unique_ptr<tflite::Interpreter> interpreter;
-    tflite::InterpreterBuilder(*model, resolver)(&interpreter);
-    interpreter->AllocateTensors();
-    TfLiteTensor* input = interpreter->input_tensor(0);
-    std::memcpy(input->data.raw, pixels, input->bytes);
-    interpreter->Invoke();  // then interpreter->output_tensor(0)
-"""
-
-_MICROCONTROLLER = """\
-A microcontroller, with TensorFlow Lite Micro: `{folder}/` is a library for CMake, ESP-IDF, Arduino
-and PlatformIO, with a self-test; its README says how to add it to a project.
-
-    #include "{namespace}.h"
-    if (const char* fault = {namespace}::Setup()) return fault;
-    int label = {namespace}::Classify(pixels);
-
-The model takes {model_bytes:,} bytes of flash, the program's code about {code_bytes:,} more. The
-tensor arena takes {arena_bytes[reference]:,} bytes of RAM with the reference kernels, and
-{arena_bytes[cmsis_nn]:,} with CMSIS-NN. One image needs {multiply_adds:,} multiply-adds.
-
-The zoo's networks were tested with {tested_with}.
-"""
-
-_ONNX = """\
-Python, with `pip install onnxruntime`:
-
-    import onnxruntime
-    onnxruntime.InferenceSession("{file}").run(["logits"], {{"image": images}})
-"""
-
-_OPENVINO = """\
-Python, with `pip install openvino`; without the hint some processors compute in bfloat16:
-
-    import openvino
-    hint = {{"INFERENCE_PRECISION_HINT": "f32"}}
-    openvino.Core().compile_model("{file}", "CPU", hint)(images)
 """
 
 
@@ -203,19 +141,23 @@ def _tensor(name: str, facts: dict[str, Any]) -> str:
 
 
 def _calls(manifest: dict[str, Any]) -> list[str]:
+    """Return how each kind of file is called; files that are called alike share one text."""
     height, width, channels = manifest["data"]["image_shape"]
     files = {each["format"]: each["file"] for each in manifest["artifacts"]}
-    calls = [
-        _SAVED_MODEL.format(name=manifest["model"], height=height, width=width, channels=channels)
-    ]
-    # One LiteRT file stands for all: the int8 file where there is one.
-    litert = [files[name] for name in files if files[name].endswith(".tflite")]
-    if litert:
-        calls.append(_LITERT.format(file=files.get("int8", litert[0]), batch=manifest["batch"]))
+    values = {
+        "name": manifest["model"],
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "batch": manifest["batch"],
+    }
     if manifest["microcontroller"]:
-        calls.append(_MICROCONTROLLER.format(**manifest["microcontroller"]))
-    if "onnx" in files:
-        calls.append(_ONNX.format(file=files["onnx"]))
-    if "openvino" in files:
-        calls.append(_OPENVINO.format(file=files["openvino"]))
-    return calls
+        files["microcontroller"] = manifest["microcontroller"]["folder"]
+        values |= manifest["microcontroller"]
+    alike: dict[str, list[str]] = {}
+    for each in FORMATS.values():
+        if each.name in files:
+            alike.setdefault(each.call, []).append(each.name)
+    # The int8 file stands for all LiteRT files where there is one.
+    shown = {call: "int8" if "int8" in names else names[0] for call, names in alike.items()}
+    return [call.format(file=files[name], **values) for call, name in shown.items()]

@@ -1,6 +1,6 @@
 """ONNX and OpenVINO files, by Keras' own exporters, where their packages are installed.
 
-python -m export.convert.onnx_openvino MODEL.keras FORMAT=FILE ...
+python -m export.convert.onnx_openvino SCRATCH FORMAT=FILE ... --failures FILE.json
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from etils import epy
 
-from export import subprocesses
+from export.convert import conversion
 from zoo import cli
 from zoo.util import backend
 
@@ -50,17 +50,16 @@ def _name_output(file: Path) -> None:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Convert one Keras file to others."""
+    """Convert a Keras file to ONNX or OpenVINO files."""
     parser = cli.Parser(
         "export.convert.onnx_openvino", "Convert a Keras file to ONNX or OpenVINO.", imports=True
     )
-    parser.add_argument("model", type=Path, metavar="MODEL.keras")
-    subprocesses.add_targets(parser, FORMATS)
+    conversion.add_arguments(parser, FORMATS)
     arguments = parser.parse_args(argv)
     backend.start_tensorflow()
-    subprocesses.convert_each(
-        arguments,
-        lambda kind, file: convert(keras.saving.load_model(arguments.model), kind, file),
+    file = arguments.scratch / conversion.KERAS
+    conversion.convert_each(
+        arguments, lambda kind, target: convert(keras.saving.load_model(file), kind, target)
     )
 
 

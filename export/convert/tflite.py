@@ -16,7 +16,7 @@ int16x8 file's convolutions sum in 32 bits where that is safe (``export.litert.a
 The converter is ``tf.lite``, which is announced to leave TensorFlow; no other module uses it. The
 conversions run in a process of their own, since the converter keeps its memory:
 
-    python -m export.convert.tflite SAVED_MODEL FORMAT=FILE ... [--calibration IMAGES.npy]
+    python -m export.convert.tflite SCRATCH FORMAT=FILE ... --failures FILE.json
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from etils import epy
 
-from export import subprocesses
+from export.convert import conversion
 from export.formats import LITERT
 from export.litert import accumulators, flatbuffer
 from zoo import cli
@@ -105,22 +105,15 @@ def _check_operators(content: bytes) -> None:
 def main(argv: Sequence[str]) -> None:
     """Convert one SavedModel to its files."""
     parser = cli.Parser(
-        "export.convert.tflite", "Convert a fixed-batch SavedModel to LiteRT files."
+        "export.convert.tflite", "Convert a fixed-batch SavedModel to LiteRT files.", imports=True
     )
-    parser.add_argument("saved_model", type=Path, metavar="SAVED_MODEL")
-    subprocesses.add_targets(parser, LITERT)
-    parser.add_argument(
-        "--calibration", type=Path, metavar="IMAGES.npy", help=f"for {' and '.join(INTEGER)}"
-    )
+    conversion.add_arguments(parser, LITERT)
     arguments = parser.parse_args(argv)
-    integer = {kind for kind, _ in arguments.targets} & set(INTEGER)
-    if bool(integer) != (arguments.calibration is not None):
-        parser.error(f"--calibration goes with {' and '.join(INTEGER)}, which need it")
     backend.start_tensorflow()
-    calibration = np.load(arguments.calibration) if arguments.calibration else None
-    subprocesses.convert_each(
-        arguments,
-        lambda kind, file: file.write_bytes(convert(arguments.saved_model, kind, calibration)),
+    fixed = arguments.scratch / conversion.FIXED
+    calibration = np.load(arguments.scratch / conversion.CALIBRATION)
+    conversion.convert_each(
+        arguments, lambda kind, file: file.write_bytes(convert(fixed, kind, calibration))
     )
 
 

@@ -1,4 +1,4 @@
-"""What the converting processes tell of their failures."""
+"""What the converting processes report of their failures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import keras
 import pytest
 from keras import layers
 
-from export import subprocesses
-from export.convert import saved_model, tflite
+from export.convert import conversion, saved_model, tflite
 
 
 def _arguments(folder: Path) -> argparse.Namespace:
@@ -26,7 +25,7 @@ def test_what_cannot_hold_the_network_is_told_and_the_rest_is_written(tmp_path: 
             raise ValueError("no such operation\nat length")
         file.write_text("converted")
 
-    subprocesses.convert_each(_arguments(tmp_path), convert)
+    conversion.convert_each(_arguments(tmp_path), convert)
     assert json.loads((tmp_path / "failures.json").read_text()) == {"first": "no such operation"}
     assert (tmp_path / "second").is_file()
 
@@ -39,7 +38,7 @@ def test_a_machine_that_refuses_is_no_fault_of_the_network(
         raise error
 
     with pytest.raises(type(error)):
-        subprocesses.convert_each(_arguments(tmp_path), convert)
+        conversion.convert_each(_arguments(tmp_path), convert)
     assert not (tmp_path / "failures.json").exists()
 
 
@@ -52,6 +51,6 @@ def test_an_operation_that_litert_lacks_is_named_with_its_layer(name: str, tmp_p
     def convert(name: str, file: Path) -> None:
         tflite.convert(tmp_path, "float32")
 
-    subprocesses.convert_each(_arguments(tmp_path), convert)
+    conversion.convert_each(_arguments(tmp_path), convert)
     told = json.loads((tmp_path / "failures.json").read_text())
     assert told["first"] == f"it has no operation Erfinv, which layer {name!r} needs"

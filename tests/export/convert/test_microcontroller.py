@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from export.convert import microcontroller, saved_model, tflite
 from export.litert import arena, flatbuffer, memory, rounding
 from export.litert.flatbuffer import Graph, Operator
 from export.network.deploy import inference_model
-from tests.conftest import ROOT
 from zoo.bundles import runtimes
 from zoo.data import Dataset
 from zoo.data.splits import Split
@@ -394,15 +392,6 @@ def test_what_could_not_be_tried_is_marked(library: Path) -> None:
 )
 def test_every_name_becomes_an_identifier(name: str, identifier: str) -> None:
     assert microcontroller.identifier(name) == identifier
-
-
-def test_the_templates_are_part_of_the_package() -> None:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    package, patterns = ROOT / "export" / "convert", settings["package-data"]["export.convert"]
-    installed = {path for pattern in patterns for path in package.glob(pattern)}
-    templates = set(microcontroller._TEMPLATES.rglob("*"))
-    assert templates
-    assert templates <= installed
 
 
 @pytest.mark.parametrize("name", zoo.list_models())

@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--runtime",
         metavar="FORMAT",
-        help="which of a bundle's files answers: float32 (default), int8, saved_model, ...",
+        help="which of a bundle's files answers: float32 (default if it has one), int8, ...",
     )
     parser.add_argument(
         "--show",
@@ -177,9 +177,9 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
         bundle = bundles.open_bundle(folder)
 
         def load_bundle() -> PredictFn:
-            if runtime == "saved_model":
+            if (runtime or bundle.default_runtime) == "saved_model":
                 backend.start_tensorflow()
-            return bundles.predict_fn_of(bundle, runtime or "float32")
+            return bundles.predict_fn_of(bundle, runtime)
 
         return bundle.manifest["data"], load_bundle
 

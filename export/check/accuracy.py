@@ -8,7 +8,6 @@ which takes long to start and has threads of its own, has one process.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -22,6 +21,7 @@ from zoo.bundles.runtimes import open_artifact
 from zoo.data.splits import Split
 from zoo.metrics import Metrics, metrics_of, predictions
 from zoo.util import backend
+from zoo.util.environment import cores
 
 
 def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
@@ -36,7 +36,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
     Raises:
         ZooError: a process failed.
     """
-    count = 1 if artifact.is_dir() else os.cpu_count() or 1
+    count = 1 if artifact.is_dir() else cores()
     bounds = np.linspace(0, len(split), count + 1).astype(int)
     parts = [(begin, end) for begin, end in pairwise(bounds.tolist()) if begin < end]
 

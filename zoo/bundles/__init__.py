@@ -15,12 +15,13 @@ from zoo.metrics import PredictFn
 __all__ = ["Bundle", "load", "open_bundle", "predict_fn_of"]
 
 
-def load(bundle: str | Path, *, runtime: str = "saved_model") -> PredictFn:
+def load(bundle: str | Path, *, runtime: str | None = None) -> PredictFn:
     """Return the predictions of one of a bundle's files.
 
     Args:
         bundle: a version's folder, such as ``exports/ltfn5/1``.
-        runtime: name of the format: ``saved_model``, ``float32``, ``int8`` ...
+        runtime: name of the format: ``float32``, ``int8``, ``saved_model`` ...; by default the
+            most precise one that needs no TensorFlow.
 
     Returns:
         A function of uint8 images [N, H, W, C] to float32 logits [N, classes].
@@ -32,12 +33,17 @@ def load(bundle: str | Path, *, runtime: str = "saved_model") -> PredictFn:
     return predict_fn_of(open_bundle(bundle), runtime)
 
 
-def predict_fn_of(bundle: Bundle, runtime: str) -> PredictFn:
+def predict_fn_of(bundle: Bundle, runtime: str | None = None) -> PredictFn:
     """Return the predictions of one file of a bundle that was checked.
+
+    Args:
+        bundle: the bundle.
+        runtime: as in ``load``.
 
     Raises:
         InputError: the bundle has no such format, or its runtime is not installed.
     """
+    runtime = runtime or bundle.default_runtime
     artifact = bundle.artifact(runtime)
     if artifact is None:
         names = [each["format"] for each in bundle.manifest["artifacts"]]

@@ -20,6 +20,8 @@ SCHEMA = 4
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.json.sha256"
 
+_QUICK_TO_OPEN = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino")
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -44,6 +46,12 @@ class Bundle:
         """Return the entry of the artifact in this format, None if there is none."""
         found = [each for each in self.manifest["artifacts"] if each["format"] == name]
         return found[0] if found else None
+
+    @property
+    def default_runtime(self) -> str:
+        """The format that answers unless another is named: one that needs no TensorFlow."""
+        held = [each["format"] for each in self.manifest["artifacts"]]
+        return next(name for name in (*_QUICK_TO_OPEN, *held) if name in held)
 
     def path(self, artifact: dict[str, Any]) -> Path:
         """Return what a runtime opens: the file, or for the SavedModel the folder itself."""

@@ -191,8 +191,10 @@ def create_model(
             "the zoo needs Keras on the tensorflow backend (KERAS_BACKEND=tensorflow), "
             f"not on {keras.backend.backend()!r}"
         )
-    previous = keras.config.dtype_policy()
+    # A user's keras.json may say otherwise.
+    previous = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.config.set_dtype_policy(PRECISIONS[precision])
+    keras.config.set_image_data_format("channels_last")
     try:
         model = spec.build(shape, classes)
     except Exception as error:  # of a user's function anything
@@ -201,7 +203,8 @@ def create_model(
             f"{classes} classes: {one_line(error)}"
         ) from error
     finally:
-        keras.config.set_dtype_policy(previous)
+        keras.config.set_dtype_policy(previous[0])
+        keras.config.set_image_data_format(previous[1])
     if fault := _fault(model, spec, shape, classes):
         raise InputError(f"{spec.module} builds {name} as {fault}")
     model.name = name

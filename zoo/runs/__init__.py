@@ -42,7 +42,8 @@ class Run:
         self.mistakes = self.folder / "mistakes.png"
         self.filters = self.folder / "filters.png"
         self.corruptions = self.folder / "corruptions.png"
-        self._previous = self.folder.with_name(f".{self.folder.name}.previous")
+        place = self.folder.absolute()  # "." has no name of its own
+        self._previous = place.parent / f".{place.name}.previous"
 
     def check_free(self, *, force: bool) -> None:
         """Say before the work starts whether ``create`` would refuse.

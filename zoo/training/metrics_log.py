@@ -20,7 +20,7 @@ class MetricsLog:
         self._file = path.open("w", encoding="utf-8", buffering=1)
         for line in kept:
             # A kill may have cut the last line short.
-            if line.endswith("}") and json.loads(line)["step"] < start:
+            if line.endswith("}") and _is_before(json.loads(line), start):
                 self._file.write(line + "\n")
 
     def write(self, *, step: int, **values: float) -> None:
@@ -42,3 +42,11 @@ class MetricsLog:
         self._file.close()
         if self._events is not None:
             self._events.close()
+
+
+def _is_before(row: dict[str, float], start: int) -> bool:
+    """Return whether a row was written before a training went on from ``start`` steps.
+
+    A cost is of the network before its step, a validation of the network after as many steps.
+    """
+    return row["step"] < start or (row["step"] == start and "validation_accuracy" in row)

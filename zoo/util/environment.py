@@ -41,8 +41,16 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     }
 
 
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return the number of cores that this process may use, at least 1.
+
+    Args:
+        quota: where Linux keeps a container's share, microseconds of work and of time; other
+            systems have no such file.
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if quota.exists():
+        work, time = quota.read_text(encoding="ascii").split()
+        if work != "max":
+            return max(1, min(count or 1, int(work) // int(time)))
+    return count or 1

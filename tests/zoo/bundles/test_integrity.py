@@ -99,6 +99,16 @@ def test_a_runtime_that_the_bundle_lacks_is_refused(bundle: Path) -> None:
         export.load(bundle, runtime="int9")
 
 
+def test_what_answers_by_default_needs_no_tensorflow_where_it_can() -> None:
+    def default(*formats: str) -> str:
+        artifacts = [{"format": name} for name in formats]
+        return integrity.Bundle(Path(), {"artifacts": artifacts}).default_runtime
+
+    assert default("saved_model", "float32", "int8") == "float32"
+    assert default("saved_model", "int8") == "int8"
+    assert default("saved_model", "toy") == "saved_model"
+
+
 def test_another_schema_is_refused(copy: Path) -> None:
     file, checksum = copy / integrity.MANIFEST, copy / integrity.CHECKSUM
     before = file.read_bytes(), checksum.read_bytes()

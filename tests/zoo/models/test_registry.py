@@ -125,6 +125,15 @@ def test_bfloat16_keeps_weights_and_logits_in_float32() -> None:
     assert keras.config.dtype_policy().name == "float32"
 
 
+def test_a_users_channels_first_does_not_reach_the_networks() -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        assert zoo.create_model("ltfn5-avgpool").output_shape == (None, 10)
+        assert keras.config.image_data_format() == "channels_first"
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 def test_other_shapes_and_classes() -> None:
     assert zoo.create_model("ltfn5", input_shape=(32, 32, 3), classes=7).output_shape == (None, 7)
 

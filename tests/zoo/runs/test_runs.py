@@ -84,3 +84,10 @@ def test_force_never_replaces_what_is_not_a_run(tmp_path: Path) -> None:
 def test_a_run_may_be_moved(finished: Run, tmp_path: Path) -> None:
     shutil.move(finished.folder, tmp_path / "elsewhere")
     assert zoo.load_model(tmp_path / "elsewhere").name == "ltfn5"
+
+
+def test_the_current_folder_can_be_a_run(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished.folder)
+    assert zoo.load_model(".").name == "ltfn5"
+    with pytest.raises(InputError, match=r"\. exists; give --force"):
+        Run(".").create(FACTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.util.environment import machine
+from zoo.util.environment import cores, machine
 
 X86 = """processor\t: 0
 cpu family\t: 25
@@ -51,3 +51,16 @@ def test_the_processor_is_told_as_far_as_the_system_tells(
 
 def test_this_machine_has_a_name() -> None:
     assert machine()["processor"]
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("max 100000", 64), ("400000 100000", 4), ("50000 100000", 1)]
+)
+def test_a_containers_quota_bounds_the_cores(
+    quota: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    file = tmp_path / "cpu.max"
+    assert cores(file) == 64
+    file.write_text(f"{quota}\n")
+    assert cores(file) == expected

@@ -21,24 +21,24 @@ def test_what_is_written_is_shown_only_after_a_failure(capfd: pytest.CaptureFixt
 
 
 def test_overlapping_threads_give_standard_error_back(capfd: pytest.CaptureFixture) -> None:
-    inside = threading.Event()
+    first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
 
     def first() -> None:
         with stderr.held_back():
-            inside.set()
-            os.write(2, b"first")
+            first_is_in.set()
+            second_is_in.wait(0.3)  # in vain if the second has to wait
+        first_is_out.set()
 
     def second() -> None:
-        inside.wait()
+        first_is_in.wait()
         with stderr.held_back():
-            os.write(2, b"second")
+            second_is_in.set()
+            first_is_out.wait()
 
     before = os.fstat(2)
-    for _ in range(50):
-        inside.clear()
-        with ThreadPoolExecutor() as pool:
-            for done in [pool.submit(first), pool.submit(second)]:
-                done.result()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result()
     os.write(2, b"shown")
     assert os.path.samestat(os.fstat(2), before)
     assert capfd.readouterr().err == "shown"

@@ -272,7 +272,7 @@ class _Work:
         except VerificationError:
             for row in rows:
                 if row.format.is_litert and proof.faults(reference, row):
-                    self.announce(f"{row.file}: {self._departures(row)}")
+                    self.announce(f"{row.file}: {self._layer_errors(row)}")
             raise
 
     @property
@@ -359,7 +359,7 @@ class _Work:
             facts=latency.measure(self._opened(format), self._images, self.scratch),
         )
 
-    def _departures(self, row: proof.Row) -> str:
+    def _layer_errors(self, row: proof.Row) -> str:
         """Return the error of each operation of a file that failed."""
         tuned = self.int8_model if row.format.name == "int8" else None
         models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
@@ -369,7 +369,7 @@ class _Work:
         calibration = np.load(self.scratch / conversion.CALIBRATION)
         original = tflite.convert(self.scratch / "original", "float32")
         converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
-        return layer_errors.report(layer_errors.departures(original, converted, images))
+        return layer_errors.report(layer_errors.measure(original, converted, images))
 
 
 def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:

@@ -20,7 +20,7 @@ from zoo import cli
 from zoo.errors import InputError
 from zoo.models import registry, shards
 from zoo.runs import Run
-from zoo.training.experiment import carry_out
+from zoo.training.experiment import run_experiment
 from zoo.util import atomic, backend
 
 with epy.lazy_imports():
@@ -117,7 +117,7 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
 def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
     """Return the facts of one run of the study, trained now if it is not finished."""
     if not run.result.exists():
-        return carry_out(model, dataset, recipe, run)
+        return run_experiment(model, dataset, recipe, run)
     result = run.read_result()
     if recipe.precision == "auto":
         recipe = recipe.replace(precision=result["precision"])

@@ -11,7 +11,7 @@ from zoo import cli
 from zoo.errors import InputError
 from zoo.models import registry, shards, user_modules
 from zoo.runs import Run
-from zoo.training.experiment import carry_out
+from zoo.training.experiment import run_experiment
 from zoo.training.recipes import Recipe
 from zoo.util import backend
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> None:
     backend.start_tensorflow()
     shards.prepare([arguments.model], recipe.batch_size)
     dataset = load()
-    result = carry_out(
+    result = run_experiment(
         arguments.model,
         dataset,
         recipe,

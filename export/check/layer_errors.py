@@ -14,7 +14,7 @@ _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 
 
 @dataclass(frozen=True)
-class Departure:
+class LayerError:
     """The error of one operation's result.
 
     Attributes:
@@ -28,7 +28,7 @@ class Departure:
     error: float
 
 
-def departures(original: bytes, converted: bytes, images: np.ndarray) -> list[Departure]:
+def measure(original: bytes, converted: bytes, images: np.ndarray) -> list[LayerError]:
     """Return the error of each operation's result, in the order of their execution.
 
     Args:
@@ -40,13 +40,13 @@ def departures(original: bytes, converted: bytes, images: np.ndarray) -> list[De
     computed = _results(converted, images)
     assert [name for name, _, _ in expected] == [name for name, _, _ in computed]
     return [
-        Departure(name, tensor, _rms(there - here) / max(_rms(here), 1e-30))
+        LayerError(name, tensor, _rms(there - here) / max(_rms(here), 1e-30))
         for (name, tensor, here), (_, _, there) in zip(expected, computed, strict=True)
     ]
 
 
-def report(found: list[Departure]) -> str:
-    """Return the departures as lines, the step at which the error grows most marked."""
+def report(found: list[LayerError]) -> str:
+    """Return the errors as lines; the operation at which the error grows most is marked."""
     errors = [0.0, *(each.error for each in found)]
     growth = np.diff(errors)
     lines = ["error of each operation's result, over the result itself:"]

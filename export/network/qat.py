@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.data.batches import batches
+from zoo.data.batches import training_batches
 from zoo.data.splits import Split
 
 with epy.lazy_imports():
@@ -61,7 +61,7 @@ def finetuned(
             kernel.assign(values)
         optimizer.apply(gradients, rounded.trainable_variables)
 
-    stream = batches(train, batch_size=BATCH_SIZE, steps=steps, seed=0, shuffle=True)
+    stream = training_batches(train, batch_size=BATCH_SIZE, steps=steps, seed=0, shuffle=True)
     for images, labels in stream:
         step(images, labels)
     result = keras.models.clone_model(model)

@@ -16,7 +16,7 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 
-def batches(
+def training_batches(
     split: Split,
     *,
     batch_size: int,

@@ -23,7 +23,7 @@ with epy.lazy_imports():
     import keras
 
 
-def carry_out(
+def run_experiment(
     model: str,
     dataset: Dataset,
     recipe: Recipe,

@@ -35,10 +35,16 @@ def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
     # Images cannot be computed anew where chance or the rest of the batch has a say.
     varying = (keras.layers.BatchNormalization, keras.layers.Dropout)
     varies = any(isinstance(layer, varying) for layer in model.layers)
-    return of_some if recipe.initializer == "normal" and not varies else of_all
+    return (
+        backpropagate_nonzero
+        if recipe.initializer == "normal" and not varies
+        else backpropagate_all
+    )
 
 
-def of_all(model: keras.Model, images: Any, labels: Any, batch_size: Any) -> tuple[Any, Any, list]:
+def backpropagate_all(
+    model: keras.Model, images: Any, labels: Any, batch_size: Any
+) -> tuple[Any, Any, list]:
     """Return cost, accuracy and the gradients of the weights, all images sent back.
 
     Args:
@@ -54,8 +60,10 @@ def of_all(model: keras.Model, images: Any, labels: Any, batch_size: Any) -> tup
     return cost, _right(labels, logits) / batch_size, gradients
 
 
-def of_some(model: keras.Model, images: Any, labels: Any, batch_size: Any) -> tuple[Any, Any, list]:
-    """Return what ``of_all`` does, but for rounding; images of no gradient go forward only.
+def backpropagate_nonzero(
+    model: keras.Model, images: Any, labels: Any, batch_size: Any
+) -> tuple[Any, Any, list]:
+    """Return what ``backpropagate_all`` does, but for rounding; skip images whose gradient is zero.
 
     What the others' layers gave is known, and not computed again to be sent back through.
     """

@@ -12,7 +12,7 @@ import numpy as np
 from etils import epy
 
 from zoo.data import Dataset, augment
-from zoo.data.batches import batches
+from zoo.data.batches import training_batches
 from zoo.errors import DivergedError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import evaluate
@@ -155,7 +155,7 @@ def recipe_batches(
     def shifted(images: Any, seed: Any) -> Any:
         return augment.shift(images, seed, recipe.shift)
 
-    return batches(
+    return training_batches(
         data.train,
         batch_size=recipe.batch_size,
         start=start,

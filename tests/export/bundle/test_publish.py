@@ -24,8 +24,8 @@ EXPORTER_KILLS = 5
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from export import integrity
-from export.publication import publish, staging
+from export.bundle.publish import publish, staging
+from zoo.bundles import integrity
 
 print("begun", flush=True)
 while True:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.check.layer_errors import Departure, departures, report
+from export.check.layer_errors import LayerError, measure, report
 from tests.export.convert.test_tflite import NETWORK
 from zoo.bundles import integrity
 
@@ -19,7 +19,7 @@ def test_the_error_is_that_of_each_operation(bundle: Path) -> None:
     }
     errors = {}
     for kind, converted in content.items():
-        found = departures(content["float32"], converted, images)
+        found = measure(content["float32"], converted, images)
         assert [each.operator for each in found] == NETWORK
         errors[kind] = np.array([each.error for each in found])
     assert np.all(errors["float32"] == 0)
@@ -28,7 +28,7 @@ def test_the_error_is_that_of_each_operation(bundle: Path) -> None:
 
 
 def test_the_report_marks_where_the_error_grows_most() -> None:
-    found = [Departure("A", "a", 0.01), Departure("B", "b;c", 0.31), Departure("C", "c", 0.32)]
+    found = [LayerError("A", "a", 0.01), LayerError("B", "b;c", 0.31), LayerError("C", "c", 0.32)]
     marked = [line for line in report(found).splitlines() if "grows most" in line]
     assert len(marked) == 1
     assert marked[0].split()[:4] == ["B", "31.000", "%", "b"]

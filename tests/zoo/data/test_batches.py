@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from zoo.data import batches as batches_room
-from zoo.data.batches import batches
+from zoo.data import batches
+from zoo.data.batches import training_batches
 from zoo.data.splits import Split
 
 
@@ -20,7 +20,7 @@ def _numbered(count: int) -> Split:
 
 def _labels(**options: int | bool) -> list[list[int]]:
     settings: dict[str, Any] = {"batch_size": 4, "steps": 5, "seed": 3, "shuffle": True} | options
-    stream = batches(_numbered(10), **settings)
+    stream = training_batches(_numbered(10), **settings)
     return [labels.numpy().tolist() for _, labels in stream]
 
 
@@ -52,7 +52,7 @@ def test_an_epochs_order_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         drawn.append(epoch)
         return np.arange(count)
 
-    monkeypatch.setattr(batches_room, "_order", order)
+    monkeypatch.setattr(batches, "_order", order)
     _labels(steps=7)
     assert drawn == [0, 1, 2]
 
@@ -60,10 +60,10 @@ def test_an_epochs_order_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_may_end_before_its_last_batch() -> None:
     code = """
 import numpy as np
-from zoo import batches, splits
+from zoo.data import batches, splits
 images = np.zeros((10, 400, 400, 1), np.uint8)  # so large that one is on its way at the end
 split = splits.Split("train", images, np.arange(10))
-stream = iter(batches.batches(split, batch_size=100, steps=10**9, seed=0, shuffle=True))
+stream = iter(batches.training_batches(split, batch_size=100, steps=10**9, seed=0, shuffle=True))
 print(len(next(stream)[1]))
 """
     line = [sys.executable, "-c", code]
@@ -72,5 +72,7 @@ print(len(next(stream)[1]))
 
 
 def test_images_and_labels_stay_together() -> None:
-    for images, labels in batches(_numbered(10), batch_size=3, steps=7, seed=0, shuffle=True):
+    for images, labels in training_batches(
+        _numbered(10), batch_size=3, steps=7, seed=0, shuffle=True
+    ):
         np.testing.assert_array_equal(images[:, 0, 0, 0], labels)

@@ -258,8 +258,9 @@ def test_damaged_arrays_are_decoded_again(damage: str, digits: Dataset, tmp_path
 
 PREPARE = """
 import sys
-from zoo import commands, data
-commands.start_tensorflow()
+from zoo import cli, data
+from zoo.util import backend
+backend.start_tensorflow()
 found = data.load("digits", data_dir=sys.argv[1])
 print(len(found.train), len(found.validation), len(found.test), found.test.fingerprint)
 """
@@ -282,13 +283,14 @@ def test_processes_that_waited_for_a_set_all_get_it(digits: Dataset, tmp_path: P
 
 FULL = """
 import resource, sys
-from zoo import commands, data
-commands.start_tensorflow()
+from zoo import cli, data
+from zoo.util import backend
+backend.start_tensorflow()
 data.load("digits", data_dir=sys.argv[1])
 import shutil
 shutil.rmtree(sys.argv[1] + "/digits/1.0.0/decoded")
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-commands.run("test", lambda arguments: data.load("digits", data_dir=arguments[0]))
+cli.run("test", lambda arguments: data.load("digits", data_dir=arguments[0]))
 """
 
 

@@ -61,8 +61,9 @@ def test_the_registry_knows_who_needs_the_whole_batch(name: str) -> None:
 
 _COUNT = """
 import zoo
-from zoo import commands, shards
-commands.start_tensorflow()
+from zoo.models import shards
+from zoo.util import backend
+backend.start_tensorflow()
 shards.cores = lambda: {cores}
 shards.prepare({models}, {batch_size})
 print([shards.count(zoo.create_model(name), {batch_size}) for name in {models}])

@@ -13,7 +13,7 @@ from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.models.registry import PRECISIONS
 from zoo.training import recipes
-from zoo.training.gradients import choose_gradients, of_all, of_some
+from zoo.training.gradients import backpropagate_all, backpropagate_nonzero, choose_gradients
 from zoo.training.initializers import initialize
 
 POST = recipes.get_recipe("post")
@@ -38,13 +38,13 @@ def test_every_model_finds_the_same_gradients(name: str, precision: str, digits:
     model = _begun(name, precision)
     images, labels = _half_right(model, digits)
     found = choose_gradients(model, POST)
-    if found is of_all:  # where two passes would not be the same
+    if found is backpropagate_all:  # where two passes would not be the same
         logits = [model(images, training=True).numpy() for _ in range(2)]
         alone = model(images[:1], training=True).numpy()
         assert np.any(logits[0] != logits[1]) or np.any(logits[0][:1] != alone)
         return
     cost, accuracy, gradients = found(model, images, labels, 10.0)
-    expected_cost, expected_accuracy, expected = of_all(model, images, labels, 10.0)
+    expected_cost, expected_accuracy, expected = backpropagate_all(model, images, labels, 10.0)
     assert float(cost) == pytest.approx(float(expected_cost))
     assert float(accuracy) == pytest.approx(float(expected_accuracy)) == pytest.approx(0.4)
     # Sums in another order; a processor without bfloat16 rounds every term of one in bfloat16.
@@ -92,7 +92,7 @@ def test_a_convolution_is_not_computed_again_to_be_sent_back_through(
 ) -> None:
     model = _begun("ltfn5")
     images, labels = _half_right(model, digits)
-    operations = _executed(tf.function(of_some), tmp_path, model, images, labels, 8.0)
+    operations = _executed(tf.function(backpropagate_nonzero), tmp_path, model, images, labels, 8.0)
     forward = [each for each in operations if each in ("Conv2D", "_FusedConv2D")]
     assert len(forward) == 4
 
@@ -123,7 +123,9 @@ def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(
     initialize(model, POST)
     images, labels = _half_right(model, digits)
     before = [getattr(layer, "activation", None) for layer in model.layers]
-    every, some = (find(model, images, labels, 8.0)[2] for find in (of_all, of_some))
+    every, some = (
+        find(model, images, labels, 8.0)[2] for find in (backpropagate_all, backpropagate_nonzero)
+    )
     for one, other in zip(some, every, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
     assert [getattr(layer, "activation", None) for layer in model.layers] == before
@@ -132,7 +134,9 @@ def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(
 def test_where_all_are_right_all_gradients_are_zero(digits: Dataset) -> None:
     model = _begun("ltfn5")
     images, labels = _half_right(model, digits)
-    cost, accuracy, gradients = tf.function(of_some)(model, images[4:], labels[4:], 4.0)
+    cost, accuracy, gradients = tf.function(backpropagate_nonzero)(
+        model, images[4:], labels[4:], 4.0
+    )
     assert (float(cost), float(accuracy)) == (0, 1)
     assert not any(np.any(gradient) for gradient in gradients)
 
@@ -142,6 +146,8 @@ def test_images_that_are_hardly_wrong_keep_their_gradient(digits: Dataset) -> No
     model = zoo.create_model("ltfn5")
     initialize(model, POST.replace(initializer="he"))
     images, labels = digits.train.images[:8], digits.train.labels[:8]
-    every, some = (find(model, images, labels, 8.0)[2] for find in (of_all, of_some))
+    every, some = (
+        find(model, images, labels, 8.0)[2] for find in (backpropagate_all, backpropagate_nonzero)
+    )
     for one, other in zip(some, every, strict=True):
         np.testing.assert_array_equal(one, other)

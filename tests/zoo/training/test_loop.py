@@ -168,7 +168,7 @@ def test_best_is_no_worse_than_quick_on_a_small_set(
     correct = {}
     for recipe in ("quick", "best"):
         request = recipes.get_recipe(recipe).replace(precision="float32")
-        result = experiment.carry_out(name, digits, request, Run(tmp_path / recipe))
+        result = experiment.run_experiment(name, digits, request, Run(tmp_path / recipe))
         correct[recipe] = result["test_correct"]
     # Two scores on the same images differ by chance by about the square root of the number that
     # only one of them gets right; two such deviations of the mistakes of quick, and at least two.

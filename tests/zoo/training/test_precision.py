@@ -41,10 +41,10 @@ def test_a_run_records_what_auto_came_to_and_keeps_to_it(
     assert recipe.precision == "auto"
     run = Run(tmp_path / "run")
     monkeypatch.setattr(precision, "fastest", lambda build: found)
-    whole = experiment.carry_out("ltfn1", few, recipe, run)
+    whole = experiment.run_experiment("ltfn1", few, recipe, run)
     assert whole["precision"] == whole["recipe"]["precision"] == found
     # What another day finds changes neither an unfinished run nor a study's finished one.
     monkeypatch.setattr(precision, "fastest", lambda build: OTHER[found])
     assert compare._result("ltfn1", few, recipe, run)["precision"] == found
     run.result.unlink()
-    assert experiment.carry_out("ltfn1", few, recipe, run)["precision"] == found
+    assert experiment.run_experiment("ltfn1", few, recipe, run)["precision"] == found

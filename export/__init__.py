@@ -1,7 +1,7 @@
-"""Turns a trained network into files for servers and devices, proven to compute the same.
+"""Export trained networks for servers and devices, and verify every file against Keras.
 
 >>> import export
->>> predict_fn = export.load("exports/ltfn5/1", runtime="int8")  # every byte is checked first
+>>> predict_fn = export.load("exports/ltfn5/1", runtime="int8")  # checks every file's hash first
 >>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] -> float32 [N, 10]
 """
 

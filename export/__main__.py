@@ -20,7 +20,7 @@ from zoo.util import backend
 
 
 def main(argv: Sequence[str]) -> None:
-    """Export one network."""
+    """Export one network from the command line."""
     arguments = _parser().parse_args(argv)
     request = Request(
         formats=formats.bounded(
@@ -34,13 +34,13 @@ def main(argv: Sequence[str]) -> None:
     source, dataset = _open(arguments)
     out = arguments.out or Path("exports") / source.name
     version, table = export_bundle(source, dataset, request, out, print)
-    print(f"\n{table}\n\n{version} holds the bundle (data: {dataset.name})")
+    print(f"\n{table}\n\n{version} contains the verified bundle (dataset: {dataset.name})")
 
 
 def _parser() -> cli.Parser:
     parser = cli.Parser(
         "export",
-        "Export a network to many formats, each file proven on the whole test split.",
+        "Export a network to several formats and verify each file on the whole test split.",
         imports=True,
     )
     parser.add_argument(
@@ -51,15 +51,22 @@ def _parser() -> cli.Parser:
     told = "; ".join(f"{each.name}: {each.says}" for each in formats.FORMATS.values())
     usual = ", ".join(each.name for each in formats.choose(None))
     parser.add_argument(
-        "--formats", metavar="LIST", help=f"all, or some, with commas (default: {usual}). {told}"
+        "--formats",
+        metavar="LIST",
+        help=f"all, or a comma-separated list (default: {usual}). {told}",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: exports/MODEL")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="parent folder of the numbered versions (default: exports/MODEL)",
+    )
     parser.add_argument(
         "--batch",
         type=cli.positive,
         default=1,
         metavar="N",
-        help="images in each call of a LiteRT file (default: 1)",
+        help="batch size of the LiteRT files (default: 1)",
     )
     parser.add_argument(
         "--bound",
@@ -67,33 +74,37 @@ def _parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="FORMAT=POINTS",
-        help="largest loss of accuracy of a format, in points, instead of its own",
+        help="largest accuracy loss of a format in percentage points, instead of its default; may "
+        "be repeated",
     )
     parser.add_argument(
-        "--allow-drop", action="store_true", help="accept a --bound looser than the format's own"
+        "--allow-drop",
+        action="store_true",
+        help="accept a --bound looser than the format's default",
     )
     parser.add_argument(
         "--data",
         metavar="NAME",
-        help=f"of a Keras file, required: {data.HELP}; of a run, where its data is if it was moved",
+        help=f"required for a Keras file: {data.HELP}; for a run, the new location of its data if "
+        "it was moved",
     )
     parser.add_argument(
         "--pixels",
         choices=(pixels.AUTO, *pixels.NAMES),
-        help="of a Keras file: the pixels that it takes; caffe and imagenet are modes of "
-        "keras.applications, and auto is what suits it best (default: 0..255)",
+        help="for a Keras file: the pixel scale that the network expects; caffe and imagenet are "
+        "those of keras.applications, auto selects the most accurate scale (default: 0..255)",
     )
     parser.add_argument(
         "--labels",
         metavar="FILE|A,B,C",
-        help="of a Keras file: the class of each output, in order, with commas or a line each in a "
-        "file (default: the order of the data)",
+        help="for a Keras file: class names in the order of the outputs, separated by commas or "
+        "one per line in a file (default: the dataset's order)",
     )
     parser.add_argument(
         "--image-size",
         type=cli.size,
         metavar="N|HxW",
-        help="of a Keras file that takes images of any size",
+        help="for a Keras file that accepts images of any size: the fixed size to export",
     )
     cli.add_picture_arguments(parser)
     cli.add_data_arguments(parser)
@@ -101,18 +112,19 @@ def _parser() -> cli.Parser:
 
 
 def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
-    """Return the network, and the data set to prove it on."""
+    """Return the network and the dataset to verify it on."""
     path = Path(arguments.source)
     if is_keras_file(path):
         return _open_keras(path, arguments)
     if arguments.pixels or arguments.labels or cli.image_choices(arguments):
         raise InputError(
-            "--pixels, --labels and picture options go with a Keras file; a run records its own"
+            "--pixels, --labels and picture options apply only to a Keras file; leave them out, "
+            "since a run records its own"
         )
     if (path / "saved_model.pb").is_file():
         raise InputError(
-            f"{path} is a SavedModel, which holds no layers that could be converted to every "
-            "format; give the run or the .keras file that it was made from"
+            f"{path} is a SavedModel, which lacks the Keras layers that the converters need; give "
+            "the run or the .keras file that it was made from"
         )
     run = Run(path)
     run.read_result()
@@ -121,10 +133,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
 
 
 def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Dataset]:
-    """Return the network of a Keras file, and the data set to prove it on."""
+    """Return the network of a Keras file and the dataset to verify it on."""
     check_file(path)
     if arguments.data is None:
-        raise InputError(f"{path} needs --data, labelled pictures that it is verified on")
+        raise InputError(f"{path} needs --data with labelled pictures to verify it on")
     data.check_name(arguments.data)
     backend.start_tensorflow()
     file = open_keras_file(path, arguments.image_size)
@@ -133,7 +145,8 @@ def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Data
     dataset = cli.load_data(arguments.data, arguments, channels=channels, **choices)
     if len(dataset.class_names) != file.classes:
         raise InputError(
-            f"{path} knows {file.classes} classes, {dataset.name} has {len(dataset.class_names)}"
+            f"{path} has {file.classes} classes, but {dataset.name} has "
+            f"{len(dataset.class_names)}; give a dataset with the same classes with --data"
         )
     if arguments.labels:
         dataset = dataset.in_order(_labels(arguments.labels))
@@ -148,7 +161,7 @@ def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Data
 
 
 def _labels(text: str) -> list[str]:
-    """Return the class names that ``--labels`` gives."""
+    """Return the class names from ``--labels``, a file or a comma-separated list."""
     path = Path(text)
     try:
         if path.is_file():

@@ -1,6 +1,6 @@
-"""The formats a network is exported to, and the bound within which each must stay.
+"""The export formats, each with its files, usage text and accuracy bounds.
 
-No format here starts a library: what one needs is looked up, not imported.
+This module only checks whether the packages of a format are installed; it imports none of them.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from zoo.errors import InputError, unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """One format.
+    """One export format.
 
     Attributes:
-        name: its name on the command line and in the manifest.
-        file: its place in the bundle, ``{model}`` standing for the network's name.
-        says: what it is for, in a few words.
-        call: how the model card shows its use: Markdown in which ``{file}``, ``{name}``,
-            ``{height}``, ``{width}``, ``{channels}`` and ``{batch}`` have their values.
-        converter: the module that writes it, run by ``export.convert.conversion``; empty if the
-            export itself writes it.
+        name: name on the command line and in the manifest.
+        file: path in the bundle, in which ``{model}`` is replaced by the network's name.
+        says: short description for the help text and the metadata of LiteRT files.
+        call: usage text of the model card: a Markdown template with the fields ``{file}``,
+            ``{name}``, ``{height}``, ``{width}``, ``{channels}`` and ``{batch}``.
+        converter: module that writes the file, run by ``export.convert.conversion``; empty if
+            ``export.pipeline`` writes it.
         made_from: name of the format whose file it is made from.
-        companions: what belongs to it beside ``file``, as patterns of paths in the bundle.
-        loss: largest loss of accuracy in points (hundredths); None if the file must agree with
-            Keras on the class of every image, its logits within 1e-4 of their range.
-        flips: most images of another class than Keras gives, in points; those that become right
-            count too.
-        spare: images it may lose, and that may flip, on a split of at least a hundred times as
-            many.
-        packages: what it needs beyond the project's own dependencies.
-        extra: name of the optional dependencies that bring them.
-        usual: whether it is exported unless the formats are named.
+        companions: glob patterns of its other files in the bundle.
+        loss: largest accuracy loss in percentage points; None if every predicted class must be the
+            same as with Keras, and every logit within 1e-4 of the logits' range.
+        flips: largest percentage of images whose predicted class differs from Keras, whether it
+            becomes wrong or right.
+        spare: number of images that may always be lost or change class, on a split of at least a
+            hundred times as many.
+        packages: packages that it needs beyond the project's dependencies.
+        extra: name of the optional dependencies that install them.
+        usual: whether it is exported by default.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Format:
     usual: bool = True
 
     def path(self, model: str) -> str:
-        """Return the file's path within the bundle of a network of this name."""
+        """Return the file's path in the bundle of a network with this name."""
         return self.file.format(model=model)
 
     def paths(self, bundle: Path, model: str) -> list[Path]:
-        """Return all files that it consists of, in the folder of a bundle."""
+        """Return the paths of all its files in a bundle folder."""
         patterns = (self.path(model), *(each.format(model=model) for each in self.companions))
         return [path for pattern in patterns for path in sorted(bundle.glob(pattern))]
 
@@ -68,19 +68,19 @@ class Format:
         return self.file.endswith(".tflite")
 
     def missing(self) -> list[str]:
-        """Return the packages it needs that are not installed."""
+        """Return the required packages that are not installed."""
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
     def allowed_losses(self, count: int) -> int:
-        """Return how many of ``count`` images it may lose; 0 where every image must agree."""
+        """Return how many fewer of ``count`` images than Keras it may classify correctly."""
         return 0 if self.loss is None else self._images(self.loss, count)
 
     def allowed_flips(self, count: int) -> int:
-        """Return how many of ``count`` images may have another class than Keras gives."""
+        """Return for how many of ``count`` images its predicted class may differ from Keras."""
         return 0 if self.loss is None else self._images(max(self.flips, self.loss), count)
 
     def _images(self, points: float, count: int) -> int:
-        # Points and images are both decimal: the rounding keeps 0.1 of 10,000 at ten.
+        # Rounding removes the floating-point error, so that 0.1 % of 10,000 images are ten.
         return max(min(self.spare, count // 100), int(round(points * count / 100, 6)))
 
 
@@ -89,11 +89,12 @@ Python, with TensorFlow:
 
     import tensorflow as tf
     network = tf.saved_model.load(".").signatures
-    # uint8 [N, {height}, {width}, {channels}] in; logits, probabilities, class_id and label out
+    # Input: uint8 [N, {height}, {width}, {channels}].
+    # Outputs: logits, probabilities, class_id and label.
     network["serving_default"](image=images)
 
-TensorFlow Serving, watching the folder above this one as model `{name}`; a file as it is (the
-signature `serve_bytes`) or pixels (`serving_default`):
+TensorFlow Serving, with the parent of this folder as the base path of the model `{name}`. The
+signature `serve_bytes` takes PNG or JPEG files, `serving_default` takes pixels:
 
     curl http://localhost:8501/v1/models/{name}:predict -d '{{"signature_name": "serve_bytes",
       "inputs": {{"image_bytes": [{{"b64": "'$(base64 -w0 picture.png)'"}}]}}}}'
@@ -106,7 +107,7 @@ Python, with `pip install ai-edge-litert numpy`:
     network = Interpreter(model_path="{file}").get_signature_runner()
     network(image=images[:{batch}])["logits"]
 
-C++, with LiteRT's interpreter:
+C++, with the LiteRT interpreter:
 
     auto model = tflite::FlatBufferModel::BuildFromFile("{file}");
     tflite::ops::builtin::BuiltinOpResolver resolver;
@@ -115,22 +116,22 @@ C++, with LiteRT's interpreter:
     interpreter->AllocateTensors();
     TfLiteTensor* input = interpreter->input_tensor(0);
     std::memcpy(input->data.raw, pixels, input->bytes);
-    interpreter->Invoke();  // then interpreter->output_tensor(0)
+    interpreter->Invoke();  // the logits are in interpreter->output_tensor(0)
 """
 
 _CALL_MICROCONTROLLER = """\
-A microcontroller, with TensorFlow Lite Micro: `{folder}/` is a library for CMake, ESP-IDF, Arduino
-and PlatformIO, with a self-test; its README says how to add it to a project.
+C++ on a microcontroller, with TensorFlow Lite Micro: `{folder}/` is a library with a self-test for
+CMake, ESP-IDF, Arduino and PlatformIO. Its README explains how to add it to a project.
 
     #include "{namespace}.h"
     if (const char* fault = {namespace}::Setup()) return fault;
     int label = {namespace}::Classify(pixels);
 
-The model takes {model_bytes:,} bytes of flash, the program's code about {code_bytes:,} more. The
-tensor arena takes {arena_bytes[reference]:,} bytes of RAM with the reference kernels, and
-{arena_bytes[cmsis_nn]:,} with CMSIS-NN. One image needs {multiply_adds:,} multiply-adds.
+The model needs {model_bytes:,} bytes of flash, and the program code about {code_bytes:,} more. The
+tensor arena needs {arena_bytes[reference]:,} bytes of RAM with the reference kernels and
+{arena_bytes[cmsis_nn]:,} with CMSIS-NN. One image takes {multiply_adds:,} multiply-adds.
 
-The zoo's networks were tested with {tested_with}.
+The networks of ltfn-zoo were tested with {tested_with}.
 """
 
 _CALL_ONNX = """\
@@ -141,7 +142,7 @@ Python, with `pip install onnxruntime`:
 """
 
 _CALL_OPENVINO = """\
-Python, with `pip install openvino`; without the hint some processors compute in bfloat16:
+Python, with `pip install openvino`. Without the hint, some processors compute in bfloat16:
 
     import openvino
     hint = {{"INFERENCE_PRECISION_HINT": "f32"}}
@@ -155,20 +156,20 @@ FORMATS = {
             name="saved_model",
             file="saved_model.pb",
             companions=("variables/*",),
-            says="servers: TensorFlow Serving",
+            says="TensorFlow SavedModel for TensorFlow Serving",
             call=_CALL_SAVED_MODEL,
         ),
         Format(
             name="float32",
             file="tflite/{model}-float32.tflite",
-            says="LiteRT, as trained",
+            says="LiteRT in float32",
             converter="export.convert.tflite",
             call=_CALL_LITERT,
         ),
         Format(
             name="float16",
             file="tflite/{model}-float16.tflite",
-            says="LiteRT, half the size: weights in float16",
+            says="LiteRT with float16 weights, half the size",
             converter="export.convert.tflite",
             call=_CALL_LITERT,
             loss=0.05,
@@ -178,7 +179,7 @@ FORMATS = {
         Format(
             name="dynamic",
             file="tflite/{model}-dynamic.tflite",
-            says="LiteRT, a quarter of the size: int8 weights, float in and out",
+            says="LiteRT with int8 weights and float32 input and output, a quarter of the size",
             converter="export.convert.tflite",
             call=_CALL_LITERT,
             loss=0.05,
@@ -188,7 +189,7 @@ FORMATS = {
         Format(
             name="int8",
             file="tflite/{model}-int8.tflite",
-            says="LiteRT, integers alone: uint8 pixels in, int8 logits out",
+            says="LiteRT in integers only, with uint8 pixels and int8 logits",
             converter="export.convert.tflite",
             call=_CALL_LITERT,
             loss=0.1,
@@ -198,7 +199,7 @@ FORMATS = {
         Format(
             name="int16x8",
             file="tflite/{model}-int16x8.tflite",
-            says="LiteRT, int16 activations and int8 weights",
+            says="LiteRT with int16 activations and int8 weights",
             converter="export.convert.tflite",
             call=_CALL_LITERT,
             loss=0.05,
@@ -216,7 +217,7 @@ FORMATS = {
         Format(
             name="onnx",
             file="onnx/{model}.onnx",
-            says="ONNX Runtime and others",
+            says="for ONNX Runtime and other ONNX runtimes",
             converter="export.convert.onnx_openvino",
             call=_CALL_ONNX,
             packages=("tf2onnx", "onnx", "onnxruntime"),
@@ -227,7 +228,7 @@ FORMATS = {
             name="openvino",
             file="openvino/{model}.xml",
             companions=("openvino/{model}.bin",),
-            says="OpenVINO",
+            says="for OpenVINO",
             converter="export.convert.onnx_openvino",
             call=_CALL_OPENVINO,
             packages=("openvino", "scipy"),
@@ -242,13 +243,13 @@ LITERT = tuple(each.name for each in FORMATS.values() if each.is_litert)
 
 
 def choose(text: str | None) -> list[Format]:
-    """Return the formats that a comma-separated list names, in the order of ``FORMATS``.
+    """Return the formats in a comma-separated list, in the order of ``FORMATS``.
 
-    ``all`` is every format whose packages are installed; None the usual ones. The SavedModel
-    is always among them, and ``microcontroller`` brings the int8 file that it is made from.
+    ``all`` selects every format whose packages are installed, None the default formats. The
+    SavedModel is always included, and ``microcontroller`` includes the int8 format.
 
     Raises:
-        InputError: an unknown format, or one whose packages are not installed.
+        InputError: a format is unknown, or its packages are not installed.
     """
     if text is None:
         return [each for each in FORMATS.values() if each.usual]
@@ -257,49 +258,51 @@ def choose(text: str | None) -> list[Format]:
     names = {"saved_model", *text.split(",")}
     for name in sorted(names):
         if name not in FORMATS:
-            raise unknown("format", name, FORMATS, told=f"all, or some of {', '.join(FORMATS)}")
+            raise unknown("format", name, FORMATS, told=f"all, or a list of {', '.join(FORMATS)}")
         if missing := FORMATS[name].missing():
             raise InputError(
-                f"format {name} needs {', '.join(missing)}, which is not installed: "
-                f"pip install 'ltfn-zoo[{FORMATS[name].extra}]'"
+                f"format {name} needs {', '.join(missing)}, which is not installed; "
+                f"run pip install 'ltfn-zoo[{FORMATS[name].extra}]'"
             )
     names |= {FORMATS[name].made_from for name in names if FORMATS[name].made_from}
     return [each for each in FORMATS.values() if each.name in names]
 
 
 def named(text: str | None) -> frozenset[str]:
-    """Return the formats that a list for ``choose`` names, which must not be left out."""
+    """Return the names of the formats in a list for ``choose``, which must not be left out."""
     names = [] if text in (None, "all") else str(text).split(",")
     return frozenset({"saved_model", *names})
 
 
 def loosened(formats: Iterable[Format]) -> list[str]:
-    """Return the names of the formats whose bound is looser than their own."""
+    """Return the names of the formats whose bound is looser than the default."""
     return [each.name for each in formats if (each.loss or 0) > (FORMATS[each.name].loss or 0)]
 
 
 def bounded(
     formats: Iterable[Format], losses: Mapping[str, float], *, allow_drop: bool
 ) -> list[Format]:
-    """Return the formats with other bounds, in points of accuracy.
+    """Return the formats with user-supplied bounds on the accuracy loss.
 
-    A bound may only be made stricter, unless ``allow_drop`` says that more loss is accepted. A
-    bound given leaves no spare image.
+    Args:
+        formats: the formats to export.
+        losses: format name to ``Format.loss``; ``Format.spare`` becomes 0 for these formats.
+        allow_drop: whether a bound may be looser than the default.
 
     Raises:
-        InputError: a format that is not exported, has no such bound, or a looser bound.
+        InputError: a format is not exported or has no such bound, or its new bound is too loose.
     """
     formats = list(formats)
     names = [each.name for each in formats if each.loss is not None]
     for name, loss in losses.items():
         if name not in names:
-            raise unknown("format with a bound", name, names)
+            raise unknown("format for --bound", name, names)
         usual = FORMATS[name].loss
         assert usual is not None
         if loss > usual and not allow_drop:
             raise InputError(
-                f"--bound {name}={loss:g} is looser than the format's own {usual:g} points; "
-                "give --allow-drop to accept such a loss, which the model card then states"
+                f"--bound {name}={loss:g} is looser than the default of {usual:g} points; "
+                "give --allow-drop to accept such a loss, which the model card then reports"
             )
     return [
         dataclasses.replace(each, loss=losses[each.name], spare=0) if each.name in losses else each

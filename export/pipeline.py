@@ -1,12 +1,14 @@
-"""The bundle: every file of one exported network, published by one rename.
+"""Write, verify and publish the bundle of one network.
 
-exports/<model>/<version>/      what TensorFlow Serving watches is exports/<model>
-saved_model.pb, variables/, assets/, assets.extra/
-                            the folder itself is the SavedModel
-tflite/, onnx/, openvino/   the files of the other formats
-microcontroller/            the int8 file as a C++ library
-manifest.json               hashes, tensors, golden inputs and logits, where it comes from
-README.md                   the model card
+A bundle is a folder with every file of an exported network::
+
+    exports/<model>/                    the base path for TensorFlow Serving
+        <version>/                      a bundle; the folder itself is the SavedModel
+            saved_model.pb, variables/, assets/, assets.extra/
+            tflite/, onnx/, openvino/   the files of the other formats
+            microcontroller/            the int8 file as a C++ library
+            manifest.json               hashes, tensors, golden inputs and logits, origin
+            README.md                   the model card
 """
 
 from __future__ import annotations
@@ -57,12 +59,12 @@ _REPORTED_IMAGES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be exported.
+    """The settings of one export.
 
     Attributes:
-        formats: which, each with its bound.
-        required: names of those that must not be left out where they cannot hold the network.
-        batch: images in each call of a LiteRT file.
+        formats: formats to export, each with its bounds.
+        required: names of the formats that must not be left out if they do not support the network.
+        batch: batch size of the LiteRT files.
     """
 
     formats: Sequence[Format]
@@ -73,13 +75,13 @@ class Request:
         """Reject incompatible values.
 
         Raises:
-            InputError: sources for a microcontroller with a batch of more than one image.
+            InputError: the format ``microcontroller`` with a batch size above 1.
         """
         names = {each.name for each in self.formats}
         if self.batch != 1 and "microcontroller" in names:
             raise InputError(
-                f"format microcontroller has a batch of 1, received --batch {self.batch}; "
-                "leave it out with --formats"
+                f"format microcontroller requires --batch 1, received --batch {self.batch}; "
+                "list the other formats with --formats"
             )
 
 
@@ -90,19 +92,19 @@ def export_bundle(
 
     Args:
         source: the network.
-        dataset: calibrates on ``train``, verifies on the whole of ``test``.
-        request: what to export.
-        out: folder of the versions; the next whole number is taken.
-        announce: called with a line for each step of the work.
+        dataset: ``train`` is used for calibration, all of ``test`` for verification.
+        request: the settings of the export.
+        out: parent folder of the versions; the new version is the next whole number.
+        announce: called with a line of text at each step.
 
     Returns:
-        The version's folder, and the table of the proof in Markdown.
+        The version's folder, and the verification table in Markdown.
 
     Raises:
-        VerificationError: a file does not compute what the network computes.
-        InputError: ``out`` cannot be written, the network is not one of such images or labels, or a
-            format cannot hold it.
-        ZooError: a conversion failed.
+        VerificationError: a file exceeds its bounds.
+        InputError: ``out`` cannot be written, the network and the dataset do not match, or a
+            required format does not support the network.
+        ZooError: a subprocess for a conversion or a measurement failed.
     """
     _check_fits(source, dataset)
     early = _unsupported_layers(source, request)
@@ -114,9 +116,9 @@ def export_bundle(
             work.leave_out(name, reason)
         calibration = work.write_saved_model()
         with ThreadPoolExecutor(1) as beside:
-            # The converters leave cores free for scoring what is there already.
+            # The converters leave cores idle, so the SavedModel is evaluated at the same time.
             converting = beside.submit(work.convert, work.conversions())
-            announce(f"Scoring Keras on the {len(dataset.test):,} test images")
+            announce(f"Evaluating the Keras network on the {len(dataset.test):,} test images")
             reference = evaluate(predict_fn(source.model), dataset.test)
             work.score(FORMATS["saved_model"])
             converting.result()
@@ -165,7 +167,7 @@ def export_bundle(
 
 @dataclass
 class _Work:
-    """One export on its way: the steps in which its files come to be."""
+    """The state of one export, with its steps as methods."""
 
     source: Source
     dataset: Dataset
@@ -181,11 +183,11 @@ class _Work:
 
     @property
     def formats(self) -> list[Format]:
-        """The formats that are exported."""
+        """The requested formats that are not left out."""
         return [each for each in self.request.formats if each.name not in self.left_out]
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Go on without a format that cannot hold the network.
+        """Leave out a format that does not support the network.
 
         Raises:
             InputError: the format is required.
@@ -195,10 +197,10 @@ class _Work:
         self.left_out[name] = reason
 
     def write_saved_model(self) -> np.ndarray:
-        """Write it, and what converters and scorers read.
+        """Write the SavedModel, and the files that the subprocesses read.
 
         Returns:
-            The positions of the calibration images.
+            The indices of the calibration images.
         """
         self.announce("Writing the SavedModel")
         model, labels = self.source.deployed, self.dataset.class_names
@@ -213,13 +215,13 @@ class _Work:
         return calibration
 
     def conversions(self) -> list[Format]:
-        """Return the formats that are converted to."""
+        """Return and announce the formats that have a converter."""
         converted = [each for each in self.formats if each.converter]
         self.announce(f"Converting to {', '.join(each.name for each in converted)}")
         return converted
 
     def finish_files(self, calibration: np.ndarray) -> None:
-        """Fine-tune the int8 file if it needs it, and write the sources made of it."""
+        """Fine-tune the int8 file if needed, and write the microcontroller library from it."""
         if self._has("int8"):
             self._finetune_if_needed(self.dataset.train.images[calibration])
         for each in self.formats:
@@ -228,7 +230,7 @@ class _Work:
                     each.name, f"it is made from the {each.made_from} file, which is left out"
                 )
         if self._has("microcontroller"):
-            self.announce("Writing the microcontroller's sources")
+            self.announce("Writing the microcontroller library")
             content = self._path(FORMATS["int8"]).read_bytes()
             try:
                 self.microcontroller = microcontroller.write(
@@ -243,15 +245,15 @@ class _Work:
                 self.leave_out("microcontroller", str(error))
 
     def score(self, format: Format) -> None:
-        """Score a file with its own runtime, in processes of its own, over the test split."""
-        self.announce(f"Scoring {format.name} in processes of its own")
+        """Evaluate a file on the test split with its own runtime, in subprocesses."""
+        self.announce(f"Evaluating {format.name} in subprocesses")
         opened = self._opened(format)
         self.scores[format.name] = accuracy.score(
             opened, self.dataset.test, self._images, self.scratch
         )
 
     def rows(self, reference: Metrics) -> list[proof.Row]:
-        """Return what is to be proven of every file; each is timed with nothing beside it."""
+        """Return the verification result of each file, timing one file at a time."""
         rows = []
         for each in self.formats:
             if each.made_from:
@@ -262,10 +264,10 @@ class _Work:
         return rows
 
     def check(self, reference: Metrics, rows: Sequence[proof.Row]) -> None:
-        """Refuse files out of their bounds, and show where a quantized one departs.
+        """Check the bounds of all files, and announce the per-layer errors of those that fail.
 
         Raises:
-            VerificationError: a file is out of its bounds.
+            VerificationError: a file exceeds its bounds.
         """
         try:
             proof.check(reference, rows)
@@ -286,20 +288,21 @@ class _Work:
         return self.stage / format.path(self.source.name)
 
     def _finetune_if_needed(self, calibration: np.ndarray) -> None:
-        """Train on with rounded weights if the int8 file misses its bound.
+        """Fine-tune with simulated quantization if the int8 file exceeds its bound.
 
-        The validation split decides: the test split is for the proof alone.
+        The validation split decides, because the test split is reserved for verification.
         """
         int8 = next(each for each in self.request.formats if each.name == "int8")
         lost = self._lost_on_validation(int8)
-        # A looser bound accepts the file that was refused, which was fine-tuned.
+        # --bound must not skip fine-tuning: it accepts a file that was fine-tuned and still failed.
         bounds = (int8, FORMATS["int8"])
         allowed = min(each.allowed_losses(len(self.dataset.validation)) for each in bounds)
         if lost <= allowed:
             return
         self.announce(
-            f"The int8 file loses {lost} of {len(self.dataset.validation):,} validation images, "
-            f"allowed {allowed}: fine-tuning with rounded weights"
+            f"The int8 file classifies {lost} fewer of {len(self.dataset.validation):,} validation "
+            f"images correctly than Keras, allowed {allowed}: fine-tuning with simulated "
+            "quantization"
         )
         model = qat.finetuned(self.source.model, self.dataset.train, calibration)
         self.int8_model = deployable(model)
@@ -313,7 +316,7 @@ class _Work:
         }
 
     def _lost_on_validation(self, int8: Format) -> int:
-        """Return how many validation images fewer the int8 file has right than Keras."""
+        """Return how many fewer validation images than Keras the int8 file classifies correctly."""
         validation = self.dataset.validation
         reference = evaluate(predict_fn(self.source.model), validation)
         images = self.scratch / "validation.npy"
@@ -322,7 +325,7 @@ class _Work:
         return reference.correct - scored.correct
 
     def convert(self, formats: Sequence[Format]) -> None:
-        """Write the files of some formats, those that can hold the network."""
+        """Write the files of some formats, leaving out those that do not support the network."""
         targets = {each.name: self._path(each) for each in formats}
         for file in targets.values():
             file.parent.mkdir(exist_ok=True)
@@ -333,7 +336,7 @@ class _Work:
                 self._describe(each)
 
     def _describe(self, format: Format) -> None:
-        """Write into a LiteRT file what it is and what its outputs are called."""
+        """Add metadata to a LiteRT file: a description and the names of the classes."""
         file, relation = self._path(format), self.source.relation
         described = add_metadata(
             file.read_bytes(),
@@ -345,7 +348,7 @@ class _Work:
         file.write_bytes(described)
 
     def _opened(self, format: Format) -> Path:
-        """Return what the runtime of a format opens."""
+        """Return the path that the runtime of a format opens."""
         return self.stage if format.name == "saved_model" else self._path(format)
 
     def _row(self, reference: Metrics, format: Format) -> proof.Row:
@@ -360,7 +363,7 @@ class _Work:
         )
 
     def _layer_errors(self, row: proof.Row) -> str:
-        """Return the error of each operation of a file that failed."""
+        """Return the per-layer quantization errors of a file that failed, as text."""
         tuned = self.int8_model if row.format.name == "int8" else None
         models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
         for name, model in models.items():
@@ -373,7 +376,7 @@ class _Work:
 
 
 def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
-    """Return the formats that cannot hold the network's layers, with the reason for each.
+    """Return the formats that do not support the network's layers, each with the reason.
 
     Raises:
         InputError: such a format is required.
@@ -389,34 +392,34 @@ def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
 
 
 def _check_optional(request: Request, name: str, reason: str) -> None:
-    """Refuse to leave out a format that the user named.
+    """Raise an error if a format that has to be left out is required.
 
     Raises:
         InputError: the format is required.
     """
     if name in request.required:
         raise InputError(
-            f"format {name} cannot hold the network: {reason}; name the others with --formats "
-            "to go on without it"
+            f"format {name} does not support the network: {reason}; list the other formats with "
+            "--formats to export without it"
         )
 
 
 def _check_fits(source: Source, dataset: Dataset) -> None:
-    """Say before anything is converted what no format can hold.
+    """Check that the network and the dataset match, before anything is converted.
 
     Raises:
-        InputError: the network takes other images than the data set has, or knows other classes;
-            or a class has a name that a file of labels, a line for each, cannot hold.
+        InputError: the image shapes or the numbers of classes differ, or the name of a class is not
+            a single line, which the labels file requires.
     """
     takes, gives = source.model.input_shape[1:], source.model.output_shape[1]
     if takes != dataset.image_shape or gives != len(dataset.class_names):
         raise InputError(
-            f"{source.name} takes images of {'x'.join(map(str, takes))} and knows {gives} classes; "
-            f"{dataset.name} has {'x'.join(map(str, dataset.image_shape))} and "
-            f"{len(dataset.class_names)}"
+            f"{source.name} takes images of {'x'.join(map(str, takes))} and has {gives} classes, "
+            f"but {dataset.name} has images of {'x'.join(map(str, dataset.image_shape))} and "
+            f"{len(dataset.class_names)} classes; give a matching dataset"
         )
     if broken := [name for name in dataset.class_names if name.splitlines() != [name]]:
-        raise InputError(f"the class {broken[0]!r} needs a name of one line")
+        raise InputError(f"the class name {broken[0]!r} is not a single line; rename the class")
 
 
 def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[str, Any]:
@@ -445,7 +448,7 @@ def _calibration(split: Split, chosen: np.ndarray) -> dict[str, Any]:
 
 
 def _golden(split: Split, reference: Metrics, chosen: np.ndarray) -> dict[str, Any]:
-    """Return test images with the Keras network's logits, for whoever checks a file later."""
+    """Return some test images and their Keras logits, for later checks of the files."""
     images = split.images[chosen]
     return {
         "images_base64": base64.b64encode(images.tobytes()).decode("ascii"),

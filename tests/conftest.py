@@ -1,4 +1,4 @@
-"""What several tests share: real data, one real run and one real bundle of it."""
+"""Shared fixtures: a real dataset, a real run and a real bundle of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.util import backend
 
 backend.start_tensorflow()
 
-# Tests that a shell starts in the background ignore Ctrl-C, as would the commands they interrupt.
+# Background processes of a shell ignore SIGINT, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ needs_mnist = pytest.mark.skipif(
     not MNIST_DIR, reason="needs ZOO_MANUAL_DIR, a folder with the four original MNIST files"
 )
 
-# Every network's name; the large ones are tested where the slow tests are.
+# The names of all networks; tests of the large ones are marked slow.
 EVERY_MODEL = [
     pytest.param(
         name,
@@ -46,20 +46,20 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where tfds keeps prepared sets while the tests run."""
+    """Return the folder where tfds stores prepared datasets during the tests."""
     return tmp_path_factory.mktemp("tfds")
 
 
 @pytest.fixture(scope="session")
 def environment(data_dir: Path) -> dict[str, str]:
-    """The environment of a command: no MNIST unless a test hands it over."""
+    """Return the environment of a command, without MNIST unless a test adds it."""
     kept = {key: value for key, value in os.environ.items() if key != "ZOO_MANUAL_DIR"}
     return kept | {"TFDS_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")
 def command(environment: dict[str, str]) -> Command:
-    """Run ``python -m ...`` in a process of its own and wait for it."""
+    """Return a function that runs ``python -m ...`` in a subprocess."""
 
     def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", *map(str, arguments)]
@@ -72,13 +72,13 @@ def command(environment: dict[str, str]) -> Command:
 
 @pytest.fixture(scope="session")
 def digits(data_dir: Path) -> data.Dataset:
-    """The embedded data set."""
+    """Return the embedded dataset."""
     return data.load("digits", data_dir=str(data_dir))
 
 
 @pytest.fixture(scope="session")
 def workplace(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``runs/ltfn5`` and ``exports/ltfn5/1``, made by the commands themselves."""
+    """Return a folder with ``runs/ltfn5`` and ``exports/ltfn5/1``, created by the commands."""
     folder = tmp_path_factory.mktemp("workplace")
     arguments = ("--data", "digits", "--steps", 60, "--batch-size", 64)
     trained = command("zoo.train", "ltfn5", *arguments, cwd=folder)
@@ -92,7 +92,7 @@ def workplace(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture(scope="session")
 def small(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of a small network and its bundle in every format."""
+    """Return a folder with a run of a small network and its bundle in every format."""
     folder = tmp_path_factory.mktemp("small")
     arguments = ("--data", "digits", "--steps", 150, "--set", "learning_rate=0.02")
     trained = command("zoo.train", "compact-10k", *arguments, cwd=folder)
@@ -104,19 +104,19 @@ def small(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(small: Path) -> Path:
-    """The bundle of the small network, in every format."""
+    """Return the bundle of the small network, in every format."""
     return small / "exports" / "compact-10k" / "1"
 
 
 @pytest.fixture(scope="session")
 def manifest(bundle: Path) -> dict[str, Any]:
-    """What that bundle says of itself."""
+    """Return the manifest of that bundle."""
     return json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture
 def new_run(tmp_path: Path) -> Run:
-    """An empty run folder."""
+    """Return an empty run folder."""
     run = Run(tmp_path / "run")
     run.create({"model": "ltfn5"})
     return run
@@ -124,7 +124,7 @@ def new_run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Forget afterwards what a test registers or imports."""
+    """Undo what a test registers or imports."""
     zoo.list_models()
     monkeypatch.setattr(registry, "_specs", dict(registry._specs))
     monkeypatch.setattr(user_modules, "_imported", [])

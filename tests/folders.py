@@ -1,4 +1,4 @@
-"""Folders of pictures as users have them, drawn on the spot: two classes, train/ and test/."""
+"""Draw folders of pictures like those of users: two classes, in train/ and test/."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = ("flat", "tall")
 
 
 def _wide(label: int, rng: np.random.Generator) -> PIL.Image.Image:
-    """A flat or tall bar anywhere in a 16:9 photograph."""
+    """Draw a flat or tall bar anywhere in a 16:9 photograph."""
     picture = PIL.Image.new("RGB", (160, 90), (225, 220, 210))
     half = (24, 9) if label == 0 else (9, 24)
     x, y = rng.integers(30, 130), rng.integers(28, 62)
@@ -25,7 +25,7 @@ def _wide(label: int, rng: np.random.Generator) -> PIL.Image.Image:
 
 
 def _cutout(label: int, rng: np.random.Generator) -> PIL.Image.Image:
-    """A black bar whose background is transparent, and black underneath."""
+    """Draw a black bar on a transparent background whose colour is black."""
     shape = PIL.Image.new("L", (60, 60), 0)
     half = (20, 8) if label == 0 else (8, 20)
     x, y = rng.integers(24, 36, 2)
@@ -37,7 +37,7 @@ def _cutout(label: int, rng: np.random.Generator) -> PIL.Image.Image:
 
 
 def _grey(label: int, rng: np.random.Generator) -> PIL.Image.Image:
-    """Grey stripes of any brightness: the edges of some are light, of others dark."""
+    """Draw grey stripes of any brightness; some pictures have light edges, others dark ones."""
     at = np.mgrid[0:40, 0:40][label] / 40
     values = rng.uniform(60, 195) + 50 * np.sin(2 * np.pi * (3 * at + rng.uniform()))
     noisy = values + rng.normal(0, 12, values.shape)
@@ -45,7 +45,7 @@ def _grey(label: int, rng: np.random.Generator) -> PIL.Image.Image:
 
 
 def _turned(label: int, rng: np.random.Generator) -> PIL.Image.Image:
-    """A wide photograph, every second one stored on its side as phones do."""
+    """Draw a wide photograph; half of them are stored rotated with an EXIF tag, as by phones."""
     picture = _wide(label, rng)
     if rng.integers(2):
         picture = picture.rotate(90, expand=True)
@@ -73,7 +73,7 @@ def fill(folder: Path, draw: Draw, ending: str, count: int, seed: int) -> None:
 
 
 def write(root: Path, kind: str, train: int = 60, test: int = 20) -> Path:
-    """Write one of ``FOLDERS`` and return it."""
+    """Write the folder ``kind`` of ``FOLDERS`` and return ``root``."""
     draw, ending = FOLDERS[kind]
     fill(root / "train", draw, ending, train, 1)
     fill(root / "test", draw, ending, test, 2)

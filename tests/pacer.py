@@ -1,4 +1,4 @@
-"""A contestant for the test of the races: answers a course with that number and its own name."""
+"""Contestant for the tests of races: measures the course times its argument, plus the turn."""
 
 from __future__ import annotations
 

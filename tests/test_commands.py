@@ -1,4 +1,4 @@
-"""The command lines as a person meets them, each in a process of its own."""
+"""Test the command lines as users run them, each in a subprocess."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from zoo.data import Dataset
 from zoo.data.corruptions import CORRUPTIONS
 from zoo.runs import Run
 
-# What a person may type -> exit code, what was received, what was allowed.
+# Command line, exit code, and the message with what was received and what is allowed.
 BAD = [
     ("zoo.train", 2, "the following arguments are required: MODEL"),
     ("zoo.train ltfn6", 2, "unknown model 'ltfn6'; did you mean 'ltfn5'? allowed: all-cnn-a, "),
-    ("zoo.train ltfn5 --data mnits", 2, "unknown data set 'mnits'; did you mean 'mnist'?"),
+    ("zoo.train ltfn5 --data mnits", 2, "unknown dataset 'mnits'; did you mean 'mnist'?"),
     ("zoo.train ltfn5 --recipe pots", 2, "unknown recipe 'pots'; did you mean 'post'?"),
     ("zoo.train ltfn5 --set momentun=0.9", 2, "unknown recipe key 'momentun'; did you mean"),
     ("zoo.train ltfn5 --set shift=far", 2, "shift takes a whole number, received 'far'"),
@@ -40,30 +40,30 @@ BAD = [
     ("zoo.train ltfn5 --out taken", 2, "taken exists; give --force"),
     ("zoo.train ltfn5 --out taken --force", 2, "taken is not a run folder"),
     ("zoo.train ltfn5 --out empty --resume", 2, "empty is not a run folder: it has no recipe.json"),
-    ("zoo.train ltfn5 --resume --seed 1", 2, "--resume goes on as"),
+    ("zoo.train ltfn5 --resume --seed 1", 2, "--resume uses the settings in"),
     ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
     ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) a network connection"),
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
-    ("zoo.evaluate damaged --data mnits", 2, "unknown data set 'mnits'; did you mean 'mnist'?"),
+    ("zoo.evaluate damaged --data mnits", 2, "unknown dataset 'mnits'; did you mean 'mnist'?"),
     ("zoo.evaluate damaged --corruptions --split train", 2, "leave out --data and --split"),
     ("zoo.evaluate damaged --corruptions --data digits", 2, "leave out --data and --split"),
     ("zoo.predict nothing a.png", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.compare ltfn5 ltfn6", 2, "unknown model 'ltfn6'"),
     ("zoo.compare ltfn5 --seeds 0", 2, "--seeds: takes a whole number of at least 1"),
-    ("zoo.train ltfn5 --data ./none", 2, "there is no folder ./none"),
+    ("zoo.train ltfn5 --data ./none", 2, "./none does not exist"),
     ("zoo.draw ltfn5 -o ltfn5.gif", 2, "ending in .svg or .png, received ltfn5.gif"),
-    ("zoo.draw ltfn5 -o no/ltfn5.svg", 2, "a folder that exists, received no/ltfn5.svg"),
+    ("zoo.draw ltfn5 -o no/ltfn5.svg", 2, "an existing folder, received no/ltfn5.svg"),
     ("export", 2, "the following arguments are required: RUN|FILE.keras"),
     ("export nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("export unfinished", 2, "unfinished is an unfinished run without weights"),
     ("export damaged", 2, "result.json cannot be read"),
     ("export nothing.keras", 2, "there is no file nothing.keras"),
-    ("export damaged --pixels 0..1", 2, "--pixels, --labels and picture options go with a Keras"),
-    ("export damaged --labels a,b", 2, "--pixels, --labels and picture options go with a Keras"),
-    ("export damaged --fit crop", 2, "--pixels, --labels and picture options go with a Keras"),
+    ("export damaged --pixels 0..1", 2, "--pixels, --labels and picture options apply only to a"),
+    ("export damaged --labels a,b", 2, "--pixels, --labels and picture options apply only to a"),
+    ("export damaged --fit crop", 2, "--pixels, --labels and picture options apply only to a"),
     ("export nothing.h5 --data digits", 2, "there is no file nothing.h5"),
     ("export nothing.keras --pixels -1..1", 2, "there is no file nothing.keras"),
     ("zoo.train ltfn5 --fit squeeze", 2, "invalid choice: 'squeeze'"),
@@ -72,12 +72,12 @@ BAD = [
     ("export damaged --formats int9", 2, "unknown format 'int9'; did you mean 'int8'?"),
     ("export damaged --bound int8", 2, "takes FORMAT=POINTS with 0 to 100 points"),
     ("export damaged --bound int8=0.5", 2, "give --allow-drop to accept such a loss"),
-    ("export damaged --batch 2", 2, "format microcontroller has a batch of 1"),
-    ("export.verify empty", 3, "empty is not a whole bundle: manifest.json cannot be read"),
+    ("export damaged --batch 2", 2, "microcontroller requires --batch 1, received --batch 2"),
+    ("export.verify empty", 3, "empty is not a complete bundle: manifest.json cannot be read"),
 ]
 
 
-# The commands that build networks, and so need the modules of a user's own.
+# The commands that build networks and therefore import user modules.
 BUILDING = {
     "zoo.train",
     "zoo.compare",
@@ -93,7 +93,7 @@ BUILDING = {
 
 @pytest.fixture(scope="module")
 def corner(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
-    """A folder with what the bad invocations trip over."""
+    """Return a folder with the files that the bad command lines name."""
     folder = tmp_path_factory.mktemp("corner")
     (folder / "empty").mkdir()
     (folder / "taken").mkdir()
@@ -155,7 +155,9 @@ def test_help_explains_the_exit_codes_without_tensorflow(
 @pytest.mark.parametrize(("file", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")])
 def test_a_network_is_drawn(command: Command, tmp_path: Path, file: str, start: bytes) -> None:
     done = command("zoo.draw", "compact-4k", "-o", file, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, f"{file} shows compact-4k\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"drawing of compact-4k saved in {file}\n"), (
+        done.stderr
+    )
     assert [path.name for path in tmp_path.iterdir()] == [file]
     assert (tmp_path / file).read_bytes().startswith(start)
 
@@ -183,7 +185,8 @@ def test_a_run_evaluates_to_what_it_records(command: Command, workplace: Path) -
     plain = command("zoo.evaluate", "runs/ltfn5", "--split", "validation", cwd=workplace).stdout
     assert re.fullmatch(
         r"Validation cost: [\d.]+\nValidation accuracy: \d+\.\d\d %, \d+ of 178 on digits\n"
-        r"95 % interval: \d+\.\d\d to \d+\.\d\d %\nExpected calibration error: \d+\.\d\d %\n"
+        r"95 % confidence interval: \d+\.\d\d to \d+\.\d\d %\n"
+        r"Expected calibration error: \d+\.\d\d %\n"
         r"class  accuracy  correct   images\n(\d +\d+\.\d\d % +\d+ +\d+\n){10}",
         plain,
     )
@@ -191,7 +194,7 @@ def test_a_run_evaluates_to_what_it_records(command: Command, workplace: Path) -
 
 @pytest.fixture(scope="module")
 def other(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a few larger pictures of the ten digits."""
+    """Return a folder with a few larger pictures of the ten digits."""
     folder = tmp_path_factory.mktemp("other") / "pictures"
     for label in range(10):
         (folder / str(label)).mkdir(parents=True)
@@ -214,18 +217,18 @@ def test_other_classes_are_refused(command: Command, workplace: Path, other: Pat
     done = command("zoo.evaluate", "runs/ltfn5", "--data", other, cwd=workplace)
     assert done.returncode == 2
     assert "class 9 of" in done.stderr
-    assert "is 'nine', and '9' in runs/ltfn5; the classes must have the same" in done.stderr
+    assert "is 'nine', but '9' in runs/ltfn5; the classes must have the same" in done.stderr
     shutil.rmtree(other / "nine")
     done = command("zoo.evaluate", "runs/ltfn5", "--data", other, cwd=workplace)
     assert done.returncode == 2
-    assert "has 9 classes, runs/ltfn5 has 10" in done.stderr
+    assert "has 9 classes, but runs/ltfn5 has 10" in done.stderr
 
 
 def test_a_run_is_scored_under_corruptions(command: Command, workplace: Path) -> None:
     done = command("zoo.evaluate", "runs/ltfn5", "--corruptions", "--json", cwd=workplace)
     told = json.loads(done.stdout)
     whole = Run(workplace / "runs" / "ltfn5").read_result()["test_accuracy"]
-    # The digits have fewer test images than are asked for.
+    # The digits have fewer test images than the command uses at most.
     assert (told["count"], told["clean_accuracy"]) == (353, pytest.approx(whole))
     assert told["accuracies"].keys() == CORRUPTIONS.keys()
     for found in told["accuracies"].values():
@@ -245,7 +248,7 @@ def test_a_run_says_what_it_was(workplace: Path) -> None:
     result = run.read_result()
     assert (result["model"], result["data"]["name"], result["steps"]) == ("ltfn5", "digits", 60)
     assert result["seed"] == 0
-    # What "auto" came to on this machine.
+    # The format that "auto" selected on this machine.
     assert result["precision"] == result["recipe"]["precision"] in {"float32", "bfloat16"}
     assert result["recipe"]["batch_size"] == 64
     assert result["test_count"] == 353
@@ -263,7 +266,7 @@ def test_what_is_printed_away_from_a_terminal(workplace: Path) -> None:
     assert re.search(r"^Test accuracy: 9\d\.\d\d %, 3\d\d of 353 on digits$", told, re.MULTILINE)
     exported = (workplace / "exported.txt").read_text()
     assert re.search(r"^\| tflite/ltfn5-float32.tflite \|.*\| 0 \|", exported, re.MULTILINE)
-    assert "(data: digits)" in exported
+    assert "(dataset: digits)" in exported
 
 
 def test_on_a_terminal_there_is_a_live_bar(environment: dict[str, str], tmp_path: Path) -> None:
@@ -330,7 +333,7 @@ def test_an_interrupted_training_goes_on_exactly(
     code, complaint = _interrupt(environment, tmp_path, signal.SIGINT, "--import", "own")
     assert code == 130
 
-    _, _, proposed = complaint.partition("go on with python -m ")
+    _, _, proposed = complaint.partition("continue with python -m ")
     assert proposed.endswith(" --import own\n")
     resumed = command(*proposed.split(), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
@@ -394,7 +397,7 @@ def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workp
     ("line", "message"),
     [
         ("ltfn5 --set learning_rate=1e30 --steps 50", "the cost became (nan|inf) at step 1"),
-        # The last update is in no cost.
+        # No training cost includes the last update.
         (
             "ltfn5 --set learning_rate=1e30 --steps 1",
             "the network's logits are not finite for 178 of 178 validation images",
@@ -403,7 +406,7 @@ def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workp
             "ltfn1 --set learning_rate=1e39 --steps 1",
             "the weights logits/kernel are not finite at step 1",
         ),
-        # An infinite variance gives finite logits: its features become zero.
+        # With an infinite variance, the features are zero and the logits finite.
         (
             "compact-10k --set learning_rate=1e12 --steps 2",
             r"the weights \S+/moving_variance are not finite at step 2",
@@ -416,7 +419,8 @@ def test_a_diverged_training_ends_in_one_line_without_a_result(
     same = "--set schedule=constant --data digits --batch-size 16 --precision float32 --out run"
     done = command("zoo.train", *line.split(), *same.split(), cwd=tmp_path)
     assert re.fullmatch(
-        rf"zoo.train: error: {message}[^\n]*; [^\n]*lower rate[^\n]*, --set learning_rate=RATE\n",
+        rf"zoo.train: error: {message}[^\n]*; [^\n]*lower learning rate[^\n]*, "
+        r"--set learning_rate=RATE\n",
         done.stderr,
     )
     assert done.returncode == 4
@@ -427,7 +431,7 @@ def test_a_diverged_training_ends_in_one_line_without_a_result(
 
 @pytest.fixture
 def overflowing(small: Path, tmp_path: Path) -> Path:
-    """A finished run whose weights are finite and whose logits are not."""
+    """Return a finished run whose weights are finite and whose logits are not."""
     run = Run(small / "runs" / "compact-10k")
     model = zoo.load_model(run.folder)
     logits = model.get_layer("logits")

@@ -1,4 +1,4 @@
-"""The layout: imports lead down, and docs/design.md shows the code as it is."""
+"""Test that imports lead to lower layers, and that docs/design.md matches the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_no_arrow_leads_up() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    # Importing a package's own submodules is how its __init__ offers them.
+    # A package's __init__ imports its submodules to export their names.
     known = modules()
     graph = {
         module: {each for each in imports(path, known) if each != module.rpartition(".")[0]}

@@ -1,7 +1,8 @@
-"""The README's promises: its snippets run, its codes and recipes are the real ones."""
+"""README and the pages that detail it: snippets run, lists are complete, tables are generated."""
 
 from __future__ import annotations
 
+import collections
 import itertools
 import re
 import tomllib
@@ -13,51 +14,116 @@ from packaging.specifiers import SpecifierSet
 
 import zoo
 from tests.conftest import ROOT
+from tools import update_tables
 from zoo.errors import EXIT_CODES
 from zoo.training import recipes
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+PAGES = {
+    path: (ROOT / path).read_text(encoding="utf-8")
+    for path in (
+        "README.md",
+        "docs/training.md",
+        "docs/formats.md",
+        "docs/data.md",
+        "docs/reliability.md",
+        "docs/benchmarks.md",
+    )
+}
+README = PAGES["README.md"]
+SNIPPETS = [
+    pytest.param(path, snippet, id=f"{path}: {snippet.splitlines()[-1]}")
+    for path, text in PAGES.items()
+    for snippet in re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+]
+
+
+def _section(path: str, title: str) -> str:
+    """Return the text of one section of a page, up to the next heading of its level."""
+    _, heading, rest = PAGES[path].partition(f"\n## {title}\n")
+    assert heading, f"{path} has no section {title}"
+    return rest.partition("\n## ")[0]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150
+
+
+def test_the_readme_links_to_every_page() -> None:
+    linked = re.findall(r"\]\((docs/[^)#]+)[^)]*\)", README)
+    assert set(linked) == {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")}
 
 
 def test_there_are_snippets() -> None:
     assert len(SNIPPETS) == 4
+    assert sum(text.count("```python") for text in PAGES.values()) == 4
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=[text.splitlines()[-1] for text in SNIPPETS])
+@pytest.mark.parametrize(("path", "snippet"), SNIPPETS)
 def test_snippet(
-    snippet: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    path: str,
+    snippet: str,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.chdir(workplace)
-    exec(compile(snippet, "README.md", "exec"), {})
+    exec(compile(snippet, path, "exec"), {})
     assert capsys.readouterr().out.strip()
 
 
+def test_the_test_command_ends_a_line() -> None:
+    # .ci/run takes the command from the README.
+    assert re.findall(r"^.* && \.venv/bin/python -m pytest$", README, re.MULTILINE)
+
+
 def test_every_recipe_is_listed() -> None:
-    rows = re.search(r"\| recipe \| what it is \|\n\|---\|---\|\n((?:\|.*\n)+)", README)
+    listed = _section("docs/training.md", "Recipes")
+    rows = re.search(r"\| recipe \| what it is \|\n\|---\|---\|\n((?:\|.*\n)+)", listed)
     assert rows
     names = [row.split("|")[1] for row in rows[1].splitlines()]
     assert set(re.findall(r"`([\w-]+)`", " ".join(names))) == set(recipes.RECIPES)
 
 
 def test_every_network_is_listed() -> None:
-    listed = README[README.index("## Choose a network") : README.index("## Use a network")]
+    listed = _section("README.md", "Choose a network")
     names = set(re.findall(r"`([\w-]+)`", listed))
     names |= {family + letter for family in names if family.endswith("-") for letter in "abc"}
     assert set(zoo.list_models()) <= names
 
 
 def test_every_exit_code_is_listed() -> None:
-    listed = README[README.index("## Exit codes") : README.index("## Where things are")]
+    listed = _section("docs/reliability.md", "Exit codes")
     assert re.findall(r"\b\d+\b", listed) == re.findall(r"\b\d+\b", EXIT_CODES)
 
 
 def test_every_generated_table_was_generated() -> None:
-    blocks = dict(re.findall(r"<!-- generated: (\w+) -->\n(.*?)<!-- end -->", README, re.DOTALL))
-    assert blocks.keys() == {"digits", "mnist", "recipes", "study", "bench"}
-    for name, block in blocks.items():
+    marked = [
+        (name, path)
+        for path, text in PAGES.items()
+        for name in re.findall(r"<!-- generated: (\S+) -->", text)
+    ]
+    assert collections.Counter(marked) == collections.Counter(update_tables.PAGES.items())
+    for name in update_tables.PAGES:
+        block = update_tables.read_block(name)
         assert block.startswith("| "), name
         assert "TensorFlow" in block, name
+
+
+def test_a_block_is_replaced_in_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update_tables, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
+    for path, text in PAGES.items():
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    before = update_tables.read_block("study")
+    update_tables.write_block("study", "| new |")
+    for path, text in PAGES.items():
+        expected = text.replace(before, "| new |\n") if path == "docs/benchmarks.md" else text
+        assert (tmp_path / path).read_text(encoding="utf-8") == expected
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", README):
+        assert (ROOT / target).is_file(), target
 
 
 def test_the_supported_pythons_are_named() -> None:
@@ -73,7 +139,7 @@ def test_the_supported_pythons_are_named() -> None:
 def test_every_dependency_is_constrained_within_its_bounds() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    del extras["bench"]  # It is installed by who needs it, in the version of the day.
+    del extras["bench"]  # It is not pinned: users install the current versions.
     texts = itertools.chain(project["dependencies"], *extras.values())
     wanted = [each for each in map(Requirement, texts) if each.name != project["name"]]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()

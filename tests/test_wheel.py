@@ -1,4 +1,4 @@
-"""The wheel: it holds all that the commands need, and writes nothing where it is installed."""
+"""Test that the wheel contains all that the commands need, and never writes to its folder."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zoo.util import atomic
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the wheel's packages and nothing else; it cannot be written."""
+    """Return a read-only folder that contains only the wheel's packages."""
     folder = tmp_path_factory.mktemp("wheel")
-    # A build leaves files beside the sources.
+    # A build writes files next to the sources, so they are copied.
     source = folder / "source"
     source.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -60,7 +60,7 @@ def test_an_installed_wheel_trains_exports_and_predicts(
 
     assert run("-c", "import zoo; print(zoo.__file__)").startswith(os.fspath(installed))
     run("-m", "zoo.train", "compact-4k", "--data", "digits", "--steps", 200)
-    # The microcontroller's sources are made from templates.
+    # The microcontroller format needs the templates in the wheel.
     run("-m", "export", "runs/compact-4k", "--formats", "float32,microcontroller", "--bound",
         "int8=5", "--allow-drop")  # fmt: skip
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")

@@ -1,15 +1,16 @@
-"""Compare the exports of Keras files with what the files' own networks answer.
+"""Compare the exports of Keras files with the predictions of the original networks.
 
     python -m tools.check_keras_files FOLDER [NAME[=OPTIONS] ...]
 
-FOLDER holds NAME.keras or NAME.h5, and NAME.data with a folder of pictures of the network's own
-size for each class, or such folders in train, val and test. OPTIONS are given to ``export``, such
-as ``zero-one="--pixels 0..1"``; its --pixels and --labels say what the network was trained on.
+FOLDER contains NAME.keras or NAME.h5, and NAME.data with one folder per class of pictures of the
+network's input size, either directly or in train, val and test. OPTIONS are passed to ``export``,
+such as ``zero-one="--pixels 0..1"``; --pixels and --labels describe what the network was trained
+on.
 
-Each network is exported to the default formats, and every file must answer as the network itself
-does, loaded and called by Keras alone. The table has the accuracy on all pictures, or those of
-test; in brackets how many have another class than the network's; then the export's time and the
-memory of its largest process.
+Each network is exported to the default formats, and every file must predict the same classes as
+the network that Keras loads and calls, except for 2 images or 1 %. The table has the accuracy on
+all pictures, or on those in test; in brackets, the number of pictures whose class differs from the
+network's; then the export's time and the memory of its largest process.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _DEFAULTS = ("saved_model", "float32", "float16", "dynamic", "int8")
 
 
 def main(argv: list[str]) -> None:
-    """Print a row for each network; fail if a file is silently wrong."""
+    """Print a table row for each network; fail if a file is wrong without an error."""
     parser = argparse.ArgumentParser(prog="tools.check_keras_files", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")
@@ -48,21 +49,21 @@ def main(argv: list[str]) -> None:
     backend.start_tensorflow()
     given = dict(name.partition("=")[::2] for name in arguments.names)
     found = sorted(path.stem for path in arguments.folder.glob("*.data"))
-    titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "left out, or refused"]
+    titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "formats left out, or error"]
     _print(titles)
     _print(["---"] * len(titles))
     wrong = [
         name for name in given or found if not _row(arguments.folder, name, given.get(name, ""))
     ]
     if wrong:
-        sys.exit(f"silently wrong: {', '.join(wrong)}")
+        sys.exit(f"wrong predictions without an error: {', '.join(wrong)}")
 
 
 def _row(folder: Path, name: str, options: str) -> bool:
-    """Print the row of one network; return whether no file is silently wrong."""
+    """Print the table row of one network; return False if a file is wrong without an error."""
     (file,) = (path for path in folder.glob(f"{name}.*") if path.suffix in (".keras", ".h5"))
     data = folder / f"{name}.data"
-    chosen = cli.Parser("export", "What an export of this network is given.", imports=True)
+    chosen = cli.Parser("export", "Options of the export of this network.", imports=True)
     chosen.add_argument("--pixels", default="0..255")
     chosen.add_argument("--labels", default="")
     truth, _ = chosen.parse_known_args(shlex.split(options))
@@ -99,7 +100,7 @@ def _row(folder: Path, name: str, options: str) -> bool:
 
 @dataclass(frozen=True)
 class _Done:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     errors: str
@@ -107,7 +108,7 @@ class _Done:
     peak_bytes: int
 
 
-# The memory of a process counts that of the one which started it, so a small one starts it.
+# The peak memory of a process includes that of its parent, so the parent must be small.
 _LAUNCHER = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
@@ -117,7 +118,7 @@ sys.exit(code)
 
 
 def _run(command: list[str]) -> _Done:
-    """Run a command; the memory is that of its largest process."""
+    """Run a command and measure its time and the memory of its largest process."""
     start = time.perf_counter()
     line = [sys.executable, "-c", _LAUNCHER, *command]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
@@ -151,7 +152,7 @@ def _scaled(images: np.ndarray, pixels: str) -> np.ndarray:
 
 
 def _answers(file: Path, images: np.ndarray) -> np.ndarray:
-    """Return the class that the network itself gives each image."""
+    """Return the class that the original network predicts for each image."""
     model = keras.saving.load_model(file, compile=False)
     outputs = model.predict(images.reshape(-1, *model.input_shape[1:]), verbose=0)
     if outputs.shape[1] > 1:

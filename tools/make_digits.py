@@ -1,4 +1,4 @@
-"""Write ``zoo/data/digits.npz``, the source of the embedded data set, from scikit-learn's copy.
+"""Write ``zoo/data/digits.npz``, the source of the embedded dataset, from scikit-learn's copy.
 
     python tools/make_digits.py
 
@@ -17,7 +17,7 @@ TARGET = Path(__file__).parent.parent / "zoo" / "data" / "digits.npz"
 
 
 def main() -> None:
-    """Write the compressed array, ``images`` uint8 [1797, 8, 8] and ``labels`` uint8 [1797]."""
+    """Write the compressed arrays, ``images`` uint8 [1797, 8, 8] and ``labels`` uint8 [1797]."""
     digits = load_digits()
     np.savez_compressed(
         TARGET, images=digits.images.astype(np.uint8), labels=digits.target.astype(np.uint8)

@@ -1,12 +1,13 @@
-r"""Measure, through the commands alone, what users' own pictures become.
+r"""Measure how well the commands classify users' own pictures.
 
     python -m tools.measure_pictures --pictures DIR --network runs/ltfn5 --network runs/compact-10k
     python -m tools.measure_pictures --folders DIR
 
-``--pictures`` is a folder of variants, each with pictures called ``<number>_<class>.<ending>``, as
-``tools/paper_pictures.py`` writes them. ``--folders`` is one of data sets with ``train/`` and
-``test/``: on each a small network is trained, and its own test pictures are asked in every way.
-``--tree`` names another checkout of this project, whose commands are measured instead.
+``--pictures`` is a folder with one subfolder per variant, whose pictures are named
+``<number>_<class>.<extension>``, as written by ``tools/paper_pictures.py``. ``--folders`` is a
+folder of datasets with ``train/`` and ``test/``: a small network is trained on each, and classifies
+the test pictures in every way. ``--tree`` is another checkout of this project, whose commands are
+measured instead.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ print(json.dumps(answers))
 
 
 def main() -> None:
-    """Print one table for the pictures, and one for the folders."""
-    parser = argparse.ArgumentParser(description="Measure what users' own pictures become.")
+    """Print a table for ``--pictures`` and another for ``--folders``."""
+    parser = argparse.ArgumentParser(
+        description="Measure how well the commands classify users' pictures."
+    )
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--network", type=Path, action="append", default=[])
     parser.add_argument("--folders", type=Path)
@@ -63,7 +66,7 @@ def main() -> None:
 
 
 def _right(tree: Path, network: Path, variant: Path) -> str:
-    """Return how many pictures of a variant are classified right, and how many not at all."""
+    """Return how many pictures of a variant are classified correctly, and how many not at all."""
     files = [path for path in sorted(variant.iterdir()) if "_" in path.stem]
     if not files:
         return ""
@@ -74,11 +77,11 @@ def _right(tree: Path, network: Path, variant: Path) -> str:
         right += (
             bool(answer["classes"]) and answer["classes"][0]["class"] == path.stem.split("_")[1]
         )
-    return f"{right} of {len(files)}" + (f" ({refused} not answered)" if refused else "")
+    return f"{right} of {len(files)}" + (f" ({refused} not classified)" if refused else "")
 
 
 def _ways(tree: Path, folder: Path) -> list[str]:
-    """Return how many test pictures each way classifies right."""
+    """Return how many test pictures each way classifies correctly."""
     files = [str(path) for path in sorted(folder.absolute().glob("test/*/*")) if path.is_file()]
     truth = [Path(name).parent.name for name in files]
 
@@ -111,7 +114,7 @@ def _ways(tree: Path, folder: Path) -> list[str]:
 
 
 def _run(tree: Path, *line: object) -> str:
-    """Return what a command of the tree prints."""
+    """Return the standard output of a command of the checkout."""
     environment = os.environ | {"PYTHONPATH": str(tree.absolute())}
     done = subprocess.run(
         [sys.executable, "-m", *map(str, line)],
@@ -122,7 +125,7 @@ def _run(tree: Path, *line: object) -> str:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"{line[0]} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        sys.exit(f"{line[0]} exited with {done.returncode}: {done.stderr.strip()[-300:]}")
     return done.stdout
 
 

@@ -4,7 +4,7 @@
     python tools/paper_pictures.py OUT --mnist DIR --count 100 --split train --seed 7
 
 DIR holds the four original MNIST files. The pictures are OUT/<variant>/<index>_<digit>.jpg, 400x400
-pixels in colour, as many of each digit; the same arguments always give the same pictures.
+pixels in colour, the same number of each digit; the same arguments always give the same pictures.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Scene:
     Attributes:
         surface: float [400, 400, 3], how much of each colour a point reflects, 0..1.
         light: float [400, 400], how much light reaches a point, 0..1.
-        random: the source of all the randomness of this picture.
+        random: the random generator of this picture.
     """
 
     surface: np.ndarray
@@ -55,7 +55,7 @@ class Scene:
 
 
 def new_scene(random: np.random.Generator, colour: tuple[float, ...] = (0.93, 0.92, 0.89)) -> Scene:
-    """Return a scene of one colour in a light that falls off to one side by up to a quarter."""
+    """Return a scene of one colour whose light falls off to one side by up to a quarter."""
     angle = random.uniform(0, 2 * np.pi)
     light = 1 - random.uniform(0, 0.25) * (0.5 + distance_along(angle) / SIDE)
     return Scene(np.full((SIDE, SIDE, 3), colour), np.clip(light, 0, 1), random)
@@ -77,7 +77,7 @@ def place_digit(
 
     Args:
         image: uint8 [28, 28], the digit.
-        random: decides on the size and the position.
+        random: chooses the size and the position.
         sides: smallest and largest side of the whole image on the page, in pixels.
         pen: odd size in pixels by which strokes are thickened (above 0) or thinned (below 0).
     """
@@ -100,7 +100,7 @@ def any_pen(random: np.random.Generator) -> tuple[float, ...]:
 
 
 def draw_rules(scene: Scene, spacing: float, across: bool) -> None:
-    """Print parallel lines, nearly horizontal or (``across``) nearly vertical."""
+    """Draw parallel lines, nearly horizontal or (``across``) nearly vertical."""
     random = scene.random
     angle = np.deg2rad(random.uniform(-2, 2)) + (0 if across else np.pi / 2)
     position = distance_along(angle) + random.uniform(0, spacing)
@@ -110,7 +110,7 @@ def draw_rules(scene: Scene, spacing: float, across: bool) -> None:
 
 
 def lined_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit written over ruled lines."""
+    """Return a digit on lined paper."""
     scene = new_scene(random)
     draw_rules(scene, random.uniform(35, 70), across=False)
     scene.paint(place_digit(image, random), any_pen(random))
@@ -118,7 +118,7 @@ def lined_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image:
 
 
 def squared_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit written over squares."""
+    """Return a digit on squared paper."""
     scene = new_scene(random)
     spacing = random.uniform(18, 45)
     for across in (False, True):
@@ -128,7 +128,7 @@ def squared_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image
 
 
 def cast_shadow(scene: Scene, shares: tuple[float, float]) -> None:
-    """Darken one side of a straight edge; ``shares`` bounds the part of the picture it covers."""
+    """Darken one side of a straight edge; ``shares`` is the range of the share it covers."""
     random = scene.random
     position = distance_along(random.uniform(0, 2 * np.pi))
     edge = np.quantile(position, random.uniform(*shares))
@@ -138,7 +138,7 @@ def cast_shadow(scene: Scene, shares: tuple[float, float]) -> None:
 
 
 def shadow_on_a_part(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit on a page of which a hard shadow covers a part."""
+    """Return a digit on a page that a hard shadow covers in part."""
     scene = new_scene(random)
     scene.paint(place_digit(image, random), any_pen(random))
     cast_shadow(scene, (0.2, 0.6))
@@ -146,7 +146,7 @@ def shadow_on_a_part(image: np.ndarray, random: np.random.Generator) -> Image.Im
 
 
 def shadow_on_most(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit on a page of which a hard shadow leaves little in the light."""
+    """Return a digit on a page that a hard shadow covers for the most part."""
     scene = new_scene(random)
     scene.paint(place_digit(image, random), any_pen(random))
     cast_shadow(scene, (0.75, 0.95))
@@ -154,7 +154,7 @@ def shadow_on_most(image: np.ndarray, random: np.random.Generator) -> Image.Imag
 
 
 def slanted_page(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit on a page that lies turned on a desk, seen at the corners."""
+    """Return a digit on a rotated page; the desk is visible at the corners."""
     desks = ((0.25, 0.15, 0.09), (0.45, 0.30, 0.18), (0.08, 0.08, 0.09), (0.55, 0.55, 0.53))
     scene = new_scene(random, desks[random.integers(len(desks))])
     grain = np.sin(distance_along(random.uniform(0, np.pi)) / random.uniform(3, 9))
@@ -183,7 +183,7 @@ def felt_pen_on_a_note(image: np.ndarray, random: np.random.Generator) -> Image.
 
 
 def chalk_on_a_board(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit in white chalk on a green or black board that was wiped badly."""
+    """Return a digit in white chalk on a badly wiped green or black board."""
     boards = ((0.10, 0.20, 0.15), (0.09, 0.09, 0.10))
     scene = new_scene(random, boards[random.integers(len(boards))])
     coarse = Image.fromarray(random.integers(0, 256, (6, 3), dtype=np.uint8))
@@ -207,7 +207,7 @@ def scan_with_a_dark_edge(image: np.ndarray, random: np.random.Generator) -> Ima
 
 
 def digit_with_a_smudge(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit with a dark speck and a pale smudge, both smaller than it, beside it."""
+    """Return a digit next to a dark speck and a pale smudge, both smaller than the digit."""
     scene = new_scene(random)
     ink = place_digit(image, random)
     pen = any_pen(random)
@@ -252,11 +252,17 @@ def read_mnist(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    """Write every variant."""
+    """Write the pictures of every variant."""
     parser = argparse.ArgumentParser(description="Write pictures of digits on paper and boards.")
-    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, one per variant")
     parser.add_argument(
-        "--mnist", type=Path, required=True, metavar="DIR", help="the four original MNIST files"
+        "out", type=Path, metavar="OUT", help="output folder, with a folder per variant"
+    )
+    parser.add_argument(
+        "--mnist",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the original MNIST files",
     )
     parser.add_argument(
         "--count",
@@ -265,9 +271,9 @@ def main() -> None:
         help="pictures per variant, a multiple of 10 (default: 100)",
     )
     parser.add_argument(
-        "--split", choices=PREFIXES, default="test", help="images to draw (default: test)"
+        "--split", choices=PREFIXES, default="test", help="images to use (default: test)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments = parser.parse_args()
     images, labels = read_mnist(arguments.mnist, arguments.split)
     each = arguments.count // 10

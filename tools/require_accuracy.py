@@ -1,4 +1,4 @@
-"""Fail unless a run's test accuracy is believable: at least so high, and not perfect.
+"""Fail unless a run's test accuracy is plausible: at least ``--least`` and below 100 %.
 
 python tools/require_accuracy.py RUN --data NAME --least 0.95
 """
@@ -12,15 +12,15 @@ from zoo.runs import Run
 
 
 def main() -> None:
-    """Check one run."""
-    parser = argparse.ArgumentParser(description="Fail unless a run's accuracy is believable.")
+    """Check the accuracy of one run."""
+    parser = argparse.ArgumentParser(description="Fail unless a run's test accuracy is plausible.")
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--data", required=True, help="name of the data set it must be on")
+    parser.add_argument("--data", required=True, help="name of the dataset the run must use")
     parser.add_argument("--least", type=float, required=True, help="lowest test accuracy, 0..1")
     arguments = parser.parse_args()
     result = Run(arguments.run).read_result()
     name, accuracy = result["data"]["name"], result["test_accuracy"]
-    print(f"{accuracy:.2%} on {name}; required: {arguments.least:.2%} to below 100 %")
+    print(f"{accuracy:.2%} on {name}; required: at least {arguments.least:.2%}, below 100 %")
     if name != arguments.data or not arguments.least <= accuracy < 1:
         sys.exit(1)
 

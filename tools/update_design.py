@@ -1,4 +1,4 @@
-"""Write the generated parts of ``docs/design.md``: the drawing of the packages, and the files.
+"""Write the generated parts of ``docs/design.md``: the package diagram and the tables of files.
 
 python -m tools.update_design
 """
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "design.md"
 
 LAYERS = (
-    # From the top: a part imports only parts of lines below its own.
+    # From top to bottom: a part imports only parts on lower lines.
     ("export commands",),
     ("export.pipeline",),
     ("export.bundle", "export.check", "export.convert"),
@@ -28,7 +28,7 @@ LAYERS = (
     ("zoo.util",),
     ("zoo.errors",),
 )
-"""The parts of the project, the commands of each package as one."""
+"""The parts of the project; the commands of a package are one part."""
 
 
 def modules() -> dict[str, Path]:
@@ -57,7 +57,7 @@ def part_of(module: str) -> str:
 
 
 def arrows() -> set[tuple[str, str]]:
-    """Return each pair of parts of which the first imports the second."""
+    """Return all pairs of parts in which the first imports the second."""
     known = modules()
     found = {
         (part_of(module), part_of(imported))
@@ -70,7 +70,7 @@ def arrows() -> set[tuple[str, str]]:
 def drawing() -> str:
     """Return the parts and their imports as a Mermaid flowchart.
 
-    An arrow that others imply is left out: of A to B, B to C and A to C the last.
+    An arrow that others imply is left out: A to C, if there are A to B and B to C.
     """
     pairs = arrows()
     direct = [pair for pair in sorted(pairs) if not _is_implied(pair, pairs)]
@@ -82,7 +82,7 @@ def drawing() -> str:
 
 
 def _is_implied(pair: tuple[str, str], pairs: set[tuple[str, str]]) -> bool:
-    """Return whether a longer way leads from the first part to the second."""
+    """Return whether a longer path leads from the first part to the second."""
     start, end = pair
     waiting, seen = [other for part, other in pairs if part == start and other != end], set()
     while waiting:
@@ -96,7 +96,7 @@ def _is_implied(pair: tuple[str, str], pairs: set[tuple[str, str]]) -> bool:
 
 
 def tree() -> str:
-    """Return a table for each folder: its files, and the first line of each one's docstring."""
+    """Return a table per folder: its files and the first line of each file's docstring."""
     lines: list[str] = []
     folders = sorted({path.parent for path in modules().values()})
     for folder in folders:
@@ -122,18 +122,18 @@ def _dotted(path: Path) -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with its generated parts as they are to be."""
+    """Return the text of the page with its generated parts updated."""
     for name, content in (("drawing", drawing()), ("files", tree())):
         start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         before, _, rest = text.partition(start)
         _, _, after = rest.partition(end)
-        assert after, f"{PAGE} has no part called {name}"
+        assert after, f"{PAGE} has no generated part named {name}"
         text = f"{before}{start}\n{content}\n\n{end}{after}"
     return text
 
 
 def main() -> None:
-    """Replace the generated parts of the page."""
+    """Update the generated parts of the page."""
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 
 
 def main() -> None:
-    """Draw each figure; the same bytes each time, but for what the network answers."""
+    """Draw all figures; only those with the network's predictions are not reproducible."""
     parser = argparse.ArgumentParser(description="Redraw the figures of the documentation.")
     parser.add_argument("--network", type=Path, help="run or bundle that classifies the photograph")
     arguments = parser.parse_args()
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def fits() -> figure.Figure:
-    """Draw a wide photograph, and what each fit makes of it."""
+    """Draw a wide photograph and the result of each fit."""
     photograph = Image.new("RGB", (320, 180), (214, 226, 236))
     pen = ImageDraw.Draw(photograph)
     pen.rectangle((0, 130, 320, 180), fill=(96, 128, 80))

@@ -2,7 +2,7 @@
 
     python tools/update_golden.py
 
-Look at the difference before committing it: the tests hold the networks to this file.
+Review the diff before you commit it: the tests compare the networks with this file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TARGET = Path(__file__).parent.parent / "tests" / "golden_shapes.json"
 
 
 def main() -> None:
-    """Build every network and write its shapes, without the batch, a line a network."""
+    """Build every network and write its shapes, without the batch axis, one network per line."""
     backend.start_tensorflow()
     rows = []
     for name in zoo.list_models():

@@ -1,4 +1,4 @@
-"""What all commands share: the parser, the options on data and recipes, and the exit codes."""
+"""Shared by all commands: the parser, the dataset and recipe options, and the exit codes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ``InputError`` and explains the exit codes.
+    """An argument parser that raises ``InputError`` and lists the exit codes in its help.
 
     Args:
         prog: name of the command's module.
         description: what the command does.
-        imports: whether the command takes ``--import``; the modules are imported once all
+        imports: whether the command accepts ``--import``; the modules are imported after all
             arguments are parsed.
     """
 
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        # What begins with a negative number, such as -1..1 of --pixels, is a value.
+        # Values such as -1..1 (for --pixels) would otherwise be parsed as options.
         self._negative_number_matcher = re.compile(r"-\d")
         if imports:
             self.add_argument(
@@ -49,15 +49,15 @@ class Parser(argparse.ArgumentParser):
                 dest="imports",
                 action="append",
                 default=[],
-                help="first import this module, which registers networks or defines layers of your "
-                "own (docs/own-networks.md); may be repeated",
+                help="import this module first; it registers your own networks or defines your own "
+                "layers (docs/own-networks.md); may be repeated",
             )
 
     def parse_args(self, *arguments: Any, **options: Any) -> Any:
         """Parse the arguments, then import the modules of ``--import``.
 
         Raises:
-            InputError: an argument is wrong, or a module cannot be imported.
+            InputError: an argument is invalid, or a module cannot be imported.
         """
         parsed = super().parse_args(*arguments, **options)
         if modules := getattr(parsed, "imports", []):
@@ -67,17 +67,17 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def error(self, message: str) -> NoReturn:
-        """Raise instead of printing the usage and leaving."""
+        """Raise ``InputError`` instead of printing the usage and exiting."""
         raise InputError(f"{message}; see {self.prog} --help")
 
 
 def positive(text: str) -> int:
-    """Parse a whole number above zero, for ``type=`` of an argument."""
+    """Parse an integer of at least 1, for ``type=`` of an argument."""
     return _whole(text, 1)
 
 
 def natural(text: str) -> int:
-    """Parse a whole number from zero, for ``type=`` of an argument."""
+    """Parse an integer of at least 0, for ``type=`` of an argument."""
     return _whole(text, 0)
 
 
@@ -90,7 +90,7 @@ def _whole(text: str, least: int) -> int:
 
 
 def add_experiment_arguments(parser: Parser) -> None:
-    """Add the options that say what to train on and how."""
+    """Add the options that select the dataset and configure the training."""
     parser.add_argument(
         "--recipe", metavar="NAME", help=f"{', '.join(recipes.RECIPES)} (default: quick)"
     )
@@ -99,13 +99,14 @@ def add_experiment_arguments(parser: Parser) -> None:
         "--image-size",
         type=size,
         metavar="N|HxW",
-        help="resize the images (default: the set's size; for a folder the network's)",
+        help="resize the images (default: the dataset's size; for a folder, the network's)",
     )
     parser.add_argument(
         "--channels",
         type=int,
         choices=(1, 3),
-        help="default: the set's; of a folder 1 if all its pictures are grey, else 3",
+        help="channels of the images (default: the dataset's; for a folder, 1 if all its "
+        "pictures are grey, else 3)",
     )
     add_picture_arguments(parser)
     parser.add_argument(
@@ -114,37 +115,41 @@ def add_experiment_arguments(parser: Parser) -> None:
         dest="overrides",
         action="append",
         default=[],
-        help="replace one value of the recipe; may be repeated",
+        help="override one value of the recipe; may be repeated",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, help="train on this many batches")
-    length.add_argument("--epochs", type=positive, help="see each image this often")
-    parser.add_argument("--batch-size", type=positive, help="images in each step")
+    length.add_argument("--epochs", type=positive, help="train on each image this many times")
+    parser.add_argument("--batch-size", type=positive, help="images per step")
     parser.add_argument(
         "--precision",
         choices=recipes.PRECISION_CHOICES,
-        help="number format of the arithmetic (default: auto, the faster one on this machine)",
+        help="compute precision (default: auto, the faster one on this machine)",
     )
 
 
 def add_picture_arguments(parser: Parser) -> None:
-    """Add the options that say how a picture becomes an image of the network."""
-    pictures = parser.add_argument_group("pictures (docs/pictures.md explains each)")
-    pictures.add_argument(
-        "--fit", choices=FITS, help="pictures of other proportions (default: pad)"
+    """Add the options that control how a picture file becomes an input image."""
+    pictures = parser.add_argument_group(
+        "picture preprocessing (docs/pictures.md explains each option)"
     )
     pictures.add_argument(
-        "--background", choices=BACKGROUNDS, help="behind transparent pixels (default: white)"
+        "--fit", choices=FITS, help="how to fit pictures of another aspect ratio (default: pad)"
+    )
+    pictures.add_argument(
+        "--background",
+        choices=BACKGROUNDS,
+        help="colour behind transparent pixels (default: white)",
     )
     pictures.add_argument(
         "--polarity",
         choices=(data.AUTO, *POLARITIES),
-        help="invert grey pictures whose edges are of the other kind (default: auto)",
+        help="invert grey pictures whose edges do not match this (default: auto)",
     )
     pictures.add_argument(
         "--ink",
         choices=data.INKS,
-        help="find handwriting in pictures of other sizes (default: auto)",
+        help="locate handwriting in pictures that are not of the image size (default: auto)",
     )
 
 
@@ -157,7 +162,7 @@ def recipe(arguments: argparse.Namespace) -> Recipe:
 
 
 def data_request(arguments: argparse.Namespace, model: str) -> tuple[str, dict[str, Any]]:
-    """Return the name of the data set, and the choices of ``data.load`` that were given."""
+    """Return the name of the dataset, and the arguments of ``data.load`` that were given."""
     name = data.AUTO if arguments.data is None else arguments.data
     data.check_name(name)
     choices = image_choices(arguments)
@@ -167,22 +172,22 @@ def data_request(arguments: argparse.Namespace, model: str) -> tuple[str, dict[s
 
 
 def image_choices(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return those options that say how a picture becomes an image, of those that were given."""
+    """Return the picture preprocessing options that were given, as arguments of ``data.load``."""
     given = {name: getattr(arguments, name, None) for name in IMAGE_FLAGS}
     return {name: value for name, value in given.items() if value is not None}
 
 
 def add_data_arguments(parser: Parser) -> None:
-    """Add the options that say where data comes from."""
+    """Add the options that locate the dataset."""
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="prepared tfds data sets (default: TFDS_DATA_DIR or ~)"
+        "--data-dir", metavar="DIR", help="prepared tfds datasets (default: TFDS_DATA_DIR or ~)"
     )
     parser.add_argument(
         "--manual-dir",
         metavar="DIR",
-        help="folder with a set's original files (default for MNIST: ZOO_MANUAL_DIR)",
+        help="folder with a dataset's original files (default for MNIST: ZOO_MANUAL_DIR)",
     )
-    parser.add_argument("--offline", action="store_true", help="never touch the network")
+    parser.add_argument("--offline", action="store_true", help="do not access the internet")
 
 
 def size(text: str) -> tuple[int, int]:
@@ -192,7 +197,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def load_data(name: str, arguments: argparse.Namespace, **choices: Any) -> data.Dataset:
-    """Read the data set that the data options describe, with some choices of ``data.load``."""
+    """Load a dataset with the data options and further arguments of ``data.load``."""
     return data.load(
         name,
         data_dir=arguments.data_dir,
@@ -208,13 +213,13 @@ def load_recorded_data(
     name: str | None = None,
     **choices: Any,
 ) -> data.Dataset:
-    """Read a data set as a run's record of it says.
+    """Load a dataset with the preprocessing that a run recorded.
 
     Args:
         recorded: ``Dataset.record()`` of the run.
-        arguments: with the data options.
-        name: of another set, or where the folder is now; by default where it was.
-        **choices: more of ``data.load``.
+        arguments: parsed arguments with the data options.
+        name: another dataset, or the new path of the folder; by default the recorded source.
+        **choices: further arguments of ``data.load``.
     """
     how = preprocessing.recorded(recorded)
     return load_data(
@@ -232,28 +237,28 @@ def load_recorded_data(
 
 
 def load_run_data(run: Run, arguments: argparse.Namespace, name: str | None = None) -> data.Dataset:
-    """Read the data set that a finished run was trained on.
+    """Load the dataset that a finished run was trained on.
 
     Args:
         run: the run.
-        arguments: with the data options.
-        name: where the set is now, if it was moved.
+        arguments: parsed arguments with the data options.
+        name: the new path of the dataset, if it was moved.
 
     Raises:
-        InputError: what is here now is not what the run records; the message says in what.
+        InputError: the dataset differs from the run's record; the message lists the differences.
     """
     recorded = run.read_result()["data"]
     dataset = load_recorded_data(recorded, arguments, name)
     if told := data.differences(recorded, dataset.facts()):
         raise InputError(
-            f"the data is not what {run.result} records: {'; '.join(told)}; "
-            "train anew, or give what it was trained on with --data"
+            f"the dataset differs from the record in {run.result}: {'; '.join(told)}; "
+            "train again, or give the original dataset with --data"
         )
     return dataset
 
 
 def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
-    """Run a command on the process's arguments and leave with its documented exit code."""
+    """Run a command with the process's arguments and exit with its documented exit code."""
     try:
         main(sys.argv[1:])
         sys.stdout.flush()
@@ -262,7 +267,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     except KeyboardInterrupt:
         _leave(prog, "interrupted; nothing was lost", 130)
     except BrokenPipeError:
-        # The reader left, as in `... | head`. Nothing is to be flushed into its pipe at exit.
+        # The reader closed the pipe, as in `... | head`: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

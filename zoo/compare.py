@@ -1,7 +1,7 @@
-"""``python -m zoo.compare MODEL MODEL ...``: the same recipe for each, over several seeds.
+"""``python -m zoo.compare MODEL MODEL ...``: compare networks under one recipe, over several seeds.
 
-The study is a folder of runs; one that was interrupted goes on where it stopped when the command is
-repeated, and networks or seeds can be added to one that is finished.
+A study is a folder of runs. Repeating the command resumes an interrupted study; networks or seeds
+can be added to a finished one.
 """
 
 from __future__ import annotations
@@ -26,23 +26,28 @@ from zoo.util import atomic, backend
 with epy.lazy_imports():
     from matplotlib import figure
 
-# Two means differ by more than the noise of their seeds from this many standard errors on.
+# A difference of two means above this many standard errors exceeds the seeds' noise.
 _STANDARD_ERRORS = 2.0
 
 
 def main(argv: Sequence[str]) -> None:
-    """Train every network with every seed, then write table and plot."""
+    """Train every network with every seed, then write the table and the plot."""
     parser = cli.Parser(
-        "zoo.compare", "Compare networks under one recipe, over seeds.", imports=True
+        "zoo.compare", "Compare networks under one recipe, over several seeds.", imports=True
     )
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="two or more, see zoo.list")
+    parser.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL",
+        help="two or more networks; python -m zoo.list lists them",
+    )
     parser.add_argument(
         "--seeds", type=cli.positive, default=3, help="seeds for each network (default: 3)"
     )
     cli.add_experiment_arguments(parser)
     cli.add_data_arguments(parser)
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the study (default: studies/RECIPE)"
+        "--out", type=Path, metavar="DIR", help="study folder (default: studies/RECIPE)"
     )
     arguments = parser.parse_args(argv)
     for model in arguments.models:
@@ -55,7 +60,7 @@ def main(argv: Sequence[str]) -> None:
     shards.prepare(arguments.models, recipe.batch_size)
     dataset = cli.load_data(name, arguments, **choices)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
-    # Seed by seed, so that an interrupted study has as many of each network.
+    # Seeds are the outer loop, so that an interrupted study has as many runs of each network.
     for seed, model in itertools.product(range(arguments.seeds), results):
         seeded = recipe.replace(seed=seed)
         run = Run(out / f"{model}-seed{seed}")
@@ -65,14 +70,14 @@ def main(argv: Sequence[str]) -> None:
         stage.write_text(text + "\n", encoding="utf-8")
     with atomic.staged(out / "comparison.png") as stage:
         plot(results).savefig(stage, format="png")
-    print(f"\n{text}\n\n{out} holds the study (data: {dataset.name})")
+    print(f"\n{text}\n\nstudy saved in {out} (dataset: {dataset.name})")
 
 
 def table(results: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the study as Markdown, the best mean first.
+    """Return the study as a Markdown table, best mean test accuracy first.
 
     Args:
-        results: of each network, the facts of its runs.
+        results: the results of the runs of each network.
     """
     ranked = sorted(results, key=lambda model: -_mean_and_error(results[model])[0])
     best = _mean_and_error(results[ranked[0]])
@@ -99,7 +104,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
-    """Draw the test accuracy of every run against its network's multiply-adds."""
+    """Plot the test accuracy of every run against its network's multiply-adds."""
     picture = figure.Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = picture.subplots()
     for model, runs in results.items():
@@ -109,13 +114,13 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
             cost, np.mean(accuracies), _deviation(accuracies), fmt="o", capsize=4, label=model
         )
         axes.plot([cost] * len(runs), accuracies, ".", color="grey", markersize=4)
-    axes.set(xscale="log", xlabel="multiply-adds of one image", ylabel="test accuracy, %")
+    axes.set(xscale="log", xlabel="multiply-adds per image", ylabel="test accuracy, %")
     axes.legend()
     return picture
 
 
 def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
-    """Return the facts of one run of the study, trained now if it is not finished."""
+    """Return the result of one run of the study; train it if it is not finished."""
     if not run.result.exists():
         return run_experiment(model, dataset, recipe, run)
     result = run.read_result()

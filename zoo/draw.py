@@ -1,9 +1,9 @@
-"""``python -m zoo.draw MODEL -o FILE``: a network's volumes, as the post draws them.
+"""``python -m zoo.draw MODEL -o FILE``: draw a network's volumes, in the style of the post.
 
-Every block is to scale: height and width by one factor for the whole picture, depth by another,
-since 512 filters over 2x2 pixels would be a needle. On the face that the next layer reads, its
-kernel is drawn, and dashed where its stride takes it next. A row of values is an upright bar,
-longer for more values but not to scale.
+All blocks share one scale for height and width and another for depth: with a single scale, 512
+filters of 2x2 pixels would look like a needle. Each block shows the kernel of the next layer and,
+dashed, its position one stride further. A vector is drawn as an upright bar, longer for more values
+but not to scale.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _ENDINGS = (".svg", ".png")
 
 # All lengths in points, 1/72 inch.
 _TALLEST, _DEEPEST, _FONT, _LINE, _GAP, _MARGIN = 150.0, 110.0, 8.0, 11.0, 26.0, 18.0
-_SLANT = (0.42, 0.26)  # how far one unit of width runs right and up
-_BAR = 7.0  # how thick a row of values is drawn
-_LEAST_DEPTH = 32  # the depth that a picture's scale leaves room for, were its blocks all thinner
+_SLANT = (0.42, 0.26)  # offset to the right and up for each unit of width
+_BAR = 7.0  # thickness of the bar of a vector
+_LEAST_DEPTH = 32  # lower limit of the depth that sets the scale, so that thin blocks stay thin
 
 _COLOURS = {"image": "#d9d9d9", "conv": "#9ecae1", "pool": "#fdae6b", "dense": "#a1d99b"}
 
 
 @dataclass(frozen=True)
 class Volume:
-    """One block of the picture.
+    """One block of the drawing.
 
     Attributes:
-        name: of the layer that computes it.
+        name: name of the layer that computes it.
         kind: ``image``, ``conv``, ``pool`` or ``dense``.
-        lines: what the layer does, a short line each.
-        shape: ``(height, width, depth)``; a row of values is ``(1, 1, values)``.
-        window: ``(height, width)`` of what the layer reads of the block before, at once.
-        stride: by how much that window moves.
+        lines: description of the layer, in short lines.
+        shape: ``(height, width, depth)``; a vector is ``(1, 1, values)``.
+        window: ``(height, width)`` of the window in which the layer reads the previous block.
+        stride: step of that window.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Volume:
 
 
 def volumes(model: keras.Model) -> list[Volume]:
-    """Return the blocks of a network: its image, and each layer that computes another volume."""
+    """Return the blocks of a network: its image, and each layer that computes a new volume."""
     found = (_volume(layer) for layer in model.layers)
     return [volume for volume in found if volume is not None]
 
@@ -69,7 +69,7 @@ def _volume(layer: keras.Layer) -> Volume | None:
     if isinstance(layer, layers.InputLayer):
         return Volume(layer.name, "image", ("pixels",), volume)
     if isinstance(layer, layers.ZeroPadding2D):
-        return Volume(layer.name, "image", ("black border",), volume)
+        return Volume(layer.name, "image", ("zero padding",), volume)
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
         told = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "conv"
         window, stride = layer.kernel_size, layer.strides[0]
@@ -81,7 +81,7 @@ def _volume(layer: keras.Layer) -> Volume | None:
         lines = (f"{window[0]}x{window[1]} {told} pool", f"{layer.padding}, stride {stride}")
         return Volume(layer.name, "pool", lines, volume, window, stride)
     if isinstance(layer, layers.GlobalAveragePooling2D):
-        return Volume(layer.name, "pool", ("average of all",), volume, layer.input.shape[1:3])
+        return Volume(layer.name, "pool", ("global average",), volume, layer.input.shape[1:3])
     if isinstance(layer, layers.Dense):
         return Volume(layer.name, "dense", ("dense",), volume)
     if isinstance(layer, layers.Flatten):
@@ -90,10 +90,10 @@ def _volume(layer: keras.Layer) -> Volume | None:
 
 
 def draw(model: keras.Model) -> figure.Figure:
-    """Return the picture of a network's volumes, a matplotlib figure.
+    """Return a drawing of a network's volumes as a matplotlib figure.
 
     Args:
-        model: functional model of one path, as all of the zoo's are.
+        model: functional model without branches, as all of the zoo's are.
     """
     blocks = volumes(model)
     scale = _TALLEST / max(max(block.shape[:2]) for block in blocks)
@@ -123,7 +123,7 @@ def draw(model: keras.Model) -> figure.Figure:
 
 
 class _Box:
-    """Where a volume stands on the canvas, and how it is drawn there."""
+    """The position of a volume on the canvas, and how to draw it."""
 
     def __init__(self, volume: Volume, scale: float, depth: float) -> None:
         height, width, values = volume.shape
@@ -131,7 +131,7 @@ class _Box:
         self.scale = scale
         self.x = self.middle = 0.0
         self.flat = (height, width) == (1, 1)
-        # A row of values stands upright: as a block it would have no height to see.
+        # A vector is drawn upright: as a block it would have no visible height.
         self.tall = _TALLEST * min(1.0, 0.25 + values / 1000) if self.flat else height * scale
         self.deep = _BAR if self.flat else max(values * depth, 1.5)
         self.slant = (
@@ -143,7 +143,7 @@ class _Box:
         self.text_width = 0.58 * _FONT * max(map(len, self.text))
 
     def draw(self, axes: Any, base: float, following: _Box | None) -> None:
-        """Draw the block, its text, and the window through which the next layer reads it."""
+        """Draw the block, its text, and the window that the next layer reads."""
         colour = _COLOURS[self.volume.kind]
         x, (right, up) = self.x, self.slant
         far, top = x + self.deep, base + self.tall
@@ -176,7 +176,7 @@ class _Box:
     def _window(
         self, base: float, row: int, column: int, rows: int, columns: int
     ) -> list[tuple[float, float]]:
-        """Return the corners of a window of pixels on the side of the block."""
+        """Return the corners of a window of pixels on the side face of the block."""
 
         def corner(pixel_row: int, pixel_column: int) -> tuple[float, float]:
             along = pixel_column * self.scale
@@ -196,11 +196,11 @@ def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Draw one network into one file."""
+    """Draw one network and write the drawing to a file."""
     parser = cli.Parser("zoo.draw", "Draw a network's volumes to scale.", imports=True)
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     parser.add_argument(
-        "-o", "--out", type=Path, metavar="FILE", help="a .svg or .png (default: MODEL.svg)"
+        "-o", "--out", type=Path, metavar="FILE", help=".svg or .png file (default: MODEL.svg)"
     )
     arguments = parser.parse_args(argv)
     registry.get_spec(arguments.model)
@@ -208,12 +208,12 @@ def main(argv: Sequence[str]) -> None:
     if out.suffix not in _ENDINGS:
         raise InputError(f"--out takes a file ending in {' or '.join(_ENDINGS)}, received {out}")
     if not out.parent.is_dir():
-        raise InputError(f"--out takes a file in a folder that exists, received {out}")
+        raise InputError(f"--out takes a file in an existing folder, received {out}")
     backend.start_tensorflow()
     picture = draw(registry.create_model(arguments.model))
     with atomic.staged(out) as stage:
         picture.savefig(stage, format=out.suffix[1:])
-    print(f"{out} shows {arguments.model}")
+    print(f"drawing of {arguments.model} saved in {out}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can go wrong, in one line each, and the exit code every command gives it."""
+"""The errors of the project: one-line messages, and the exit code of each."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterable
 
 
 class ZooError(Exception):
-    """Base of every error that is meant for a person: its message is one complete line."""
+    """Base class of all user-facing errors; the message is one complete line."""
 
     exit_code = 1
 
 
 class InputError(ZooError):
-    """The request cannot be met as it was made: the message says what was allowed."""
+    """Invalid input; the message names what is allowed."""
 
     exit_code = 2
 
 
 class VerificationError(ZooError):
-    """An exported file does not compute what the network computes: nothing was published."""
+    """An exported file does not compute what the network computes; nothing was published."""
 
     exit_code = 3
 
 
 class DamagedError(VerificationError):
-    """A file of a bundle is missing, altered, or not part of it: it is not opened."""
+    """A file of a bundle is missing, altered, or not part of it; the bundle is not opened."""
 
 
 class DivergedError(ZooError):
@@ -35,7 +35,7 @@ class DivergedError(ZooError):
 
 
 class Interrupted(ZooError):  # noqa: N818 - an interruption is not an error
-    """A signal ended the work early, after everything so far was saved."""
+    """A signal ended the work early, after all progress was saved."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -44,29 +44,29 @@ class Interrupted(ZooError):  # noqa: N818 - an interruption is not an error
 
 EXIT_CODES = """exit codes:
   0    done
-  1    the machine refused (disk full, permission, killed helper)
-  2    bad input: the message says what was allowed and what was received
-  3    an exported file is not what it should be; it is not published, or not opened
+  1    system error (disk full, no permission, killed subprocess)
+  2    invalid input: the message names what is allowed and what was received
+  3    an exported file is wrong or damaged; it is not published, or not opened
   4    training diverged: a cost, a weight or a logit is not finite
-  130  interrupted (Ctrl-C); 143 terminated; what was trained so far is saved"""
+  130  interrupted (Ctrl-C); 143 terminated; training progress is saved"""
 
 
 def one_line(error: BaseException) -> str:
-    """Return the kind of an error of other code, and the first line of its message."""
+    """Return the type of a third-party exception and the first line of its message."""
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind if it has none."""
+    """Return the first line of an error's message, or its type if it has no message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def unknown(
     kind: str, received: str, allowed: Iterable[str], *, told: str | None = None
 ) -> InputError:
-    """Return the error for a name that is not one of ``allowed``, with the nearest one.
+    """Return an ``InputError`` for a name that is not in ``allowed``, with the closest match.
 
-    ``told`` says what is allowed where a list of all would be too long to read.
+    ``told`` replaces the list of allowed names in the message if that list is too long.
     """
     allowed = sorted(allowed)
     lower = {name.lower(): name for name in allowed}

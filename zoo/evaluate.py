@@ -24,12 +24,12 @@ from zoo.metrics import (
 from zoo.runs import Run, load_model, plots
 from zoo.util import atomic, backend
 
-# Each is scored 36 times: about half a minute for ltfn5 on two cores.
+# Each image is scored 36 times: about half a minute for ltfn5 on two cores.
 _CORRUPTED_IMAGES = 1_000
 
 
 def main(argv: Sequence[str]) -> None:
-    """Score one run."""
+    """Score the network of one run."""
     arguments = _parser().parse_args(argv)
     if arguments.corruptions and (arguments.data is not None or arguments.split != "test"):
         raise InputError(
@@ -60,26 +60,31 @@ def _parser() -> cli.Parser:
     parser = cli.Parser("zoo.evaluate", "Score a run's network on a whole split.", imports=True)
     parser.add_argument("run", metavar="RUN", help="run folder, such as runs/ltfn5")
     parser.add_argument(
-        "--split", choices=("train", "validation", "test"), default="test", help="default: test"
+        "--split",
+        choices=("train", "validation", "test"),
+        default="test",
+        help="split to score (default: test)",
     )
     parser.add_argument(
         "--data",
         metavar="NAME",
-        help=f"{data.HELP}; with the classes of the run (default: the run's own data)",
+        help=f"{data.HELP}; must have the classes of the run (default: the run's own data)",
     )
     parser.add_argument(
         "--corruptions",
         action="store_true",
-        help=f"score {_CORRUPTED_IMAGES:,} test images with noise, blur, rotation, ... in five "
-        "severities, and write corruptions.png into the run folder",
+        help=f"score {_CORRUPTED_IMAGES:,} test images under noise, blur, rotation, ... at five "
+        "severities, and write corruptions.png to the run folder",
     )
-    parser.add_argument("--json", action="store_true", help="one object, exact numbers")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object with exact numbers"
+    )
     cli.add_data_arguments(parser)
     return parser
 
 
 def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
-    """Return the run's own data, or other data with the same classes.
+    """Return the run's own dataset, or another one with the same classes.
 
     Raises:
         InputError: the classes or channels differ; the message names the first difference.
@@ -91,17 +96,19 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
     dataset = cli.load_recorded_data(recorded, arguments, arguments.data, trainable=False)
     wanted, given = recorded["class_names"], list(dataset.class_names)
     if len(given) != len(wanted):
-        raise InputError(f"{dataset.name} has {len(given)} classes, {run.folder} has {len(wanted)}")
+        raise InputError(
+            f"{dataset.name} has {len(given)} classes, but {run.folder} has {len(wanted)}"
+        )
     for number, (ours, theirs) in enumerate(zip(wanted, given, strict=True)):
         if ours != theirs:
             raise InputError(
-                f"class {number} of {dataset.name} is {theirs!r}, and {ours!r} in {run.folder}; "
+                f"class {number} of {dataset.name} is {theirs!r}, but {ours!r} in {run.folder}; "
                 "the classes must have the same names in the same order"
             )
     if dataset.image_shape[2] != channels:
         raise InputError(
             f"the images of {dataset.name} have {dataset.image_shape[2]} channels, "
-            f"{run.folder} takes {channels}"
+            f"but {run.folder} takes {channels}"
         )
     return dataset
 
@@ -134,7 +141,7 @@ def _text(facts: dict[str, Any]) -> str:
         f"{kind} cost: {facts['cost']:,.6g}",
         f"{kind} accuracy: {100 * facts['accuracy']:.2f} %, "
         f"{facts['correct']:,} of {facts['count']:,} on {facts['data']}",
-        f"95 % interval: {100 * low:.2f} to {100 * high:.2f} %",
+        f"95 % confidence interval: {100 * low:.2f} to {100 * high:.2f} %",
         f"Expected calibration error: {100 * facts['calibration_error']:.2f} %",
         f"{'class':<{wide}}  accuracy  correct   images",
     ]
@@ -145,7 +152,7 @@ def _text(facts: dict[str, Any]) -> str:
 
 
 def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, Any]:
-    """Score a part of the test split under every corruption, and draw one of its images."""
+    """Score part of the test split under every corruption, and plot one of its images."""
     chosen = stratified(test, _CORRUPTED_IMAGES)
     images, labels = test.images[chosen], test.labels[chosen]
 
@@ -154,7 +161,7 @@ def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, An
 
     clean = accuracy(images)
     accuracies: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
-    # The image with the most contrast shows best what is done to it.
+    # The image with the highest contrast shows the corruptions best.
     shown = int(np.argmax(images.std(axis=(1, 2, 3))))
     examples = {}
     for name, found in accuracies.items():
@@ -173,7 +180,7 @@ def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, An
 
 
 def corruption_text(facts: dict[str, Any]) -> str:
-    """Return the accuracies as a table, a row for each corruption."""
+    """Return the accuracies as a table with one row per corruption."""
     lines = [
         f"Accuracy in %, {facts['count']:,} test images of {facts['data']}; "
         f"uncorrupted {100 * facts['clean_accuracy']:.2f}",
@@ -182,7 +189,7 @@ def corruption_text(facts: dict[str, Any]) -> str:
     for name, found in facts["accuracies"].items():
         lines.append(f"{name:<11}" + "".join(f"{100 * each:>8.2f}" for each in found))
     lines.append(f"Mean of all corruptions: {100 * facts['mean_accuracy']:.2f} %")
-    lines.append(f"{facts['picture']} shows one image under each")
+    lines.append(f"{facts['picture']} shows one image under each corruption")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The Keras runtime: a network behind ``predict_fn``, as every exported file is."""
+"""The Keras runtime: a network as a ``predict_fn``, the interface of every exported file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ with epy.lazy_imports():
 
 
 def predict_fn(model: keras.Model, parts: int = 1) -> PredictFn:
-    """Return the Keras runtime: uint8 images [N, H, W, C] -> float32 logits [N, classes].
+    """Return a function from uint8 images [N, H, W, C] to float32 logits [N, classes].
 
     Args:
-        model: raw pixels to logits.
-        parts: in how many shards the images are computed.
+        model: network from raw pixels to logits.
+        parts: number of shards that each batch is split into.
     """
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
 
@@ -33,5 +33,5 @@ def predict_fn(model: keras.Model, parts: int = 1) -> PredictFn:
         return forward
 
     parted, whole = compiled(parts), compiled(1)
-    # No shard may be empty.
+    # A shard must not be empty.
     return lambda images: (parted if len(images) >= parts else whole)(tf.constant(images)).numpy()

@@ -1,6 +1,6 @@
-"""``python -m zoo.list``: every network with what it costs.
+"""``python -m zoo.list``: list every network and its cost per image.
 
-It does not start TensorFlow, unless ``--import`` adds networks.
+TensorFlow is started only if ``--import`` adds networks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation
 
 def main(argv: Sequence[str]) -> None:
     """Print the registry as a table, or as JSON."""
-    parser = cli.Parser(
-        "zoo.list", "List the networks and what one image costs them.", imports=True
-    )
-    parser.add_argument("--json", action="store_true", help="an array of objects, exact numbers")
+    parser = cli.Parser("zoo.list", "List the networks and their cost per image.", imports=True)
+    parser.add_argument("--json", action="store_true", help="print a JSON array with exact numbers")
     arguments = parser.parse_args(argv)
     specs = [registry.get_spec(name) for name in registry.list_models()]
     if arguments.json:
@@ -31,7 +29,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def table(specs: Sequence[ModelSpec]) -> str:
-    """Return an aligned text table; the largest activation is of one float32 image."""
+    """Return an aligned text table; the largest activation is for one float32 image."""
     rows = [_HEADINGS, *map(_cells, specs)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     lines = []

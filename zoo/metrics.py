@@ -1,4 +1,4 @@
-"""One scoring function for every runtime; needs NumPy alone."""
+"""Metrics of a network's predictions, the same for every runtime; requires only NumPy."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from zoo.data.splits import Split
 from zoo.errors import DivergedError
 
 PredictFn = Callable[[np.ndarray], np.ndarray]
-"""uint8 images [N, H, W, C] -> float32 logits [N, classes]; what every runtime offers."""
+"""uint8 images [N, H, W, C] -> float32 logits [N, classes]; the interface of every runtime."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The score of one runtime over one whole split.
+    """The score of one runtime on a whole split.
 
     Attributes:
-        correct: images whose largest logit is their label's.
-        count: images in the split.
+        correct: number of images whose largest logit is at their label.
+        count: number of images in the split.
         cost: mean softmax cross-entropy in nats.
         logits: float32 [count, classes].
     """
@@ -32,12 +32,12 @@ class Metrics:
 
     @property
     def accuracy(self) -> float:
-        """Share of correct images, 0..1."""
+        """Fraction of correct images, 0..1."""
         return self.correct / self.count
 
 
 def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metrics:
-    """Score ``predict_fn`` on every image of ``split``, the last short batch included.
+    """Score ``predict_fn`` on every image of ``split``, including a short last batch.
 
     Raises:
         DivergedError: a logit is not finite.
@@ -48,7 +48,7 @@ def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metr
 
 
 def predictions(predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
-    """Return the logits of all images, float32 [N, classes], the last short batch included."""
+    """Return the logits of all images, float32 [N, classes], including a short last batch."""
     starts = range(0, len(images), batch_size)
     return np.concatenate([predict_fn(images[at : at + batch_size]) for at in starts])
 
@@ -57,8 +57,8 @@ def check_finite(logits: np.ndarray, images: str) -> None:
     """Reject logits [N, classes] that are not finite.
 
     Args:
-        logits: of some images.
-        images: what the message calls the images.
+        logits: the logits of some images.
+        images: name of the images in the message.
 
     Raises:
         DivergedError: a logit is not finite.
@@ -67,14 +67,15 @@ def check_finite(logits: np.ndarray, images: str) -> None:
     if broken:
         raise DivergedError(
             f"the network's logits are not finite for {broken:,} of {len(logits):,} {images}; "
-            "its training diverged: train again with a lower rate, --set learning_rate=RATE"
+            "its training diverged: train again with a lower learning rate, "
+            "--set learning_rate=RATE"
         )
 
 
 def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
     """Return the score of logits [N, classes] that were computed for every image of ``split``.
 
-    It accepts logits that are not finite, which the proof of an exported file reports itself.
+    Logits may be non-finite: the proof of an exported file reports these itself.
     """
     return Metrics(
         correct=int(np.sum(logits.argmax(axis=1) == split.labels)),
@@ -85,10 +86,10 @@ def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
 
 
 def class_counts(metrics: Metrics, labels: np.ndarray) -> list[tuple[int, int]]:
-    """Return of each class how many images are correct, and how many there are.
+    """Return the number of correct images and of all images, for each class.
 
     Args:
-        metrics: of a split.
+        metrics: metrics of a split.
         labels: int [N], of the same split.
     """
     classes = metrics.logits.shape[1]
@@ -98,9 +99,9 @@ def class_counts(metrics: Metrics, labels: np.ndarray) -> list[tuple[int, int]]:
 
 
 def wilson_interval(correct: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of an accuracy, 0..1 (E. B. Wilson, 1927).
+    """Return the 95 % confidence interval of an accuracy, 0..1 (E. B. Wilson, 1927).
 
-    Unlike the normal approximation it stays within 0..1 and has a width where no image is wrong.
+    Unlike the normal approximation it stays within 0..1, and has a width even if no image is wrong.
     """
     z = 1.959964  # the normal distribution's 97.5 % quantile
     share, square = correct / count, z * z / count
@@ -113,12 +114,12 @@ def wilson_interval(correct: int, count: int) -> tuple[float, float]:
 def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> float:
     """Return the expected calibration error, 0..1.
 
-    The images are put into bins of equal width by their confidence, the largest probability. The
-    error is the mean distance between a bin's mean confidence and its accuracy, each bin weighted
-    by its images (C. Guo et al., On Calibration of Modern Neural Networks, 2017).
+    The images are grouped into bins of equal width by their confidence, the largest probability.
+    The error is the mean distance between a bin's mean confidence and its accuracy, weighted by its
+    number of images (C. Guo et al., On Calibration of Modern Neural Networks, 2017).
 
     Args:
-        metrics: of a split.
+        metrics: metrics of a split.
         labels: int [N], of the same split.
         bins: number of bins; bin ``m`` holds the confidences above ``m / bins``.
     """
@@ -126,7 +127,7 @@ def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> f
     confidence = 1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
     right = logits.argmax(axis=1) == labels
     at = np.ceil(confidence * bins).astype(int) - 1
-    # A bin's weight times its distance is the size of the sum of its images' differences.
+    # A bin's weight times its distance is the absolute sum of its images' differences, over N.
     differences = np.bincount(at, weights=confidence - right, minlength=bins)
     return float(np.abs(differences).sum() / len(labels))
 
@@ -134,7 +135,7 @@ def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> f
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Return the mean softmax cross-entropy, NaN where logits are not finite."""
     with np.errstate(invalid="ignore"):
-        # In float64: logits may be in the thousands.
+        # float64, since logits may be in the thousands.
         shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
         log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

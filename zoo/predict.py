@@ -1,6 +1,6 @@
 """``python -m zoo.predict RUN|BUNDLE PICTURE ...``: classify picture files.
 
-A bundle answers through its LiteRT file, which takes a tenth of the time that TensorFlow needs to
+By default a bundle's LiteRT file is used, which takes a tenth of the time that TensorFlow needs to
 start.
 """
 
@@ -26,14 +26,14 @@ from zoo.util import atomic, backend
 
 @dataclass(frozen=True)
 class _Answer:
-    """What is reported of one thing in one picture.
+    """The result for one object in one picture.
 
     Attributes:
-        path: of the picture.
-        place: which of several things it is, ``" [1 of 2]"``; empty if the picture is one thing.
-        prepared: what the network saw, None if it is not asked.
-        problem: why it is not asked.
-        classes: the most probable classes, the most probable first.
+        path: path of the picture.
+        place: which of several objects it is, ``" [1 of 2]"``; empty if there is one object.
+        prepared: the input image of the network, None if the object is not classified.
+        problem: why the object is not classified.
+        classes: the most probable classes, most probable first.
     """
 
     path: Path
@@ -43,21 +43,21 @@ class _Answer:
     classes: tuple[dict[str, Any], ...] = ()
 
     def record(self) -> dict[str, Any]:
-        """Return the answer as JSON values."""
+        """Return the result as JSON values."""
         values: dict[str, Any] = {"picture": shown(self.path), "classes": list(self.classes)}
         if self.prepared is None:
             return values | {"done": [], "problem": self.problem}
         return values | {"done": list(self.prepared.steps), "box": list(self.prepared.box)}
 
     def text(self) -> str:
-        """Return the answer as two lines, a problem as one."""
+        """Return the result as two lines, or a problem as one line."""
         if self.prepared is None:
             return f"{shown(self.path)}: {self.problem}"
-        done = ", ".join(self.prepared.steps) or "used as it is"
+        done = ", ".join(self.prepared.steps) or "used unchanged"
         return f"{shown(self.path)}{self.place}: {self.verdict()}\n  {done}"
 
     def verdict(self) -> str:
-        """Return the classes and their probabilities in one line."""
+        """Return the classes and their probabilities on one line."""
         return ", ".join(
             f"{each['class']} ({100 * each['probability']:.1f} %)" for each in self.classes
         )
@@ -67,39 +67,39 @@ def main(argv: Sequence[str]) -> None:
     """Classify pictures."""
     parser = cli.Parser(
         "zoo.predict",
-        "Classify pictures, and report how each was fitted to the network.",
+        "Classify pictures, and report how each was preprocessed.",
         imports=True,
     )
     parser.add_argument(
         "network", type=Path, metavar="RUN|BUNDLE", help="such as runs/ltfn5 or exports/ltfn5/1"
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
-    parser.add_argument("--top", type=cli.positive, default=3, help="classes to name (default: 3)")
-    parser.add_argument("--json", action="store_true", help="an array of objects")
+    parser.add_argument("--top", type=cli.positive, default=3, help="classes to print (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
     parser.add_argument(
         "--runtime",
         metavar="FORMAT",
-        help="which of a bundle's files answers: float32 (default if it has one), int8, ...",
+        help="which of a bundle's files to use: float32 (default if it has one), int8, ...",
     )
     parser.add_argument(
         "--show",
         type=Path,
         metavar="FILE.png",
-        help="draw each picture with the part that was used, and what the network saw",
+        help="draw each picture with the part that was used, and the input image of the network",
     )
     parser.add_argument(
-        "--each", action="store_true", help="classify each of several things, left to right"
+        "--each", action="store_true", help="classify each of several objects, left to right"
     )
     parser.add_argument(
         "--ink",
         choices=data.INKS,
         default=data.AUTO,
-        help="find handwriting in a photograph (default: auto, as the network's data records)",
+        help="locate handwriting in a photograph (default: auto, as recorded with the network)",
     )
     arguments = parser.parse_args(argv)
     facts, load = _opened(arguments.network, arguments.runtime)
     wanted = _preprocessing(facts, arguments.ink)
-    # Every picture is read before the network is loaded: a bad one costs no wait.
+    # Reading all pictures before loading the network reports an unreadable one at once.
     answers = [
         answer
         for path in arguments.pictures
@@ -121,7 +121,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _preprocessing(facts: dict[str, Any], ink: str) -> Preprocessing:
-    """Return how the network's data records that pictures are prepared, but for ``--ink``."""
+    """Return the preprocessing recorded with the network, with ``--ink`` applied."""
     recorded = preprocessing.recorded(facts)
     if ink == data.AUTO:
         return recorded
@@ -129,10 +129,10 @@ def _preprocessing(facts: dict[str, Any], ink: str) -> Preprocessing:
 
 
 def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]:
-    """Return what is to be asked about a picture.
+    """Return the objects of a picture as results without classes.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the picture cannot be read.
     """
     picture = preprocessing.read_picture(path)
     try:
@@ -142,7 +142,7 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
     if not found:
         return [_Answer(path, problem="no ink found")]
     if len(found) > 1 and not each:
-        problem = f"{len(found)} separate things found; --each classifies each, left to right"
+        problem = f"{len(found)} separate objects found; --each classifies each, left to right"
         return [_Answer(path, problem=problem)]
     if len(found) == 1:
         return [_Answer(path, prepared=found[0])]
@@ -154,10 +154,10 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
 def _classified(
     answers: Sequence[_Answer], load: Callable[[], PredictFn], class_names: Sequence[str], top: int
 ) -> list[_Answer]:
-    """Return the answers with their classes; the network is loaded if any picture asks it.
+    """Return the results with their classes; load the network only if it is needed.
 
     Raises:
-        DivergedError: its logits are not finite.
+        DivergedError: the logits are not finite.
     """
     images = [each.prepared.image for each in answers if each.prepared]
     logits = predictions(load(), np.stack(images)) if images else np.empty((0, len(class_names)))
@@ -172,7 +172,7 @@ def _classified(
 
 
 def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable[[], PredictFn]]:
-    """Return the facts of a network's data, and what loads its predictions."""
+    """Return the record of a network's dataset, and a function that loads its ``predict_fn``."""
     if (folder / "manifest.json").exists():
         bundle = bundles.open_bundle(folder)
 
@@ -184,7 +184,9 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
         return bundle.manifest["data"], load_bundle
 
     if runtime:
-        raise InputError(f"--runtime chooses a bundle's file, and {folder} is no bundle")
+        raise InputError(
+            f"--runtime selects a bundle's file, but {folder} is not a bundle; leave it out"
+        )
     run = Run(folder)
 
     def load_run() -> PredictFn:
@@ -195,7 +197,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
 
 
 def _top(logits: np.ndarray, class_names: Sequence[str], count: int) -> tuple[dict[str, Any], ...]:
-    """Return the most probable classes, the most probable first."""
+    """Return the most probable classes, most probable first."""
     exponentials = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = exponentials / exponentials.sum()
     order = np.argsort(-probabilities, kind="stable")[:count]

@@ -1,1 +1,1 @@
-"""The bundle on disk: its model card, its checksums, and how it is published."""
+"""Write the model card of a bundle, and publish the bundle."""

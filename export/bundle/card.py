@@ -1,4 +1,4 @@
-"""The model card: the bundle's README, written from facts alone."""
+"""Write the model card, the README of a bundle, from the facts in its manifest."""
 
 from __future__ import annotations
 
@@ -9,41 +9,45 @@ from export.formats import FORMATS
 _CARD = """\
 # {name}, {relation} {data[name]}
 
-A Keras image classifier of {classes} classes, exported and verified: every file below was loaded
-by its own runtime in a process of its own and scored on all {test_count:,} test images.
+An image classifier with {classes} classes, exported from Keras. Each file below was loaded by its
+own runtime in a separate process and evaluated on all {test_count:,} test images.
 
 {table}
 
-Activations: what a device must keep of the network's intermediate results at one time (float16
-weights, unpacked, count too). One image: on one thread of {machine[processor]}.
+- Changed predictions: images for which the file predicts another class than Keras.
+- Activations: peak memory of the intermediate results, including float16 weights after unpacking.
+- Time per image: measured on one thread of {machine[processor]}.
+
 {bounds}
 {cautions}
-- Data: {data_words}: {data[train_count]:,} train, {data[validation_count]:,} validation and
+## Data and training
+
+- Data: {data_words}. {data[train_count]:,} training, {data[validation_count]:,} validation and
   {data[test_count]:,} test images.
 - {story}.
-- Integer formats were calibrated with {calibration_count} images of its train split, as many of
-  each class.
+- Calibration of the integer formats: {calibration_count} images of the training split, equally many
+  from each class.
 {finetuned}
-## What goes in, what comes out
+## Inputs and outputs
 
 {tensors}
 
-Pixels are 0..255, as they are, {height}x{width}x{channels}; their scaling is inside. Logits are in
-the order of the classes: {classes_list}. An int8 or int16 logit stands for
+Images are {height}x{width}x{channels} with pixel values from 0 to 255; the network scales them
+itself. The logits are in the order of the classes: {classes_list}. A quantized value represents
 scale * (value - zero point).
 
-## Calling it
+## Usage
 
 {calls}
 
-## Limits
+## Limitations
 
-It knows its {classes} classes and no others: it has an answer for every picture of anything.
-Its accuracy holds for pictures like those it was tested on; it was not tested for fairness, against
-deliberate deception, or on pictures of another kind.
+The network always predicts one of its {classes} classes, even for unrelated images. The accuracy
+above applies to images like those of the test split. The network was not tested for fairness, for
+robustness to adversarial inputs, or on other kinds of images.
 
-`python -m export.verify .` checks the SHA-256 of every file and replays {golden_count} test images;
-`manifest.json` holds both.
+`python -m export.verify .` checks the SHA-256 hash of every file and replays {golden_count} test
+images. The hashes and the images are in `manifest.json`.
 """
 
 
@@ -51,10 +55,10 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
     """Return the card in Markdown.
 
     Args:
-        manifest: as the bundle will hold it.
-        relation: of the network to its data: ``trained on`` or ``verified on``.
-        story: where the network comes from, in a sentence.
-        table: the proof as a Markdown table.
+        manifest: the bundle's manifest.
+        relation: relation of the network to its dataset: ``trained on`` or ``verified on``.
+        story: origin of the network, in one sentence without its full stop.
+        table: the verification table in Markdown.
     """
     data = manifest["data"]
     height, width, channels = data["image_shape"]
@@ -83,7 +87,7 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
 
 
 def _data(data: dict[str, Any]) -> str:
-    """Return what is known of a data set."""
+    """Return the name, version and source of a dataset."""
     words = f"{data['name']} {data['version']}"
     if data["homepage"]:
         return f"{words} ({data['licence']}), {data['homepage']}"
@@ -98,14 +102,15 @@ def _bounds(manifest: dict[str, Any]) -> str:
     ]
     low, high = manifest["reference"]["interval"]
     text = (
-        f"The 95 % interval of the accuracy of Keras is {100 * low:.2f} to {100 * high:.2f} %. "
-        "Images that a file may lose, and that may have another class than Keras gives: "
-        + "; ".join([", ".join(told), "others none"] if told else ["none"])
+        f"The 95 % confidence interval of the accuracy of Keras is {100 * low:.2f} to "
+        f"{100 * high:.2f} %. Compared with Keras, a file may classify fewer images correctly and "
+        "predict another class for some images. The accepted numbers of both are: "
+        + "; ".join([", ".join(told), "0 for other files"] if told else ["0 for all files"])
         + "."
     )
     if manifest["loosened"]:
         names = ", ".join(manifest["loosened"])
-        text += f" A looser bound than the format's own was given (--allow-drop): {names}."
+        text += f" Bounds loosened beyond the default with --allow-drop: {names}."
     for name, reason in manifest["left_out"].items():
         text += f" The format {name} is left out: {reason}."
     return text
@@ -115,9 +120,9 @@ def _finetuned(facts: dict[str, int] | None) -> str:
     if facts is None:
         return ""
     return (
-        f"- The int8 file's weights were trained on for {facts['steps']} steps in which they were "
-        f"rounded:\n  it lost {facts['validation_losses_before']} validation images before, "
-        f"{facts['validation_losses_after']} after.\n"
+        f"- The int8 file was fine-tuned with simulated quantization for {facts['steps']} steps. "
+        f"Compared\n  with Keras, it lost {facts['validation_losses_before']} validation images "
+        f"before and {facts['validation_losses_after']} after.\n"
     )
 
 
@@ -141,7 +146,7 @@ def _tensor(name: str, facts: dict[str, Any]) -> str:
 
 
 def _calls(manifest: dict[str, Any]) -> list[str]:
-    """Return how each kind of file is called; files that are called alike share one text."""
+    """Return the usage texts; formats with the same text share one."""
     height, width, channels = manifest["data"]["image_shape"]
     files = {each["format"]: each["file"] for each in manifest["artifacts"]}
     values = {
@@ -158,6 +163,6 @@ def _calls(manifest: dict[str, Any]) -> list[str]:
     for each in FORMATS.values():
         if each.name in files:
             alike.setdefault(each.call, []).append(each.name)
-    # The int8 file stands for all LiteRT files where there is one.
+    # The int8 file is the example for all LiteRT formats, if it was exported.
     shown = {call: "int8" if "int8" in names else names[0] for call, names in alike.items()}
     return [call.format(file=files[name], **values) for call, name in shown.items()]

@@ -1,4 +1,4 @@
-"""From a stage to a version: what is published appears whole, by one rename, or not at all."""
+"""Stage a bundle in a temporary folder, and publish it as a version with one atomic rename."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from zoo.util import atomic
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """Yield a folder beside the versions, under a name no server loads; it never outlives us.
+    """Yield a temporary folder next to the versions, which is always removed on exit.
 
-    What a killed export left there is removed: a stage is locked as long as its export lives.
+    No server loads it, since its name is not a number. Stale folders of killed exports are removed:
+    a running export holds a lock on its folder.
 
     Args:
-        out: folder of the versions; it is made.
+        out: parent folder of the versions; created if it does not exist.
 
     Raises:
         InputError: ``out`` cannot be written.
@@ -38,7 +39,7 @@ def staging(out: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(
             f"cannot write the export folder {out}: {error.strerror}; "
-            "give one that can be written with --out"
+            "give a writable folder with --out"
         ) from error
     try:
         yield stage
@@ -51,7 +52,7 @@ def staging(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for ourselves among the exports into it, for a moment."""
+    """Hold an exclusive lock on a folder, so that only one export at a time creates a stage."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -66,21 +67,21 @@ def _remove_if_abandoned(stage: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(stage, ignore_errors=True)
     except BlockingIOError:
-        pass  # its export is at work
+        pass  # its export is still running
     finally:
         os.close(descriptor)
 
 
 def publish(stage: Path, out: Path) -> Path:
-    """Make the staged folder the next version, at once and for good; return it."""
-    stage.chmod(0o755)  # mkdtemp's folders are for their owner alone
+    """Rename the staged folder to the next version, atomically and durably; return its path."""
+    stage.chmod(0o755)  # mkdtemp gives access to the owner only
     atomic.sync_tree(stage)
     while True:
         version = out / str(1 + max(_versions(out), default=0))
         try:
             stage.rename(version)
         except OSError:
-            # Another export took this number just now; if it did not, the error is a real one.
+            # If the version exists, another export has just taken its number: try the next one.
             if not version.exists():
                 raise
         else:

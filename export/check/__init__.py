@@ -1,1 +1,1 @@
-"""The proof: scores, times and differences of the files that were written."""
+"""Verify the exported files: their accuracy, their latency and their differences from Keras."""

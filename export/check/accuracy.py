@@ -1,9 +1,11 @@
-"""Score one exported file over a split, in fresh processes with nothing but its own runtime.
+"""Evaluate one exported file on a split, in subprocesses that load only its runtime.
+
+The command of a subprocess, for the images from BEGIN to END - 1, is::
 
     python -m export.check.accuracy ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
 
-The images are shared out among as many processes of one thread as there are cores; but TensorFlow,
-which takes long to start and has threads of its own, has one process.
+The images are divided among one single-threaded subprocess per core. A SavedModel has only one
+subprocess, since TensorFlow starts slowly and uses several threads.
 """
 
 from __future__ import annotations
@@ -25,16 +27,16 @@ from zoo.util.environment import cores
 
 
 def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
-    """Return an artifact's metrics over a split.
+    """Return the metrics of an exported file on a split.
 
     Args:
-        artifact: what ``zoo.bundles.runtimes`` opens.
+        artifact: a path that ``zoo.bundles.runtimes`` can open.
         split: the images and their labels.
         images_file: the images as a ``.npy`` file.
-        scratch: folder for the answers.
+        scratch: folder for the logits from the subprocesses.
 
     Raises:
-        ZooError: a process failed.
+        ZooError: a subprocess failed.
     """
     count = 1 if artifact.is_dir() else cores()
     bounds = np.linspace(0, len(split), count + 1).astype(int)
@@ -50,8 +52,8 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
 
 
 def main(argv: Sequence[str]) -> None:
-    """Score one artifact on some images."""
-    parser = cli.Parser("export.check.accuracy", "Compute one exported file's logits.")
+    """Write the logits of one exported file for some of the images."""
+    parser = cli.Parser("export.check.accuracy", "Compute the logits of one exported file.")
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
     parser.add_argument("images", type=Path, metavar="IMAGES.npy")
     parser.add_argument("begin", type=cli.natural, metavar="BEGIN")

@@ -1,6 +1,8 @@
-"""Measure one exported file alone, in a fresh process: its tensors, its time, its memory.
+"""Measure the latency and memory of one exported file, in a subprocess.
 
-python -m export.check.latency ARTIFACT IMAGES.npy FACTS.json
+The command of the subprocess is::
+
+    python -m export.check.latency ARTIFACT IMAGES.npy FACTS.json
 """
 
 from __future__ import annotations
@@ -25,20 +27,20 @@ _TIMED_IMAGES = 200
 
 
 def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
-    """Return what a runtime tells of an artifact.
+    """Return the tensors, latency and memory of an exported file.
 
     Args:
-        artifact: what ``zoo.bundles.runtimes`` opens.
+        artifact: a path that ``zoo.bundles.runtimes`` can open.
         images_file: uint8 images as a ``.npy`` file.
-        scratch: folder for the answer.
+        scratch: folder for the results from the subprocess.
 
     Returns:
         ``inputs``, ``outputs``, ``microseconds`` per image (the median of single calls on one
-        thread), ``peak_bytes`` of the process, and of a LiteRT file ``operators`` and
+        thread), ``peak_bytes`` of the subprocess, and for a LiteRT file ``operators`` and
         ``activation_bytes``.
 
     Raises:
-        ZooError: the process failed.
+        ZooError: the subprocess failed.
     """
     answer = scratch / f"facts-{artifact.name}.json"
     subprocesses.run_module("export.check.latency", artifact, images_file, answer)
@@ -46,7 +48,7 @@ def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure one artifact."""
+    """Write the measurements of one exported file."""
     parser = cli.Parser("export.check.latency", "Measure one exported file on one thread.")
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT")
     parser.add_argument("images", type=Path, metavar="IMAGES.npy")
@@ -65,10 +67,10 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _peak_bytes() -> int:
-    """Return the peak resident size of this process."""
+    """Return the peak resident memory of this process, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Linux hands the parent's ru_maxrss down to its child.
+        # On Linux, ru_maxrss is inherited from the parent process.
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return 1024 * int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -85,7 +87,7 @@ def _graph_facts(artifact: Path) -> dict[str, Any]:
 
 
 def _microseconds(predict_fn: PredictFn, images: np.ndarray) -> float:
-    """Return the median time of one image, in microseconds."""
+    """Return the median time per image, in microseconds."""
     seconds = []
     for at in range(len(images)):
         begin = time.perf_counter()

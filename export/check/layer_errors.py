@@ -1,4 +1,4 @@
-"""Where a quantized network departs from the float one: the error of each operation's result."""
+"""Measure the per-layer quantization error: the error of each operation's result."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from export.litert import flatbuffer
 from zoo.bundles.runtimes import open_for_every_result, quantized, real
 
-# They change a number's format, and are no operations of the network.
+# These only convert number formats: the float32 file has no counterpart to compare with.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 
 
 @dataclass(frozen=True)
 class LayerError:
-    """The error of one operation's result.
+    """The quantization error of one operation's result.
 
     Attributes:
-        operator: the operation's name.
-        tensor: the result's name.
-        error: root mean square of the difference over that of the float result.
+        operator: name of the operation.
+        tensor: name of the result.
+        error: root mean square of the difference, divided by that of the float32 result.
     """
 
     operator: str
@@ -29,12 +29,12 @@ class LayerError:
 
 
 def measure(original: bytes, converted: bytes, images: np.ndarray) -> list[LayerError]:
-    """Return the error of each operation's result, in the order of their execution.
+    """Return the quantization error of each operation's result, in execution order.
 
     Args:
         original: the float32 LiteRT file, batch 1.
         converted: the same network in another format, batch 1.
-        images: uint8 [N, H, W, C] over which the errors are taken.
+        images: uint8 [N, H, W, C] on which the errors are measured.
     """
     expected = _results(original, images)
     computed = _results(converted, images)
@@ -46,19 +46,19 @@ def measure(original: bytes, converted: bytes, images: np.ndarray) -> list[Layer
 
 
 def report(found: list[LayerError]) -> str:
-    """Return the errors as lines; the operation at which the error grows most is marked."""
+    """Return the errors as lines of text, with the largest increase marked."""
     errors = [0.0, *(each.error for each in found)]
     growth = np.diff(errors)
-    lines = ["error of each operation's result, over the result itself:"]
+    lines = ["relative error of each operation's result:"]
     for at, each in enumerate(found):
-        mark = "   <- grows most" if at == int(np.argmax(growth)) else ""
+        mark = "   <- largest increase" if at == int(np.argmax(growth)) else ""
         short = each.tensor.split(";")[0]
         lines.append(f"  {each.operator:<18} {100 * each.error:8.3f} %  {short}{mark}")
     return "\n".join(lines)
 
 
 def _results(content: bytes, images: np.ndarray) -> list[tuple[str, str, np.ndarray]]:
-    """Return each operation's name, its result's name and its results for the images."""
+    """Return the name of each operation, and the name and the values of its result."""
     graph = flatbuffer.read(content)
     steps = [each for each in graph.operators if each.name not in _CONVERSIONS]
     interpreter = open_for_every_result(content)

@@ -1,4 +1,4 @@
-"""The proof: what each file computes, compared with what the Keras network computes."""
+"""Compare each exported file with the Keras network, and check the bounds of its format."""
 
 from __future__ import annotations
 
@@ -13,25 +13,23 @@ from export.formats import Format
 from zoo.errors import VerificationError
 from zoo.metrics import Metrics, wilson_interval
 
-# A float file repeats the same arithmetic in another order: it may differ by rounding alone.
-FLOAT_DIFFERENCE = 1e-4  # of the logits' range
+# A float file performs the same arithmetic in another order, so it differs only by rounding.
+FLOAT_DIFFERENCE = 1e-4  # fraction of the logits' range
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file's proof.
+    """The verification result of one file.
 
     Attributes:
         format: the file's format, with its bounds.
-        file: path within the bundle.
-        size: bytes of the file, or of all files of the SavedModel.
-        metrics: of the file over the test split.
-        agreeing: images whose class is the Keras network's.
-        difference: largest absolute difference between two logits.
+        file: path in the bundle.
+        size: size of all files of the format, in bytes.
+        metrics: metrics of the file on the test split.
+        agreeing: number of images for which the file and Keras predict the same class.
+        difference: largest absolute difference between a logit of the file and of Keras.
         range: largest minus smallest logit of the Keras network.
-        facts: what the runtime tells: ``inputs``, ``outputs``, ``microseconds`` per image,
-            ``peak_bytes`` of the scoring process, and of LiteRT files ``operators`` and
-            ``activation_bytes``.
+        facts: results of ``latency.measure``.
     """
 
     format: Format
@@ -53,7 +51,7 @@ def compare(
     size: int,
     facts: dict[str, Any],
 ) -> Row:
-    """Return the proof of one file from its metrics and those of the Keras network."""
+    """Return the verification result of one file from its metrics and those of Keras."""
     same = reference.logits.argmax(axis=1) == metrics.logits.argmax(axis=1)
     return Row(
         format=format,
@@ -61,7 +59,7 @@ def compare(
         size=size,
         metrics=metrics,
         agreeing=int(np.sum(same)),
-        # NumPy's max keeps a NaN, so a file that computes one has no finite difference.
+        # np.max propagates NaN, so a file with a NaN logit has no finite difference.
         difference=float(np.max(np.abs(reference.logits - metrics.logits))),
         range=float(np.ptp(reference.logits)),
         facts=facts,
@@ -69,11 +67,11 @@ def compare(
 
 
 def check(reference: Metrics, rows: Sequence[Row]) -> None:
-    """Refuse files that do not compute what the network computes, as their formats bound it.
+    """Check that every file stays within the bounds of its format.
 
     Raises:
-        VerificationError: a file is out of its bounds; the message says which, by how much, and
-            how to go on.
+        VerificationError: a file exceeds its bounds; the message gives the file, the excess, and
+            the options to proceed.
     """
     failed = [row for row in rows if faults(reference, row)]
     if failed:
@@ -84,19 +82,19 @@ def check(reference: Metrics, rows: Sequence[Row]) -> None:
 
 
 def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> str:
-    """Return the options with which the other files, or all of them, would be published."""
+    """Return the options that would publish the other files, or all of them."""
     others = [row.format.name for row in rows if row not in failed]
-    ways = [f"--formats {','.join(others)} leaves it out"] if others else []
+    ways = [f"--formats {','.join(others)} to leave it out"] if others else []
     if all(row.format.loss is not None and _is_finite(row) for row in failed):
         bounds = " ".join(
             f"--bound {row.format.name}={_points_lost(reference, row):g}" for row in failed
         )
-        ways.append(f"{bounds} --allow-drop accepts the loss")
-    return f"To go on: {'; '.join(ways)}" if ways else "The network cannot be exported as it is"
+        ways.append(f"{bounds} --allow-drop to accept the loss")
+    return f"To proceed, give {', or '.join(ways)}" if ways else "No option accepts this"
 
 
 def _points_lost(reference: Metrics, row: Row) -> float:
-    """Return the bound in points that would accept a file, rounded up to hundredths of a point."""
+    """Return the smallest --bound that would accept a file, rounded up to 0.01 points."""
     lost, flipped = reference.correct - row.metrics.correct, reference.count - row.agreeing
     images = lost if flipped <= row.format.allowed_flips(reference.count) else flipped
     return math.ceil(round(100 * 100 * images / reference.count, 6)) / 100
@@ -107,41 +105,48 @@ def _is_finite(row: Row) -> bool:
 
 
 def faults(reference: Metrics, row: Row) -> list[str]:
-    """Return in what a file is out of its bounds, nothing if it is within them."""
+    """Return a description of each bound that a file exceeds."""
     found = []
     if row.format.loss is not None:
         lost = reference.correct - row.metrics.correct
         allowed = row.format.allowed_losses(reference.count)
         if lost > allowed:
-            found.append(f"{row.file} loses {lost} of {reference.count} images, allowed {allowed}")
+            found.append(
+                f"{row.file} classifies {lost} fewer of {reference.count} images correctly than "
+                f"Keras, allowed {allowed}"
+            )
     flipped, most = reference.count - row.agreeing, row.format.allowed_flips(reference.count)
     if flipped > most:
         found.append(
-            f"{row.file} gives {flipped} of {reference.count} images another class, allowed {most}"
+            f"{row.file} predicts another class than Keras for {flipped} of {reference.count} "
+            f"images, allowed {most}"
         )
     if row.format.loss is None:
         bound = FLOAT_DIFFERENCE * row.range
         if not row.difference <= bound:
-            found.append(f"{row.file} differs by {row.difference:.3g}, allowed {bound:.3g}")
+            found.append(
+                f"{row.file} differs by {row.difference:.3g} from the logits of Keras, allowed "
+                f"{bound:.3g}"
+            )
     if not _is_finite(row):
         found.append(f"{row.file} computes logits that are not finite")
     return found
 
 
 def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) -> list[str]:
-    """Return why the proof says little, a sentence each; none if it is sound.
+    """Return a sentence for each reason why the verification is weak; empty if there is none.
 
     Args:
-        reference: the Keras network's score.
-        labels: int [N], of the test split.
-        formats: that are exported.
+        reference: metrics of the Keras network on the test split.
+        labels: int [N], labels of the test split.
+        formats: the exported formats.
     """
     found = []
     most = int(np.bincount(labels).max())
     if reference.correct <= most:
         found.append(
-            f"Keras itself is right on {reference.correct:,} of {reference.count:,} test images; "
-            f"always answering the largest class would be right on {most:,}."
+            f"Keras classifies only {reference.correct:,} of {reference.count:,} test images "
+            f"correctly; always predicting the most frequent class would be correct on {most:,}."
         )
     blind = [
         each.name
@@ -152,17 +157,17 @@ def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) 
         low, high = wilson_interval(reference.correct, reference.count)
         found.append(
             f"{reference.count:,} test images are too few for the bounds of {', '.join(blind)}, "
-            f"which are less than one image: the accuracy of Keras itself is known to be between "
-            f"{100 * low:.1f} and {100 * high:.1f} % (95 % interval)."
+            f"which are less than one image; the 95 % confidence interval of the accuracy of Keras "
+            f"is {100 * low:.1f} to {100 * high:.1f} %."
         )
     return found
 
 
 def markdown_table(reference: Metrics, rows: Sequence[Row]) -> str:
-    """Return the proof as the Markdown table that the command prints and the card shows."""
+    """Return the verification table in Markdown, for the terminal and the model card."""
     lines = [
-        "| file | test accuracy | flipped images | largest logit difference | size | activations "
-        "| one image |",
+        "| file | test accuracy | changed predictions | largest logit difference | size "
+        "| activations | time per image |",
         "|---|---|---|---|---|---|---|",
         f"| Keras, float32 | {_accuracy(reference)} | | | | | |",
     ]

@@ -1,1 +1,1 @@
-"""One module for each library that writes files."""
+"""Converters to the export formats: one module for each library that writes files."""

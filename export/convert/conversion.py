@@ -1,9 +1,9 @@
-"""The conversions of one export: a process for each converting module, all of them in parallel.
+"""Run the conversions of one export: a subprocess for each converter module, all in parallel.
 
     python -m MODULE SCRATCH FORMAT=FILE ... --failures FILE.json
 
-TensorFlow takes longer to start than a file takes to convert, so all formats of a module share one
-process; and what a converter keeps of memory ends with its process.
+Starting TensorFlow takes longer than converting a file, so all formats of a module share one
+subprocess. The memory that a converter keeps is released when its subprocess ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.errors import first_line
 from zoo.models import user_modules
 
 FIXED = "fixed"
-"""A SavedModel of a fixed batch."""
+"""The SavedModel with a fixed batch size."""
 
 KERAS = "model.keras"
 """The deployed network as a Keras file."""
@@ -32,46 +32,50 @@ CALIBRATION = "calibration.npy"
 """The calibration images, uint8 [N, H, W, C]."""
 
 Target = tuple[str, Path]
-"""A format's name and the file to be written."""
+"""A format's name and the file to write."""
 
 
 def add_arguments(parser: Parser, formats: Sequence[str]) -> None:
-    """Add the arguments of a converting module.
+    """Add the command line arguments of a converter module.
 
-    They are ``scratch``, a folder that holds the names above, ``targets``, a list of ``Target``
-    from ``FORMAT=FILE ...``, and ``failures``, a file.
+    They are ``scratch``, the folder of the files named above; ``targets``, a list of ``Target``
+    from ``FORMAT=FILE ...``; and ``failures``, the file for the reasons.
     """
 
     def parse(text: str) -> Target:
         name, _, file = text.partition("=")
         if name not in formats or not file:
             raise argparse.ArgumentTypeError(
-                f"takes FORMAT=FILE with {', '.join(formats)}, received {text!r}"
+                f"takes FORMAT=FILE, FORMAT one of {', '.join(formats)}, received {text!r}"
             )
         return name, Path(file)
 
-    parser.add_argument("scratch", type=Path, metavar="SCRATCH", help="what the export wrote")
+    parser.add_argument("scratch", type=Path, metavar="SCRATCH", help="folder of the inputs")
     parser.add_argument(
-        "targets", nargs="+", type=parse, metavar="FORMAT=FILE", help=", ".join(formats)
+        "targets",
+        nargs="+",
+        type=parse,
+        metavar="FORMAT=FILE",
+        help=f"files to write; formats: {', '.join(formats)}",
     )
     parser.add_argument(
         "--failures",
         type=Path,
         required=True,
         metavar="FILE.json",
-        help="gets the reason for each format that cannot hold the network",
+        help="file for the reason of each format that does not support the network",
     )
 
 
 def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], object]) -> None:
-    """Write the targets that can be written, and why the others cannot.
+    """Write each target, and the reason for each format that does not support the network.
 
     Args:
-        arguments: parsed, with those of ``add_arguments``.
-        convert: takes a format's name and the file.
+        arguments: the parsed arguments of ``add_arguments``.
+        convert: called with a format's name and its file.
 
     Raises:
-        OSError, MemoryError: the machine refused, which says nothing of the network.
+        OSError, MemoryError: the cause is the machine, not the network.
     """
     failures = {}
     for name, file in arguments.targets:
@@ -79,37 +83,37 @@ def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], o
             convert(name, file)
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # each converter has errors of its own
+        except Exception as error:  # each converter raises its own error types
             failures[name] = _reason(error)
     arguments.failures.write_text(json.dumps(failures), encoding="utf-8")
 
 
-# How the LiteRT converter calls an operation that it lacks, and the layer in which it is. To the
-# names of models and layers TensorFlow has appended _1.
+# Unsupported operation and its layer in an error of the LiteRT converter. TensorFlow appends _1 to
+# the names of models and layers.
 _MISSING = re.compile(r"'(?:tf|tfl)\.(\w+)' op")
 _LAYER = re.compile(r'fused\["\w+:", "[^"@/]+_1/([^"@/]+?)(?:_1)?/[^"@]*@')
 
 
 def _reason(error: Exception) -> str:
-    """Return an error of a converter in one line, with the layer where it names one."""
+    """Return a converter's error in one line, with the layer if the error names it."""
     text = str(error)
     if (operation := _MISSING.search(text)) and (layer := _LAYER.search(text)):
-        return f"it has no operation {operation[1]}, which layer {layer[1]!r} needs"
+        return f"it does not support the operation {operation[1]} of layer {layer[1]!r}"
     return first_line(error)
 
 
 def convert(targets: Mapping[str, Path], scratch: Path) -> dict[str, str]:
-    """Write the files of some formats.
+    """Write the files of several formats.
 
     Args:
-        targets: of each format's name, its file.
-        scratch: holds what a converter reads, under the names above.
+        targets: format name to file.
+        scratch: folder of the inputs, under the names above.
 
     Returns:
-        Of each format that cannot hold the network, the reason.
+        The reason for each format that does not support the network.
 
     Raises:
-        ZooError: a converting process failed.
+        ZooError: a converter subprocess failed.
     """
     work: dict[str, list[str]] = {}
     for name, file in targets.items():

@@ -1,6 +1,6 @@
-"""``zoo.data.preprocessing`` within a TensorFlow graph, so that a server takes PNG and JPEG files.
+"""``zoo.data.preprocessing`` as a TensorFlow graph, so that a server accepts PNG and JPEG files.
 
-Nothing is decoded before its header was read: a few kilobytes can claim a picture of gigabytes.
+The size in the header is checked before decoding: a file of a few kilobytes can declare gigabytes.
 """
 
 from __future__ import annotations
@@ -15,57 +15,56 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 CHANNELS = (1, 3)
-"""What both decoders can deliver."""
+"""Numbers of channels that both decoders support."""
 
 MOST_PIXELS = 1 << 24
-"""Largest height times width that is decoded: a server has many requests at one time."""
+"""Largest height times width that is decoded; a server handles many requests at once."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_HEADER = 24  # bytes up to and with the width and height; the next one is the bit depth
+_PNG_HEADER = 24  # bytes up to and including width and height; the next byte is the bit depth
 
-# EXIF's entry of the orientation in either byte order: tag 0x0112, type SHORT, one value. RE2's
-# \C is any byte.
+# EXIF's orientation entry in either byte order: tag 0x0112, type SHORT, one value. In RE2, \C
+# matches any byte.
 _ORIENTATION = (
     r"^\C*?(?:\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08])"
     r"|\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])\x00)\C*$"
 )
-_EXIF_BYTES = 1 << 16  # in which EXIF stands: near the beginning, and no longer in JPEG files
+_EXIF_BYTES = 1 << 16  # EXIF is near the beginning of a file, and at most this long in JPEG
 
-# Pillow's and ITU-R 601's weights of red, green and blue, in 65,536ths.
+# Weights of red, green and blue in Pillow and ITU-R 601, times 65,536.
 _GREY = (19_595, 38_470, 7_471)
 
 
 def facts(wanted: Preprocessing) -> dict[str, Any]:
-    """Return what the manifest says of ``serve_bytes``, as JSON values.
+    """Return the manifest's entry on ``serve_bytes``, as JSON values.
 
-    Its pixels are those of ``zoo.data.preprocessing``, but for ties in the rounding of a resized
-    pixel.
+    Its pixels equal those of ``zoo.data.preprocessing``, except for rounding ties in resizing.
     """
     return {
         "formats": ["PNG", "JPEG"],
         "most_pixels": MOST_PIXELS,
-        "orientation": f"as EXIF says within a file's first {_EXIF_BYTES:,} bytes",
+        "orientation": f"from EXIF data in the first {_EXIF_BYTES:,} bytes of a file",
         "ink": (
-            "not searched for: pictures are fitted as a whole"
+            "not detected: the whole picture is fitted"
             if wanted.ink
-            else "not searched for, as in training"
+            else "not detected, as in training"
         ),
     }
 
 
 def decode(files: Any, wanted: Preprocessing) -> Any:
-    """Return the pixels of PNG or JPEG files, prepared as training pictures are.
+    """Decode PNG or JPEG files and prepare them like training images.
 
     Args:
-        files: string [N].
-        wanted: how; ``wanted.ink`` is not done here.
+        files: string [N], contents of the files.
+        wanted: the preprocessing; ``wanted.ink`` is ignored.
 
     Returns:
         uint8 [N, height, width, channels].
 
     Raises:
-        InvalidArgumentError: when the graph runs: a file is neither PNG nor JPEG, is damaged, or
-            has more than ``MOST_PIXELS`` pixels.
+        InvalidArgumentError: when the graph runs, if a file is neither PNG nor JPEG, is damaged,
+            or has more than ``MOST_PIXELS`` pixels.
     """
     return tf.map_fn(
         lambda file: tf.ensure_shape(_prepare(_pixels(file, wanted), wanted), wanted.shape),
@@ -75,14 +74,14 @@ def decode(files: Any, wanted: Preprocessing) -> Any:
 
 
 def _pixels(file: Any, wanted: Preprocessing) -> Any:
-    """Return the upright colours of a file, int32 [h, w, 3]."""
+    """Return the RGB pixels of a file, upright, int32 [h, w, 3]."""
     is_png = tf.strings.substr(file, 0, len(_PNG)) == _PNG
     known = tf.debugging.Assert(
         is_png | tf.io.is_jpeg(file), ["image_bytes is neither a PNG nor a JPEG file"]
     )
     with tf.control_dependencies([known]):
         size = tf.cond(is_png, lambda: _png_size(file), lambda: _jpeg_size(file))
-    # As floats: the product of two sizes of a header may leave the integers.
+    # The product of two sizes may overflow an integer, so it is computed in floats.
     area = tf.reduce_prod(tf.cast(size, tf.float64))
     small = tf.debugging.Assert(
         (area >= 1) & (area <= MOST_PIXELS),
@@ -95,7 +94,7 @@ def _pixels(file: Any, wanted: Preprocessing) -> Any:
 
 def _png_size(file: Any) -> Any:
     whole = tf.debugging.assert_greater_equal(
-        tf.strings.length(file), _PNG_HEADER + 1, "image_bytes ends within its header"
+        tf.strings.length(file), _PNG_HEADER + 1, "image_bytes is truncated within its header"
     )
     with tf.control_dependencies([whole]):
         header = tf.strings.substr(file, _PNG_HEADER - 8, 8)
@@ -108,10 +107,10 @@ def _jpeg_size(file: Any) -> Any:
 
 
 def _png_pixels(file: Any, wanted: Preprocessing) -> Any:
-    """Return the colours of a PNG file, its transparent pixels on the background."""
+    """Return the RGB pixels of a PNG file, blended with the background where transparent."""
     pixels = tf.cast(tf.io.decode_png(file, 4), tf.int32)
     colours, alpha = pixels[..., :3], pixels[..., 3:]
-    # TensorFlow gives opaque pixels of 1, 2 and 4 bits an alpha of their largest value, not of 255.
+    # For 1, 2 and 4 bits, TensorFlow sets the alpha of opaque pixels to the largest value, not 255.
     bits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, _PNG_HEADER, 1), tf.uint8)[0], tf.int32)
     largest = tf.bitwise.left_shift(1, bits) - 1
     alpha = tf.where(tf.reduce_all(alpha == largest), 255, alpha)
@@ -120,12 +119,12 @@ def _png_pixels(file: Any, wanted: Preprocessing) -> Any:
 
 
 def _jpeg_pixels(file: Any) -> Any:
-    # The default method is faster, and up to 6 of 255 off what Pillow and others decode.
+    # The default method is faster, but differs by up to 6 of 255 from Pillow and other decoders.
     return tf.cast(tf.io.decode_jpeg(file, 3, dct_method="INTEGER_ACCURATE"), tf.int32)
 
 
 def _upright(pixels: Any, file: Any) -> Any:
-    """Return the pixels turned as EXIF's orientation in the file says."""
+    """Return the pixels rotated and flipped by the EXIF orientation of the file."""
     found = tf.strings.regex_replace(
         tf.strings.substr(file, 0, _EXIF_BYTES, unit="BYTE"), _ORIENTATION, r"\1\2"
     )
@@ -153,7 +152,7 @@ def _upright(pixels: Any, file: Any) -> Any:
 
 
 def _prepare(pixels: Any, wanted: Preprocessing) -> Any:
-    """Return colours as one image of the network, uint8 [height, width, channels]."""
+    """Convert RGB pixels to an image for the network, uint8 [height, width, channels]."""
     if wanted.channels == 1:
         grey = tf.reduce_sum(pixels * tf.constant(_GREY), axis=-1, keepdims=True)
         pixels = (grey + 0x8000) // 0x10000
@@ -165,7 +164,7 @@ def _prepare(pixels: Any, wanted: Preprocessing) -> Any:
 
 
 def _fitted(pixels: Any, wanted: Preprocessing) -> Any:
-    """Repeat ``zoo.data.preprocessing.fit`` and ``geometry``."""
+    """Fit pixels to the image size as ``zoo.data.preprocessing.fit`` and ``geometry`` do."""
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     wide = width * wanted.height >= height * wanted.width
     if wanted.fit == "stretch":
@@ -198,14 +197,14 @@ def _fitted(pixels: Any, wanted: Preprocessing) -> Any:
 
 
 def _edge_colour(pixels: Any) -> Any:
-    """Repeat ``zoo.data.preprocessing.edge_colour``, int32 [C]."""
+    """Return the colour of ``zoo.data.preprocessing.edge_colour``, int32 [C]."""
     edges = tf.concat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]], axis=0)
     return tf.sort(edges, axis=0)[(tf.shape(edges)[0] - 1) // 2]
 
 
 def _resized(pixels: Any, size: Any) -> Any:
     resized = tf.image.resize(pixels, size, antialias=True)
-    # Sums of weights leave pixels of 255 a little above it.
+    # Rounding errors in the weights can raise pixels of 255 slightly above 255.
     return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.int32)
 
 

@@ -1,15 +1,15 @@
-"""The int8 file as a C++ library for TensorFlow Lite Micro (TFLM).
+"""Write the int8 file as a C++ library for TensorFlow Lite Micro (TFLM).
 
-The package's folder ``board`` holds the templates, with ``@name@`` where a value goes:
+The package's folder ``board`` contains the templates, with ``@name@`` for each value:
 
 ======================= =======================================================================
-src/@model@.h, .cpp     what a program calls: Setup, Classify, the names of the classes
+src/@model@.h, .cpp     the interface: Setup, Classify and the class names
 src/model_data.*        the LiteRT file as an aligned constant
-src/op_resolver.h       the registration of exactly the operators that it uses
+src/op_resolver.h       registers exactly the operators that the network uses
 src/@model@_self_test.* a function that replays golden images and compares every output byte
-src/golden.*            those images, and the bytes that TFLM must compute for them
+src/golden.*            the golden images, and their expected output bytes
 examples/               the self-test as a program, and as an Arduino sketch
-CMakeLists.txt, ...     the library as CMake, ESP-IDF, Arduino and PlatformIO want it
+CMakeLists.txt, ...     build files for CMake, ESP-IDF, Arduino and PlatformIO
 ======================= =======================================================================
 """
 
@@ -35,24 +35,24 @@ with epy.lazy_imports():
 
 FOLDER = "microcontroller"
 MODEL_DATA = "src/model_data.cpp"
-"""The file that holds the LiteRT file, within the folder."""
+"""The source file that contains the LiteRT file, within the folder."""
 
 TESTED_WITH = (
-    "TensorFlow Lite Micro of August 2026, C++17, with its reference kernels and with CMSIS-NN's, "
+    "TensorFlow Lite Micro of August 2026, C++17, with its reference kernels and with CMSIS-NN, "
     "under QEMU on Cortex-M3, M7 and M55"
 )
 CODE_BYTES = 75_000
-"""Bytes of flash that a whole program takes in addition to the model, roughly.
+"""Approximate bytes of flash that a whole program needs in addition to the model.
 
 Measured on a Cortex-M with ltfn5 (407 kB, of which 337 kB are the model) and compact-10k (91 kB, of
-which 18 kB are).
+which 18 kB are the model).
 """
 
 _TEMPLATES = Path(__file__).parent / "board"
-_VERSION = "1.0.0"  # of the library; all four build systems want one
+_VERSION = "1.0.0"  # of the library; all four build systems require one
 _LONGEST_NAME = 48  # PlatformIO allows 50 characters, Arduino 63
 
-# LiteRT operation -> what TFLM's resolver calls its registration.
+# LiteRT operation -> method of TFLM's resolver that registers it.
 _REGISTRATIONS = {
     "ADD": "AddAdd",
     "AVERAGE_POOL_2D": "AddAveragePool2D",
@@ -78,7 +78,7 @@ _REGISTRATIONS = {
     "TANH": "AddTanh",
 }
 
-# The Keras layers whose operations are among these.
+# The Keras layers that convert to these operations.
 _LAYERS = {
     "Activation",
     "Add",
@@ -106,10 +106,10 @@ _LAYERS = {
 
 
 def check_layers(model: keras.Model) -> None:
-    """Refuse, before anything is converted, a network with layers that TFLM may not run.
+    """Reject a network with unsupported layers before anything is converted.
 
     Raises:
-        InputError: there are such layers; the message names them.
+        InputError: there are unsupported layers; the message names them.
     """
     unknown = [
         f"{type(layer).__name__} (layer {layer.name!r})"
@@ -118,22 +118,22 @@ def check_layers(model: keras.Model) -> None:
     ]
     if unknown:
         raise InputError(
-            f"TensorFlow Lite Micro is not known to run {', '.join(unknown)}; it runs "
-            f"{', '.join(sorted(_LAYERS))}"
+            f"the export to TensorFlow Lite Micro does not support {', '.join(unknown)}; it "
+            f"supports {', '.join(sorted(_LAYERS))}"
         )
 
 
 def check(graph: Graph) -> None:
-    """Refuse a network that TFLM cannot run.
+    """Reject a network with unsupported operations.
 
     Raises:
-        InputError: an operation that these sources do not know to register.
+        InputError: there are unsupported operations; the message names them.
     """
     unknown = sorted({each.name for each in graph.operators} - _REGISTRATIONS.keys())
     if unknown:
         raise InputError(
-            f"TensorFlow Lite Micro is not known to run {', '.join(unknown)}; it runs "
-            f"{', '.join(_REGISTRATIONS)}"
+            f"the export to TensorFlow Lite Micro does not support {', '.join(unknown)}; it "
+            f"supports {', '.join(_REGISTRATIONS)}"
         )
 
 
@@ -146,18 +146,18 @@ def write(
     class_names: Sequence[str],
     multiply_adds: int,
 ) -> dict[str, Any]:
-    """Write the library, and return what the manifest says of it.
+    """Write the library, and return its entry in the manifest.
 
     Args:
         content: an int8 LiteRT file of batch 1.
         images: uint8 [N, H, W, C], the golden inputs.
-        folder: where to; it is made.
-        name: of the network.
-        class_names: in the order of the logits.
-        multiply_adds: of one image.
+        folder: destination, which is created.
+        name: name of the network.
+        class_names: class names in the order of the logits.
+        multiply_adds: multiply-adds of one image.
 
     Raises:
-        InputError: as ``check`` does.
+        InputError: there are unsupported operations.
     """
     graph = flatbuffer.read(content)
     check(graph)
@@ -183,18 +183,18 @@ def write(
 
 
 def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
-    """Return about ``count`` images whose output bytes TFLM must repeat, as many of each class.
+    """Return about ``count`` images for the self-test, the same number of each class.
 
     Args:
         content: an int8 LiteRT file of batch 1.
-        split: what they are chosen from.
-        count: how many.
+        split: the split to choose from.
+        count: approximate number of images.
 
     Returns:
-        uint8 [N, H, W, C]: of each class the first that TFLM and LiteRT round alike.
+        uint8 [N, H, W, C]: the first images of each class that TFLM and LiteRT round alike.
 
     Raises:
-        InputError: there are none among the first images.
+        InputError: no such image is among the first ones.
     """
     rounds_alike = rounding.rounds_alike_fn(content)
     classes = np.unique(split.labels)
@@ -204,12 +204,14 @@ def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
         first = split.images[np.flatnonzero(split.labels == label)[: 10 * each]]
         chosen += itertools.islice(filter(rounds_alike, first), each)
     if not chosen:
-        raise InputError("TensorFlow Lite Micro would round the outputs of every image otherwise")
+        raise InputError(
+            "TensorFlow Lite Micro rounds the outputs of every image differently from LiteRT"
+        )
     return np.stack(chosen)
 
 
 def identifier(name: str) -> str:
-    """Return a network's name as a C++ identifier that is no keyword and not reserved.
+    """Return a network's name as a C++ identifier that is neither a keyword nor reserved.
 
     >>> identifier("compact-10k")
     'model_compact_10k'
@@ -219,7 +221,7 @@ def identifier(name: str) -> str:
 
 
 def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:
-    """Return what the file's reference kernels compute, int8 [N, classes]."""
+    """Return the outputs of a file with LiteRT's reference kernels, int8 [N, classes]."""
     artifact = runtimes.open_litert(content, reference_kernels=True)
     logits = artifact.outputs["logits"]
     steps = artifact.predict_fn(images) / logits["scale"] + logits["zero_point"]
@@ -227,7 +229,7 @@ def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:
 
 
 def read_model(folder: Path) -> bytes:
-    """Return the LiteRT file that a library's ``model_data.cpp`` holds."""
+    """Return the LiteRT file that a library's ``model_data.cpp`` contains."""
     text = (folder / MODEL_DATA).read_text(encoding="ascii")
     values = text[text.index("= {") + 3 : text.rindex("};")]
     return bytes(int(value, 16) for value in values.split(",") if value.strip())
@@ -236,7 +238,7 @@ def read_model(folder: Path) -> bytes:
 def _values(
     content: bytes, images: np.ndarray, facts: Mapping[str, Any], class_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the value for each ``@name@`` of the templates."""
+    """Return the value of each ``@name@`` in the templates."""
     logits = runtimes.open_litert(content).outputs["logits"]
     height, width, channels = images.shape[1:]
     namespace, operators = facts["namespace"], facts["operators"]
@@ -272,13 +274,13 @@ def _values(
 
 
 def _filled(template: str, values: Mapping[str, Any]) -> str:
-    """Return the text with a value for each ``@name@`` or ``@name:format@``."""
+    """Replace each ``@name@`` or ``@name:format@`` of a template with its value."""
     pattern = r"@(\w+)(?::([^@\n]+))?@"
     return re.sub(pattern, lambda found: format(values[found[1]], found[2] or ""), template)
 
 
 def _string(text: str) -> str:
-    """Return a C++ string literal of UTF-8."""
+    """Return a text as a C++ string literal in UTF-8."""
     return '"' + "".join(map(_character, text.encode())) + '"'
 
 

@@ -1,4 +1,4 @@
-"""ONNX and OpenVINO files, by Keras' own exporters, where their packages are installed.
+"""Write ONNX and OpenVINO files with Keras' own exporters, if their packages are installed.
 
 python -m export.convert.onnx_openvino SCRATCH FORMAT=FILE ... --failures FILE.json
 """
@@ -28,18 +28,18 @@ def convert(model: keras.Model, kind: str, file: Path) -> None:
     Args:
         model: inference model, raw pixels to logits.
         kind: one of ``FORMATS``.
-        file: an ``.onnx`` file, or an ``.xml`` file beside which its ``.bin`` is written.
+        file: an ``.onnx`` file, or an ``.xml`` file; its ``.bin`` is written to the same folder.
     """
     spec = keras.InputSpec(dtype="uint8", shape=(None, *model.input_shape[1:]), name="image")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the converters' own, of older NumPy names
+        warnings.simplefilter("ignore")  # the converters use deprecated NumPy names
         model.export(str(file), format=kind, verbose=False, input_signature=[spec])
     if kind == "onnx":
         _name_output(file)
 
 
 def _name_output(file: Path) -> None:
-    """Call the output ``logits``, which the converter calls as TensorFlow called its tensor."""
+    """Rename the output to ``logits``; the converter names it after TensorFlow's tensor."""
     network = onnx.load(str(file))
     (output,) = network.graph.output
     (last,) = (node for node in network.graph.node if output.name in node.output)

@@ -1,4 +1,4 @@
-"""SavedModels: the one that TensorFlow Serving loads, and the one that converters read."""
+"""Write the SavedModels: one for TensorFlow Serving, and one for the converters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABELS = "labels.txt"
 def save_serving(
     model: keras.Model, labels: Sequence[str], wanted: Preprocessing, folder: Path
 ) -> None:
-    """Write the SavedModel of a server, with the labels as its asset.
+    """Write the SavedModel for TensorFlow Serving, with the labels as its asset.
 
     ========================= =============================== =====================================
     signature                 input                           outputs
@@ -33,17 +33,17 @@ def save_serving(
                                                               ``label`` string [N]
     ``serve_bytes``           ``image_bytes`` string [N],     the same
                               PNG or JPEG files
-    ``features``              ``image`` uint8 [N, H, W, C]    ``features`` float32, what the last
-                                                              layer with weights reads
+    ``features``              ``image`` uint8 [N, H, W, C]    ``features`` float32, the input of
+                                                              the last layer with weights
     ========================= =============================== =====================================
 
-    N is at least 1. ``serve_bytes`` is left out where a decoder has no such channels.
+    N is at least 1. ``serve_bytes`` is left out if the decoders do not support the channels.
 
     Args:
         model: inference model, raw pixels to logits.
-        labels: names of the classes.
-        wanted: how ``serve_bytes`` prepares picture files.
-        folder: where ``saved_model.pb``, ``variables/`` and ``assets/`` go.
+        labels: class names.
+        wanted: preprocessing of picture files in ``serve_bytes``.
+        folder: destination of ``saved_model.pb``, ``variables/`` and ``assets/``.
     """
     height, width, channels = model.input_shape[1:]
     names = tf.constant(list(labels))
@@ -84,17 +84,17 @@ def save_serving(
 
 
 def notes(model: keras.Model) -> list[str]:
-    """Return what a person should know of the SavedModel before it is written."""
+    """Return a message for the user if a signature is left out."""
     channels = model.input_shape[-1]
     if channels in graph_preprocessing.CHANNELS:
         return []
-    return [f"No picture file has {channels} channels: the signature serve_bytes is left out."]
+    return [f"The signature serve_bytes is left out: it supports 1 or 3 channels, not {channels}."]
 
 
 def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
-    """Write the SavedModel that a device converter reads: float32 images in, logits out.
+    """Write the SavedModel for the converters: float32 images in, logits out.
 
-    The batch is fixed: a dynamic one would leave shape arithmetic in the converted file.
+    The batch size is fixed; a dynamic one would add shape operations to the converted file.
     """
 
     def serving_default(image: Any) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
 
 
 def _checked(tensor: Any, shape: Sequence[int | None]) -> Any:
-    # First of all: a tensor of another rank would end the whole process in oneDNN.
+    # This check comes first, since a tensor of another rank would crash the process in oneDNN.
     tensor = tf.ensure_shape(tensor, shape)
     some = tf.debugging.assert_positive(tf.shape(tensor)[0], "the batch is empty")
     with tf.control_dependencies([some]):
@@ -118,7 +118,7 @@ def _write(
     folder: Path,
     **tracked: Any,
 ) -> None:
-    # Keras' own ExportArchive stores every variable twice, so a plain module holds them.
+    # Keras' ExportArchive stores every variable twice, so a plain module is used.
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     for name, value in tracked.items():

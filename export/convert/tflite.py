@@ -1,4 +1,4 @@
-"""LiteRT (TFLite) files: built-in operations only, a fixed batch, pixels in, one signature.
+"""Write LiteRT (TFLite) files: built-in operations only, fixed batch, pixels in, one signature.
 
 ========== ================================= ============================ ==================
 format     image                             logits                       weights
@@ -6,15 +6,15 @@ format     image                             logits                       weight
 float32    float32, 0..255                   float32                      float32
 float16    float32, 0..255                   float32                      float16
 dynamic    float32, 0..255                   float32                      int8
-int8       uint8, as it is                   int8, with its scale         int8, per channel
+int8       uint8, 0..255                     int8, with its scale         int8, per channel
 int16x8    int16, pixels times 32,767 / 255  int16, with its scale        int8, per channel
 ========== ================================= ============================ ==================
 
-The int8 file's input has scale 1 and zero point 0, so the pixels' scaling costs nothing. The
-int16x8 file's convolutions sum in 32 bits where that is safe (``export.litert.accumulators``).
+The int8 file's input has scale 1 and zero point 0, so pixels need no conversion. The int16x8
+file's convolutions accumulate in 32 bits where that is safe (``export.litert.accumulators``).
 
-The converter is ``tf.lite``, which is announced to leave TensorFlow; no other module uses it. The
-conversions run in a process of their own, since the converter keeps its memory:
+The converter is ``tf.lite``, whose removal from TensorFlow is announced; no other module uses it.
+The conversions run in a subprocess, because the converter does not release its memory:
 
     python -m export.convert.tflite SCRATCH FORMAT=FILE ... --failures FILE.json
 """
@@ -38,21 +38,21 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 INTEGER = ("int8", "int16x8")
-"""The formats whose activations are integers, which need calibration images."""
+"""The formats with integer activations, which require calibration images."""
 
 
 def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None) -> bytes:
-    """Return a LiteRT file's bytes.
+    """Convert a SavedModel and return the bytes of the LiteRT file.
 
     Args:
         saved_model: folder that ``export.convert.saved_model.save_fixed`` wrote.
         kind: one of ``LITERT``.
-        calibration: uint8 [N, H, W, C], the representative data set of an integer format; N is a
-            multiple of the batch.
+        calibration: uint8 [N, H, W, C], the representative dataset of an integer format; N is a
+            multiple of the batch size.
 
     Raises:
-        ConverterError: an operation is not a built-in one of this format.
-        ZooError: shapes are computed in the file, or an operation is not built in.
+        ConverterError: an operation is not built in for this format.
+        ZooError: the file computes shapes, or an operation is not built in.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
@@ -97,9 +97,9 @@ def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> objec
 def _check_operators(content: bytes) -> None:
     names = [operator.name for operator in flatbuffer.read(content).operators]
     if flex := sorted({name for name in names if name.startswith("Flex") or not name.isupper()}):
-        raise ZooError(f"the file needs operations that are not built in: {', '.join(flex)}")
+        raise ZooError(f"the file requires operations that are not built in: {', '.join(flex)}")
     if "SHAPE" in names:
-        raise ZooError("shapes are computed in the file, although its batch is fixed")
+        raise ZooError("the file computes shapes, although its batch size is fixed")
 
 
 def main(argv: Sequence[str]) -> None:

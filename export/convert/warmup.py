@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving replays when it loads a version, before any user waits."""
+"""Write the warm-up requests that TensorFlow Serving replays when it loads a version."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FILE = "assets.extra/tf_serving_warmup_requests"
 
 
 def is_available() -> bool:
-    """Return whether the package of TensorFlow Serving's messages is installed."""
+    """Return whether the package tensorflow-serving-api is installed."""
     return importlib.util.find_spec("tensorflow_serving") is not None
 
 
 def notes() -> list[str]:
-    """Return what a user should know of the requests before the export begins."""
+    """Return a message for the user if the requests cannot be written."""
     if is_available():
         return []
     return [
-        "The warm-up requests of TensorFlow Serving are left out, since tensorflow-serving-api is "
-        "not installed; pip install 'ltfn-zoo[serving]'"
+        "The warm-up requests of TensorFlow Serving are left out because tensorflow-serving-api is "
+        "not installed; to include them, run pip install 'ltfn-zoo[serving]'"
     ]
 
 
@@ -34,9 +34,9 @@ def write(folder: Path, model: str, image_shape: tuple[int, int, int]) -> None:
     """Write one request for each signature of the SavedModel in ``folder``.
 
     Args:
-        folder: of the SavedModel.
-        model: the name under which it is served.
-        image_shape: height, width and channels of its images.
+        folder: folder of the SavedModel.
+        model: name under which the model is served.
+        image_shape: height, width and channels of the images.
     """
     blank = tf.zeros(image_shape, tf.uint8)
     requests = {

@@ -1,1 +1,1 @@
-"""LiteRT files: their structure, their metadata, and the memory they need."""
+"""Read and edit LiteRT files, and compute the memory that they need."""

@@ -1,8 +1,8 @@
-"""Sums of 32 bits in int16x8 files, wherever none can overflow.
+"""Use 32-bit accumulators in the convolutions of int16x8 files where none can overflow.
 
-The converter gives every operation sums of 64 bits, for which LiteRT has no optimized convolution.
-With sums of 32 bits it has one, many times faster. A sum of a filter's products is bounded whatever
-the image: by the sum of its weights' magnitudes times the largest activation, and its bias.
+The converter uses 64-bit accumulators, for which LiteRT has no optimized convolution; its optimized
+convolution for 32-bit accumulators is many times faster. For any image, an accumulator is at most
+the sum of the filter's absolute weights times the largest activation, plus the absolute bias.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LARGEST_SUM = 2**31 - 1
 
 
 def narrowed(content: bytes) -> bytes:
-    """Return an int16x8 file whose convolutions sum in 32 bits where that is safe.
+    """Return an int16x8 file with 32-bit accumulators in its convolutions where that is safe.
 
     Args:
         content: a LiteRT file with int16 activations, int8 weights and int64 biases.
@@ -32,7 +32,7 @@ def narrowed(content: bytes) -> bytes:
     uses = Counter(int(at) for operator in graph.operators for at in operator.inputs)
     for operator in graph.operators:
         kind = flatbuffer.builtin(model.operatorCodes[operator.opcodeIndex])
-        # An operand of two operations stays as it is: it could be narrow for one alone.
+        # A bias shared by two operations is not changed: 32 bits may be safe for only one of them.
         if kind != schema.BuiltinOperator.CONV_2D or uses[operator.inputs[2]] > 1:
             continue
         kernel, bias = (graph.tensors[at] for at in operator.inputs[1:])
@@ -40,7 +40,7 @@ def narrowed(content: bytes) -> bytes:
         offsets = _values(model, bias, np.int64)
         magnitudes = np.abs(weights).sum(axis=(1, 2, 3))
         if np.all(magnitudes * _LARGEST_ACTIVATION + np.abs(offsets) <= _LARGEST_SUM):
-            # A buffer of its own: another bias may share the old one.
+            # A new buffer, because another bias may share the old one.
             bias.buffer = len(model.buffers)
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(offsets.astype("<i4").tobytes(), np.uint8)

@@ -1,8 +1,8 @@
-"""How large the tensor arena of TensorFlow Lite Micro (TFLM) must be for each set of kernels.
+"""Compute the size of the TensorFlow Lite Micro (TFLM) tensor arena for each set of kernels.
 
-The arena holds three things: the activations, a scratch buffer for each operator whose kernel
-asks for one, which is needed only while that operator runs, and what TFLM keeps for good. The
-first two share memory as TFLM plans it, byte for byte. The third is an upper bound.
+The arena contains the activations, a scratch buffer for each operator whose kernel requests one,
+and TFLM's persistent data. A scratch buffer is needed only while its operator runs. Activations and
+scratch buffers are planned exactly as in TFLM; for the persistent data an upper bound is used.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy as np
 from export.litert.flatbuffer import Graph, Operator
 from export.litert.memory import Buffer, activations, aligned, planned_bytes
 
-# What TFLM keeps for good, in bytes on a 64-bit machine, where pointers are largest; measured with
+# TFLM's persistent data, in bytes on a 64-bit machine, where pointers are largest; measured with
 # its recording allocator.
 _PER_TENSOR = 24
-_PER_OPERATOR = 64 + 128  # its node, and its own data with their alignment
+_PER_OPERATOR = 64 + 128  # its node, and its aligned data
 _PER_CHANNEL = 8  # a multiplier and a shift for each channel's scale
 _PER_SCRATCH_BUFFER = 16  # a pointer to it, and its index in the operator's data
 _FIXED = 1280
@@ -29,22 +29,22 @@ _Scratch = Callable[[Graph, Operator], int]
 
 
 def reference_bytes(graph: Graph) -> int:
-    """Return the bytes of an arena that suffices for TFLM's reference kernels."""
+    """Return an arena size in bytes that suffices for TFLM's reference kernels."""
     return _arena_bytes(graph, _reference_scratch)
 
 
 def cmsis_nn_bytes(graph: Graph) -> int:
-    """Return the bytes of an arena that suffices for CMSIS-NN's kernels on every Cortex-M.
+    """Return an arena size in bytes that suffices for CMSIS-NN's kernels on every Cortex-M.
 
-    It suffices for the reference kernels too.
+    It also suffices for the reference kernels.
     """
     sums = sum(
         aligned(4 * graph.tensors[operator.outputs[0]].shape[-1])
         for operator in graph.operators
         if operator.name == "FULLY_CONNECTED"
     )
-    # With Helium, a fully connected layer keeps an int32 sum of the weights of each output for good
-    # (arm_fully_connected_s8_get_buffer_size_mve).
+    # With Helium, a fully connected layer permanently stores an int32 sum of the weights of each
+    # output (arm_fully_connected_s8_get_buffer_size_mve).
     return _arena_bytes(graph, _cmsis_nn_scratch) + sums
 
 
@@ -71,7 +71,7 @@ def _arena_bytes(graph: Graph, scratch: _Scratch) -> int:
 
 
 def _reference_scratch(graph: Graph, operator: Operator) -> int:
-    """Return the bytes of the scratch buffer that a reference kernel asks for, 0 if none.
+    """Return the bytes of the scratch buffer that a reference kernel requests, 0 if none.
 
     Source: ``micro/kernels/reduce_common.cc``, an int32 sum for each output value.
     """
@@ -81,12 +81,12 @@ def _reference_scratch(graph: Graph, operator: Operator) -> int:
 
 
 def _cmsis_nn_scratch(graph: Graph, operator: Operator) -> int:
-    """Return the bytes of the scratch buffer that a CMSIS-NN kernel asks for, 0 if none.
+    """Return the bytes of the scratch buffer that a CMSIS-NN kernel requests, 0 if none.
 
-    Of the three variants of each function (plain C, DSP extension, Helium) the largest counts:
-    ``arm_convolve_wrapper_s8_get_buffer_size``, ``arm_depthwise_conv_wrapper_s8_get_buffer_size``
-    and ``arm_avgpool_s8_get_buffer_size`` with their suffixes ``_dsp`` and ``_mve``. Other
-    operators have the reference kernel, or one that needs no buffer.
+    The result is the maximum over the three variants of each function (plain C, DSP extension,
+    Helium): ``arm_convolve_wrapper_s8_get_buffer_size``, ``arm_avgpool_s8_get_buffer_size`` and
+    ``arm_depthwise_conv_wrapper_s8_get_buffer_size``, with the suffixes ``_dsp`` and ``_mve``.
+    Other operators use the reference kernel, or a kernel without a buffer.
     """
     shapes = [graph.tensors[at].shape for at in operator.inputs]
     channels = shapes[0][-1] if shapes else 0

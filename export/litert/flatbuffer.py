@@ -1,4 +1,4 @@
-"""A LiteRT file as what it is, a flatbuffer of operators and tensors; needs no TensorFlow."""
+"""Read and write LiteRT files as flatbuffers of operators and tensors, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ with epy.lazy_imports():
     from ai_edge_litert import schema_py_generated as schema
 
 _FILE_IDENTIFIER = b"TFL3"
-_ALIGNMENT = 16  # bytes, as the schema's force_align asks for every buffer
+_ALIGNMENT = 16  # bytes, required for every buffer by the schema's force_align
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One tensor.
+    """One tensor of a LiteRT file.
 
     Attributes:
-        name: as the converter called it.
-        shape: its sizes.
-        dtype: of its elements.
-        constant: whether the file holds its values.
-        scales: number of its quantization scales: 0, 1, or one for each channel.
+        name: name given by the converter.
+        shape: size of each dimension.
+        dtype: dtype of the elements.
+        constant: whether the file contains its values.
+        scales: number of quantization scales: 0, 1, or one per channel.
     """
 
     name: str
@@ -37,13 +37,13 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """Bytes of its values."""
+        """Size of the values in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operation; its operands are positions in ``Graph.tensors``."""
+    """One operation; ``inputs`` and ``outputs`` are indices into ``Graph.tensors``."""
 
     name: str
     inputs: tuple[int, ...]
@@ -52,7 +52,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """The network in a LiteRT file, its operators in the order of their execution."""
+    """The network of a LiteRT file, with its operators in execution order."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -61,7 +61,7 @@ class Graph:
 
 
 def read(content: bytes) -> Graph:
-    """Return the one subgraph of a LiteRT file."""
+    """Parse a LiteRT file with one subgraph."""
     model = unpacked(content)
     subgraph = model.subgraphs[0]
     return Graph(
@@ -69,7 +69,7 @@ def read(content: bytes) -> Graph:
         operators=tuple(
             Operator(
                 _operator_name(model.operatorCodes[each.opcodeIndex]),
-                # -1 stands for an operand that is left out.
+                # -1 marks an omitted operand.
                 tuple(int(at) for at in each.inputs if at >= 0),
                 tuple(int(at) for at in each.outputs),
             )
@@ -81,15 +81,15 @@ def read(content: bytes) -> Graph:
 
 
 def unpacked(content: bytes) -> schema.ModelT:
-    """Return a LiteRT file as objects that can be changed."""
+    """Return a LiteRT file as mutable objects."""
     return schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
 
 
 def packed(model: schema.ModelT) -> bytes:
-    """Return the file of such objects, every buffer aligned.
+    """Serialize the objects of ``unpacked`` to a LiteRT file with aligned buffers.
 
-    The converter aligns weights on four bytes only; processors without unaligned access, and
-    int64 biases, need the sixteen of the schema.
+    The converter aligns weights to only four bytes; processors without unaligned access, and
+    int64 biases, need the sixteen bytes of the schema.
     """
     builder = _AlignedBuilder(1024)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
@@ -97,7 +97,7 @@ def packed(model: schema.ModelT) -> bytes:
 
 
 def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
-    """Return the file with a named metadata buffer more."""
+    """Return the file with a named metadata buffer added."""
     model = unpacked(content)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(metadata, np.uint8)
@@ -109,7 +109,7 @@ def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
 
 
 def read_metadata(content: bytes, name: str) -> bytes | None:
-    """Return the named metadata buffer of a file, None if it has none."""
+    """Return the named metadata buffer of a file, or None if there is none."""
     model = unpacked(content)
     for entry in model.metadata or []:
         if entry.name == name.encode():
@@ -119,7 +119,7 @@ def read_metadata(content: bytes, name: str) -> bytes | None:
 
 class _AlignedBuilder(flatbuffers.Builder):
     def CreateNumpyVector(self, x: np.ndarray) -> Any:  # noqa: N802 - flatbuffers' name
-        # Only buffers hold uint8; the other vectors have the alignment of their elements.
+        # Only buffers are vectors of uint8; other vectors keep the alignment of their elements.
         alignment = _ALIGNMENT if x.dtype == np.uint8 else x.dtype.alignment
         self.StartVector(x.itemsize, x.size, alignment)
         content = x.astype(x.dtype.newbyteorder("<")).tobytes()
@@ -144,20 +144,20 @@ def _tensor(tensor: Any, buffers: Any) -> Tensor:
 
 @functools.cache
 def _operators() -> dict[int, str]:
-    """Return the name of each built-in operation's code."""
+    """Return a map from the code of each built-in operation to its name."""
     return {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 
 
 @functools.cache
 def _dtypes() -> dict[int, np.dtype[Any]]:
-    """Return the dtype of each code of a tensor's elements, as far as NumPy has one."""
+    """Return a map from tensor type codes to dtypes, for the types that NumPy has."""
     names = {code: name.lower() for name, code in vars(schema.TensorType).items() if name.isupper()}
     return {code: np.dtype(name) for code, name in names.items() if hasattr(np, name)}
 
 
 def builtin(code: schema.OperatorCodeT) -> int:
-    """Return the number of the built-in operation that an operator code stands for."""
-    # Old files have it in a byte, new ones in an integer; the larger is the right one.
+    """Return the number of the built-in operation of an operator code."""
+    # Old files store it in a byte field, new ones in an int32 field; the larger value is valid.
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 

@@ -1,4 +1,4 @@
-"""How much memory the buffers of a network need: they share it when their lifetimes allow."""
+"""Compute the memory of a network's buffers, which share it if their lifetimes are disjoint."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from export.litert.flatbuffer import Graph
 
-ALIGNMENT = 16  # bytes; TensorFlow Lite Micro aligns every buffer of its arena so
+ALIGNMENT = 16  # bytes, of every buffer in the arena of TensorFlow Lite Micro
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A piece of memory that is needed for some time.
+    """A memory buffer with its lifetime.
 
     Attributes:
         size: in bytes.
@@ -26,20 +26,20 @@ class Buffer:
 
     @property
     def aligned_size(self) -> int:
-        """Bytes that it takes in the arena."""
+        """Size in the arena, in bytes."""
         return aligned(self.size)
 
 
 def aligned(size: int) -> int:
-    """Return the next multiple of the alignment, in bytes."""
+    """Round a size in bytes up to a multiple of ``ALIGNMENT``."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def activations(graph: Graph) -> list[Buffer]:
-    """Return the tensors that are no constants, in the order of the file.
+    """Return the buffers of all tensors that are not constants, in the order of the file.
 
     A tensor is needed from the operator that writes it to the last one that reads it, the
-    network's input from the beginning and its output to the end.
+    network's input from the start, and its output until the end.
     """
     first = dict.fromkeys(graph.inputs, 0)
     last = dict.fromkeys(graph.inputs, 0)
@@ -55,10 +55,10 @@ def activations(graph: Graph) -> list[Buffer]:
 
 
 def planned_bytes(buffers: Sequence[Buffer]) -> int:
-    """Return the size of the smallest memory that the greedy plan finds for all buffers.
+    """Return the bytes of memory that a greedy plan needs for all buffers.
 
-    The largest buffer is placed first, each at the lowest offset that no buffer with an
-    overlapping lifetime takes. Of equally large ones the later is placed first, as in TensorFlow
+    Buffers are placed from the largest to the smallest, each at the lowest offset that is free
+    during its lifetime. Among buffers of equal size the later is placed first, as in TensorFlow
     Lite Micro (``micro/memory_planner/greedy_memory_planner.cc``).
     """
     placed: list[tuple[int, Buffer]] = []
@@ -76,5 +76,5 @@ def planned_bytes(buffers: Sequence[Buffer]) -> int:
 
 
 def activation_bytes(graph: Graph) -> int:
-    """Return the bytes that the activations of a LiteRT file need at one time."""
+    """Return the peak memory of the activations of a LiteRT file, in bytes."""
     return planned_bytes(activations(graph))

@@ -1,8 +1,8 @@
-"""The TFLite metadata of a file: what its tensors mean, and the names of its classes.
+"""Add TFLite metadata to a LiteRT file: the meaning of its tensors and the class names.
 
-Android's and iOS' libraries read it. Its schema is metadata_schema.fbs of TFLite Support; the
-numbers of its fields are repeated here, since the package with the code generated from it is no
-longer kept.
+The libraries for Android and iOS read the metadata. Its schema is metadata_schema.fbs of TFLite
+Support; the field numbers are repeated here, since the package with the generated code is no
+longer maintained.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _TENSOR_AXIS_LABELS = 2
 def add(
     content: bytes, *, name: str, description: str, labels: Sequence[str], channels: int
 ) -> bytes:
-    """Return a LiteRT file with its metadata, and its labels as an attached file.
+    """Return a LiteRT file with metadata, and with its labels as an attached file.
 
     Args:
-        content: a file with one image input and one output of logits.
-        name: of the network.
-        description: what it is, in a sentence.
+        content: a LiteRT file with one image input and one output of logits.
+        name: name of the network.
+        description: description of the network, in one sentence.
         labels: names of the classes, in the order of the logits.
-        channels: of the image: one is grey, three are RGB.
+        channels: number of image channels: 1 for grayscale, 3 for RGB.
     """
     metadata = _metadata(name, description, channels)
     attached = io.BytesIO()
     with zipfile.ZipFile(attached, "w") as archive:
-        # A fixed date: the same network makes the same bytes.
+        # ZipInfo has a fixed date, so the same network always gives the same bytes.
         archive.writestr(zipfile.ZipInfo(LABELS), "".join(f"{label}\n" for label in labels))
     return flatbuffer.with_metadata(content, NAME, metadata) + attached.getvalue()
 
@@ -55,7 +55,7 @@ def _metadata(name: str, description: str, channels: int) -> bytes:
         7,
         {
             0: builder.CreateString("image"),
-            1: builder.CreateString("Pixels of 0..255, as they are; their scaling is inside."),
+            1: builder.CreateString("Pixels from 0 to 255; the network scales them itself."),
             3: _table(builder, 3, {1: properties}, {0: _IMAGE_PROPERTIES}),
             4: _vector(builder, [unit]),
             5: _table(builder, 2, {0: _floats(builder, [255.0]), 1: _floats(builder, [0.0])}),
@@ -64,7 +64,7 @@ def _metadata(name: str, description: str, channels: int) -> bytes:
     labels = _table(
         builder,
         5,
-        {0: builder.CreateString(LABELS), 1: builder.CreateString("A class on each line.")},
+        {0: builder.CreateString(LABELS), 1: builder.CreateString("One class name per line.")},
         {2: _TENSOR_AXIS_LABELS},
     )
     logits = _table(
@@ -72,7 +72,7 @@ def _metadata(name: str, description: str, channels: int) -> bytes:
         7,
         {
             0: builder.CreateString("logits"),
-            1: builder.CreateString("One for each class; the largest is the answer."),
+            1: builder.CreateString("One logit per class; the largest is the predicted class."),
             6: _vector(builder, [labels]),
         },
     )
@@ -93,7 +93,7 @@ def _metadata(name: str, description: str, channels: int) -> bytes:
 def _table(
     builder: Any, fields: int, offsets: dict[int, int], numbers: dict[int, int] | None = None
 ) -> int:
-    """Write a table of ``fields`` fields: offsets of what is written already, and small numbers."""
+    """Write a table of ``fields`` fields, from offsets of written objects and uint8 numbers."""
     builder.StartObject(fields)
     for field, offset in offsets.items():
         builder.PrependUOffsetTRelativeSlot(field, offset, 0)

@@ -1,10 +1,9 @@
-"""Images that LiteRT and TensorFlow Lite Micro (TFLM) compute to the same bytes.
+"""Find images for which LiteRT and TensorFlow Lite Micro (TFLM) return the same bytes.
 
-A fully connected layer scales its int32 sums to int8. LiteRT's reference kernel rounds once: sum
-times multiplier to int8. TFLM and CMSIS-NN round twice: to 32 bits, then to int8. About one sum in
-a thousand is so close to the middle between two numbers that the results differ by one. Their
-other kernels agree. Source: ``MultiplyByQuantizedMultiplier`` in LiteRT's and TFLM's
-``common.cc``.
+A fully connected layer scales its int32 sums to int8. LiteRT's reference kernel rounds the product
+of sum and multiplier once, to int8. TFLM and CMSIS-NN round twice, to 32 bits and then to int8.
+About one sum in a thousand is so close to a tie that the results differ by one. All other kernels
+agree. Source: ``MultiplyByQuantizedMultiplier`` in ``common.cc`` of LiteRT and TFLM.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from zoo.bundles.runtimes import open_for_every_result, quantized
 
 
 def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
-    """Return a function that tells whether both round alike for an image, uint8 [H, W, C].
+    """Return a function that checks whether both round alike for an image, uint8 [H, W, C].
 
     Args:
         content: an int8 LiteRT file of batch 1.
@@ -52,7 +51,7 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
 
 
 def _scales(weights: dict[str, Any]) -> np.ndarray:
-    """Return the scale of each output's weights, or the one of all, float64."""
+    """Return the weight scales, float64: one for each output, or one for all."""
     return weights["quantization_parameters"]["scales"].astype(np.float64)
 
 
@@ -72,5 +71,5 @@ def _rounded_twice(sums: np.ndarray, scales: np.ndarray) -> np.ndarray:
     multipliers, exponents = _fixed_point(scales)
     left, right = np.maximum(exponents, 0), np.maximum(-exponents, 0)
     high = ((sums << left) * multipliers + (1 << 30)) >> 31
-    # Halves away from zero.
+    # Ties are rounded away from zero.
     return np.sign(high) * ((np.abs(high) + ((1 << right) >> 1)) >> right)

@@ -1,1 +1,1 @@
-"""The network that is exported: where it comes from, and its deployed form."""
+"""The network to export: its source, its canonical form and its deployed form."""

@@ -1,12 +1,12 @@
-"""The canonical form of a Keras classifier: one flat float32 network of pixels to logits.
+"""Convert a Keras classifier to its canonical form: a flat float32 network, pixels to logits.
 
-Exporters and converters handle the canonical form alone:
+Exporters and converters support only the canonical form:
 
 - one input, float32 [N, H, W, C] of pixels 0..255, and one output, float32 logits [N, classes];
-- no model within a model: nested ones are part of the graph;
-- no layer that does nothing at inference, such as Dropout and RandomFlip;
-- no state beside the weights: an adapted Normalization becomes a Rescaling;
-- no softmax at the end. A network of one logit z for two classes gets the logits [0, z].
+- no nested models: their operations are part of the graph;
+- no layer without effect at inference, such as Dropout and RandomFlip;
+- no state other than weights: an adapted Normalization becomes a Rescaling;
+- no softmax at the end. One logit z for two classes becomes the logits [0, z].
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TRAINING_ONLY = {
     "Solarization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
 }  # fmt: skip
 
-# Operations that change the shape of a tensor but neither its values nor their order.
+# Operations that change the shape of a tensor, but not its values or their order.
 _SHAPE_ONLY = {"Flatten", "Reshape", "Squeeze"}
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -48,15 +48,15 @@ class Canonical:
 
     Attributes:
         model: float32 functional model, pixels [N, H, W, C] to logits [N, classes].
-        ending: what the original's outputs are: ``logits``, ``softmax``, ``log_softmax``, and for
-            one output of two classes ``logit`` or ``sigmoid``.
+        ending: kind of the original's outputs: ``logits``, ``softmax`` or ``log_softmax``; for a
+            single output of two classes ``logit`` or ``sigmoid``.
     """
 
     model: keras.Model
     ending: str
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the probabilities [N, classes] that outputs of the original stand for."""
+        """Convert outputs of the original to probabilities, float64 [N, classes]."""
         outputs = np.asarray(outputs, np.float64)
         if self.ending == "softmax":
             return outputs
@@ -78,14 +78,14 @@ def canonical(
     """Return a copy of a classifier in canonical form.
 
     Args:
-        model: functional or sequential, of one input and one output.
-        name: of the copy.
-        image_shape: height, width and channels of its images. The model may take images without
-            the axis of the channels if there is one channel.
-        scaling: layers between the pixels 0..255 and what the model takes.
+        model: functional or sequential, with one input and one output.
+        name: name of the copy.
+        image_shape: height, width and channels of the images. A model of one-channel images may
+            omit the channel axis.
+        scaling: layers that convert pixels 0..255 to the input of the model.
 
     Raises:
-        ValueError: the network cannot be brought into this form; the message says why.
+        ValueError: the network has no canonical form; the message gives the reason.
     """
     x = image = keras.Input(image_shape, name="image")
     for layer in scaling:
@@ -100,29 +100,32 @@ def canonical(
 
 
 class _Flattener:
-    """Copies the operations of a model, and of the models in it, into one graph.
+    """Copies the operations of a model and its nested models into one graph.
 
-    A copy has the configuration and weights of its original, another name where that is taken, and
-    computes in float32. A layer that is called twice has two copies: each has one input.
+    A copy has the configuration and weights of its original, a new name if that is taken, and
+    computes in float32. A layer that is called twice is copied twice, so each copy has one input.
     """
 
     def __init__(self) -> None:
         self._names = {"image", "pixels", "without_channels"}
 
     def inlined(self, model: keras.Model, inputs: Any) -> Any:
-        """Return the outputs of a copy of a model's operations, for symbolic inputs."""
+        """Apply copies of a model's operations to symbolic inputs and return the outputs."""
         if not model.built or not getattr(model, "inputs", None):
-            raise ValueError(f"{model.name!r} is a subclassed model, which has no graph of layers")
-        # A sequential model has no graph of its own; the functional one of its tensors does.
+            raise ValueError(
+                f"{model.name!r} is a subclassed or unbuilt model, which has no graph of layers; "
+                "build it with the functional API"
+            )
+        # A sequential model has no graph, so a functional one is built from its tensors.
         single = len(model.outputs) == 1
         graph = keras.Model(model.inputs, model.outputs[0] if single else model.outputs)
-        # The one way to visit the nodes of a graph in order that does not build a model of them.
+        # Only this private method visits the nodes in order without building a model of them.
         return graph._run_through_graph(inputs, operation_fn=self._copied)
 
     def _copied(self, operation: keras.Operation) -> Callable[..., Any]:
-        """Return what is called instead of an operation."""
+        """Return the function to call in place of an operation."""
 
-        # At inference a model is called with training=False, also where a layer was with True.
+        # The copy is for inference, so it ignores a layer's call with training=True.
         def call(*arguments: Any, training: bool | None = None, **options: Any) -> Any:
             if options.get("mask", 0) is None:
                 del options["mask"]
@@ -158,12 +161,12 @@ class _Flattener:
 
     def _copy(self, operation: keras.Operation) -> keras.Operation:
         if getattr(operation, "quantization_mode", None):
-            raise ValueError("it is quantized; export the network before model.quantize")
+            raise ValueError("it is quantized; export the model as it was before model.quantize")
         config = operation.get_config() | {"name": self._free_name(operation)}
         return type(operation).from_config(_in_float32(config))
 
     def _free_name(self, operation: keras.Operation) -> str:
-        """Return a name that no operation of the graph has yet."""
+        """Return a name that no operation of the graph has."""
         numbered = (f"{operation.name}_{number}" for number in itertools.count(1))
         names = itertools.chain([operation.name], numbered)
         name = next(each for each in names if each not in self._names)
@@ -181,13 +184,13 @@ def _is_linear(operation: keras.Operation) -> bool:
 
 
 def _is_float_cast(operation: keras.Operation, arguments: Any) -> bool:
-    """Return whether an operation converts floats to floats: here all are float32."""
+    """Return whether an operation casts floats to floats, which is redundant in float32."""
     cast = not isinstance(operation, keras.Layer) and type(operation).__name__ == "Cast"
     return cast and operation.dtype in _FLOATS and arguments[0].dtype in _FLOATS
 
 
 def _in_float32(config: Any, key: str = "") -> Any:
-    """Return a configuration whose layers, and the layers in them, compute in float32."""
+    """Return a configuration in which a layer and its nested layers compute in float32."""
     if key == "dtype":
         name = config["config"].get("name", "") if isinstance(config, dict) else config
         return "float32" if str(name).removeprefix("mixed_") in _FLOATS else config
@@ -199,33 +202,33 @@ def _in_float32(config: Any, key: str = "") -> Any:
 
 
 def _as_rescaling(layer: layers.Normalization, name: str) -> keras.Layer:
-    """Return a Rescaling of the same factors: a Normalization's are lost where it is copied."""
+    """Return an equivalent Rescaling; a copy of a Normalization would lose its statistics."""
     mean, variance = (np.asarray(value, np.float64) for value in (layer.mean, layer.variance))
     deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
     scale, offset = (deviation, mean) if layer.invert else (1 / deviation, -mean / deviation)
-    # The leading axes are of one element, but for a factor of each pixel.
+    # Leading axes have length 1, unless each pixel has its own factor.
     while scale.ndim and scale.shape[0] == 1:
         scale, offset = scale[0], offset[0]
     return layers.Rescaling(scale.tolist(), offset=offset.tolist(), name=name)
 
 
 def _logits(tensor: Any) -> tuple[Any, str]:
-    """Return the logits that the outputs of a network are computed from, and what its outputs are.
+    """Return the logits before the final activation of a network, and the kind of its outputs.
 
     Raises:
-        ValueError: its outputs are no logits, and not computed from logits by softmax or sigmoid.
+        ValueError: the outputs are neither logits nor their softmax, log-softmax or sigmoid.
     """
     operation = tensor._keras_history.operation
     kind = type(operation).__name__
     before = operation.input if kind in _SHAPE_ONLY else None
     if before is not None:
         inner, ending = _logits(before)
-        # A softmax is over the last axis, which has to remain the classes.
+        # Softmax is over the last axis, which must remain the class axis.
         if ending == "logits" or before.shape[-1] == tensor.shape[-1]:
             if inner is before:
                 return tensor, ending
             return type(operation).from_config(operation.get_config())(inner), ending
-        raise ValueError(f"{_described(operation)} changes the axis of the probabilities")
+        raise ValueError(f"{_described(operation)} moves the class axis after the {ending}")
     if kind in ("Softmax", "LogSoftmax", "Sigmoid") and not hasattr(operation, "activation"):
         ending = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}[kind]
         _check_ending(operation, ending, tensor, getattr(operation, "axis", -1))
@@ -243,24 +246,28 @@ def _logits(tensor: Any) -> tuple[Any, str]:
 
 
 def _check_ending(operation: keras.Operation, ending: str, tensor: Any, axis: Any) -> None:
-    """Refuse an activation at the end that cannot be taken off."""
-    found = f"{_described(operation)} ends the network in a {ending}"
+    """Reject a final activation that cannot be removed.
+
+    Raises:
+        ValueError: it is unsupported, not over the classes, or a sigmoid of several classes.
+    """
+    found = f"{_described(operation)} ends the network with a {ending}"
     classes = tensor.shape[-1]
     if ending not in ("softmax", "log_softmax", "sigmoid"):
-        raise ValueError(f"{found}; it takes one that ends in logits, softmax or sigmoid")
+        raise ValueError(f"{found}; end it with logits, softmax, log_softmax or sigmoid")
     if ending == "sigmoid" and classes != 1:
         raise ValueError(
-            f"{found} of {classes} classes: it is a multi-label network, "
-            "of which every class can be true; it takes one that chooses a class"
+            f"{found} of {classes} classes: it is a multi-label network, which can predict several "
+            "classes at once; only networks that predict one class are supported"
         )
     if ending != "sigmoid" and classes == 1:
-        raise ValueError(f"{found} of one value, which is always the same")
+        raise ValueError(f"{found} over one value, which is constant; use a sigmoid")
     if axis not in (-1, len(tensor.shape) - 1, (-1,), [-1]):
-        raise ValueError(f"{found} over axis {axis}, which is not that of the classes")
+        raise ValueError(f"{found} over axis {axis}, which is not the class axis; use axis -1")
 
 
 def _two_logits(logit: Any) -> Any:
-    """Return the logits [0, z] of two classes, for one logit z of the second class."""
+    """Return the logits [0, z] of two classes, given the logit z of the second class."""
     operation = logit._keras_history.operation
     if type(operation) is layers.Dense:
         config = operation.get_config() | {"units": 2}

@@ -1,4 +1,4 @@
-"""The network as it is deployed: float32, nothing of training left, scaling folded away."""
+"""Build the network for deployment: float32, inference only, scaling folded into a kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ with epy.lazy_imports():
     import keras
     from keras import layers
 
-# Operations that move the values of pixels, or leave some out, but compute nothing with them.
+# Operations that rearrange, drop or resample pixels, but do not change their scale.
 _REARRANGING = {
     "CenterCrop", "Cropping2D", "Flatten", "GetItem", "Permute", "RandomCrop", "Reshape",
     "Resizing", "Squeeze", "Transpose", "UpSampling2D", "ZeroPadding2D",
@@ -20,29 +20,29 @@ _REARRANGING = {
 
 
 def inference_model(model: keras.Model) -> keras.Model:
-    """Return a copy that needs no scaling layer: its factor is in the first kernel.
+    """Return a copy whose scaling is folded into its first kernel.
 
-    Pixels times 1/255 times a kernel is pixels times (kernel / 255), and zero padding stays zero,
-    so the copy computes the same logits with one operation less on every device.
+    Pixels / 255 * kernel equals pixels * (kernel / 255), and zero padding stays zero, so the copy
+    computes the same logits with one operation less on every device.
 
     Args:
         model: float32 functional model, raw pixels to logits.
 
     Returns:
-        A float32 functional model of raw pixels to the same logits, with the same layer names
-        (a scaling layer's excepted).
+        A float32 functional model of raw pixels to the same logits, with the same layer names;
+        a scaling layer becomes an Identity.
 
     Raises:
-        ValueError: the scaling is not a plain factor or does not lead straight to one kernel.
+        ValueError: the scaling is not a scalar factor, or no single kernel follows it.
     """
     scales, first = _scales_and_first_kernel(model)
     if first is None and _has_scaling(model):
-        raise ValueError(f"{model.name}: the scaling does not lead straight to one kernel")
+        raise ValueError(f"{model.name}: the scaling cannot be folded into a single kernel")
 
     def without_scale(layer: keras.Layer) -> keras.Layer:
         if layer in scales:
             return layers.Identity(name=layer.name)
-        # The zoo's own kind serves training alone.
+        # The zoo's own subclass is for training only.
         norm = isinstance(layer, layers.BatchNormalization)
         kind = layers.BatchNormalization if norm else type(layer)
         return kind.from_config(layer.get_config())
@@ -56,14 +56,14 @@ def inference_model(model: keras.Model) -> keras.Model:
 
 
 def features_model(model: keras.Model) -> keras.Model:
-    """Return the network up to what its last layer with weights reads."""
+    """Return a model whose output is the input of the network's last layer with weights."""
     last = next(layer for layer in reversed(model.layers) if layer.weights)
     first, *_ = keras.tree.flatten(last.input)
     return keras.Model(model.input, first)
 
 
 def scales_pixels(model: keras.Model) -> bool:
-    """Return whether a network computes with its pixels before its first layer with weights."""
+    """Return whether a network changes its pixels' scale before its first layer with weights."""
     waiting = [model.input]
     while waiting:
         tensor = waiting.pop()
@@ -88,10 +88,9 @@ def _readers(model: keras.Model, tensor: Any) -> list[keras.Operation]:
 def _scales_and_first_kernel(
     model: keras.Model,
 ) -> tuple[list[keras.Layer], keras.Layer | None]:
-    """Follow the one path from the pixels to the first kernel, None if there is another layer.
+    """Return the scaling layers before the first kernel, and the layer with this kernel.
 
-    Returns:
-        The scaling layers passed on the way, and the layer whose kernel can take their factor.
+    The layer is None if the path from the pixels branches or if another layer precedes the kernel.
     """
     scales: list[keras.Layer] = []
     passing = (layers.Dropout, layers.Flatten, layers.Reshape, layers.ZeroPadding2D)

@@ -1,8 +1,8 @@
-"""What a foreign classifier takes for white, and which class each of its outputs is.
+"""Infer the pixel scale and the class order of a user-supplied classifier.
 
-A Keras file holds neither. Both are found by scoring the network on labelled pictures of the
-train and validation splits under each assumption. An assumption is better only if the paired sign
-test says so: its right answers are not more by chance.
+A Keras file stores neither. The network is scored under each assumption on labelled images of the
+train and validation splits. One assumption counts as more accurate than another only if a paired
+sign test rules out chance.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from zoo.metrics import cross_entropy
 with epy.lazy_imports():
     from scipy import optimize, stats
 
-_PICTURES = 500  # of each split
-_CHANCE = 1e-3  # largest probability of a difference by chance
-_LEAST_ACCURACY = 0.5  # with another order of the classes; a poor network suits several
-_HIGH_COST = 0.05  # in nats; below it a network is sure and right
+_PICTURES = 500  # per split
+_CHANCE = 1e-3  # significance level of the sign test
+_LEAST_ACCURACY = 0.5  # for another class order; a weak network fits several
+_HIGH_COST = 0.05  # in nats; below it, a network is confident and correct
 
 Logits = Callable[[np.ndarray, str], np.ndarray]
-"""uint8 images [N, H, W, C] and the name of a scale -> logits [N, classes]."""
+"""Function of uint8 images [N, H, W, C] and a scale's name, returns logits [N, classes]."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How well a network answers under one assumption.
+    """Scores of a network under one pixel scale.
 
     Attributes:
-        scale: of the pixels, one of ``pixels.NAMES``.
-        right: bool [N], which pictures are right with the classes in the given order.
-        reordered: bool [N], the same with the order that suits the network best; for each half of
-            the pictures it is the order that suits the other half.
-        order: int [classes], the class that each output seems to be.
+        scale: the pixel scale, one of ``pixels.NAMES``.
+        right: bool [N], which images are correct with the classes in the given order.
+        reordered: bool [N], the same with the best class order; each half of the images uses the
+            order that is fitted to the other half.
+        order: int [classes], the estimated class of each output.
         cost: mean cross-entropy in nats, with the better of the two orders.
     """
 
@@ -50,20 +50,20 @@ class Reading:
 
     @property
     def other_order(self) -> bool:
-        """Whether the network is good with the classes in another order than the given one."""
+        """Whether another class order than the given one is accurate, and clearly better."""
         good = np.mean(self.reordered) >= _LEAST_ACCURACY
         return bool(good) and is_better(self.reordered, self.right)
 
     @property
     def best(self) -> np.ndarray:
-        """Which pictures are right with the better order, bool [N]."""
+        """Which images are correct with the better class order, bool [N]."""
         return self.reordered if self.other_order else self.right
 
 
 def sample(dataset: Dataset) -> Split:
-    """Return pictures to score assumptions on: of train and validation at most 500 each.
+    """Return about 500 images of each of the train and validation splits, to score assumptions.
 
-    There are as many of each class as far as the set has them.
+    The classes are balanced as far as the dataset allows.
     """
     parts = [
         split.part(split.name, stratified(split, _PICTURES))
@@ -77,20 +77,20 @@ def sample(dataset: Dataset) -> Split:
 
 
 def read(logits: Logits, scales: Sequence[str], pictures: Split) -> list[Reading]:
-    """Return how well a network answers under each scale of the pixels.
+    """Score a network under each pixel scale.
 
     Args:
-        logits: of the network.
-        scales: names of scales.
-        pictures: that it is scored on.
+        logits: computes the logits of the network.
+        scales: names of the scales.
+        pictures: labelled images to score on.
     """
     return [_reading(logits(pictures.images, scale), scale, pictures.labels) for scale in scales]
 
 
 def beats(one: Reading, other: Reading) -> bool:
-    """Return whether one scale suits a network clearly better than another.
+    """Return whether one pixel scale is clearly better than another.
 
-    It is more often right, or as often right at less than half of a high cost.
+    It is more accurate, or equally accurate with less than half of a high cross-entropy.
     """
     surer = one.cost < other.cost / 2 and other.cost > _HIGH_COST
     return is_better(one.best, other.best) or (surer and not is_better(other.best, one.best))
@@ -110,15 +110,15 @@ def _reading(logits: np.ndarray, scale: str, labels: np.ndarray) -> Reading:
 
 
 def _order(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return the class for each output with which most pictures are right, int [classes]."""
+    """Return the class of each output that maximizes the accuracy, int [classes]."""
     counts = np.zeros((classes, classes))
     np.add.at(counts, (answers, labels), 1)
-    counts += np.eye(classes) / (len(labels) + 1)  # where nothing tells, the order stays
+    counts += np.eye(classes) / (len(labels) + 1)  # ties keep the given order
     return optimize.linear_sum_assignment(counts, maximize=True)[1]
 
 
 def is_better(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether one assumption is right on more pictures than another, not by chance."""
+    """Return whether one assumption is correct on significantly more images than another."""
     gained, lost = int(np.sum(one & ~other)), int(np.sum(other & ~one))
     if gained <= lost:
         return False

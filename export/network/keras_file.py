@@ -1,4 +1,4 @@
-"""Open a user's own Keras file; code within the file is not run."""
+"""Open a user-supplied Keras file without running code from it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class KerasFile:
-    """An image classifier as its file holds it.
+    """An image classifier loaded from a Keras file.
 
     Attributes:
-        path: of the file.
-        model: as it was saved: images [N, H, W, C] or [N, H, W] in, [N, classes] out.
-        image_shape: height, width and channels of its images.
+        path: path of the file.
+        model: the saved model: images [N, H, W, C] or [N, H, W] in, [N, classes] out.
+        image_shape: height, width and channels of the images.
     """
 
     path: Path
@@ -35,28 +35,28 @@ class KerasFile:
 
     @property
     def name(self) -> str:
-        """The name under which its exports are published."""
+        """Name under which the exports are published."""
         return self.path.stem
 
     @property
     def classes(self) -> int:
-        """How many classes it knows: one output is two classes."""
+        """Number of classes; two for a single output."""
         return max(2, self.model.outputs[0].shape[1])
 
     def outputs(self, images: np.ndarray) -> np.ndarray:
-        """Return what the model itself computes for scaled images, float [N, H, W, C]."""
+        """Return the outputs of the saved model for scaled images, float [N, H, W, C]."""
         if len(self.model.inputs[0].shape) == 3:
             images = images[..., 0]
         return np.asarray(self.model.predict(images, batch_size=100, verbose=0), np.float32)
 
 
 def is_keras_file(path: Path) -> bool:
-    """Return whether a path is meant as a Keras file, by its ending."""
+    """Return whether a path has the extension of a Keras file."""
     return path.suffix.lower() in ENDINGS
 
 
 def check_file(path: Path) -> None:
-    """Check what can be known without TensorFlow.
+    """Check a Keras file's path, without loading TensorFlow.
 
     Raises:
         InputError: there is no such file, or its name cannot be published.
@@ -65,26 +65,26 @@ def check_file(path: Path) -> None:
         raise InputError(f"there is no file {path}")
     if not _NAME.fullmatch(path.stem):
         raise InputError(
-            f"{path}: its files are published as {path.stem!r}, which must begin with a letter or "
-            "digit and have only these, '_', '.' and '-'; rename it"
+            f"{path}: its files are published as {path.stem!r}, which must begin with an ASCII "
+            "letter or digit and contain only these, '_', '.' and '-'; rename it"
         )
 
 
 def open_keras_file(path: Path, image_size: tuple[int, int] | None = None) -> KerasFile:
-    """Return the classifier that a file holds.
+    """Return the classifier stored in a file.
 
     Args:
         path: a ``.keras`` file, or an ``.h5`` file of a whole model.
-        image_size: height and width of the images, for a network that takes any.
+        image_size: height and width of the images, for a network that accepts any size.
 
     Raises:
-        InputError: the file cannot be read, its name cannot be published, or it holds no network
-            of images to classes.
+        InputError: the file cannot be read, its name cannot be published, or the model is not an
+            image classifier.
     """
     check_file(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # of a foreign file anything: a damaged archive, an unknown layer
+    except Exception as error:  # a user-supplied file can raise any error
         raise InputError(
             f"{path} cannot be opened: {first_line(error)}{_advice(path, error)}"
         ) from error
@@ -92,11 +92,11 @@ def open_keras_file(path: Path, image_size: tuple[int, int] | None = None) -> Ke
 
 
 def _advice(path: Path, error: Exception) -> str:
-    """Return how a file may be opened that Keras does not open, nothing if that is not known."""
+    """Return a hint on how to open a file that Keras cannot open; empty if there is none."""
     if "Could not locate" in str(error):
         return "; give the module that defines it with --import"
     if path.suffix != ".keras":
-        return "; if an older Keras wrote it, save it there with model.save('NAME.keras')"
+        return "; if an older Keras wrote it, save it again there with model.save('NAME.keras')"
     return ""
 
 
@@ -106,11 +106,11 @@ def _image_shape(
     """Return the shape of a classifier's images.
 
     Raises:
-        InputError: the model is no classifier of images, or its size is not ``image_size``.
+        InputError: the model is not an image classifier, or its size is not ``image_size``.
     """
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise InputError(
-            f"{path} holds {type(model).__name__}, a subclassed or unbuilt model, which has no "
+            f"{path} contains {type(model).__name__}, a subclassed or unbuilt model, which has no "
             "graph of layers; build it with the functional API"
         )
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -122,15 +122,15 @@ def _image_shape(
     image = takes[1:] if len(takes) == 4 else (*takes[1:], 1)
     if len(takes) not in (3, 4) or len(gives) != 2 or None in (image[2], gives[1]):
         raise InputError(
-            f"{path} must take images [N, H, W, C] or [N, H, W] and give one value for each "
-            f"class, [N, classes]; it takes {takes} and gives {gives}"
+            f"{path} must take images [N, H, W, C] or [N, H, W] and return one value for each "
+            f"class, [N, classes]; it takes {takes} and returns {gives}"
         )
     own = image[:2]
     if None in own and image_size is None:
-        raise InputError(f"{path} takes images of any size; give theirs with --image-size")
+        raise InputError(f"{path} takes images of any size; set one with --image-size")
     size = image_size or own
     if own != size and any(length not in (None, size[at]) for at, length in enumerate(own)):
         raise InputError(
-            f"{path} takes images of {own[0]}x{own[1]}, not of --image-size {size[0]}x{size[1]}"
+            f"{path} takes images of {own[0]}x{own[1]}, received --image-size {size[0]}x{size[1]}"
         )
     return (*size, image[2])

@@ -1,4 +1,4 @@
-"""What is exported: a user's own Keras classifier, once it is known what its numbers mean."""
+"""Load a user-supplied Keras classifier, and verify its pixel scale, class order and outputs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from zoo.util import atomic
 with epy.lazy_imports():
     import keras
 
-# Largest differences between the copy and the original: of a logit as a share of their range, of
-# a probability. Only the original's own rounding, where it computes in fewer bits, excuses more.
+# Largest allowed differences between the copy and the original: of logits relative to their range,
+# of probabilities absolute. They are larger only for an original that computes in fewer bits.
 _TOLERANCES = {"float32": 1e-4, "float16": 0.02, "bfloat16": 0.15}
 
 
@@ -32,20 +32,19 @@ def from_keras(
     ordered: bool = False,
     announce: Announce = lambda line: None,
 ) -> Source:
-    """Return the classifier of a Keras file as a network to export.
+    """Return the network to export from a Keras file.
 
     Args:
-        file: the classifier.
-        dataset: labelled pictures that it classifies, the classes in the order of its outputs.
-        scale: of the pixels it takes, one of ``pixels.NAMES``; ``auto`` is the scale that suits it
-            best; None is 0..255 and fails if another scale suits it better.
-        ordered: whether the user gave the order of the classes; otherwise it fails if another order
-            suits the network better.
-        announce: called with a line that says how it was read.
+        file: the opened file.
+        dataset: labelled images, with the classes in the order of the outputs.
+        scale: pixel scale of the input, one of ``pixels.NAMES``. ``auto`` selects the best scale;
+            None is 0..255, and raises an error if another scale is better.
+        ordered: whether the user set the class order; if not, a better order raises an error.
+        announce: called with a line on the pixel scale and the accuracy.
 
     Raises:
-        InputError: the network cannot be brought into its canonical form, or its pixels, classes or
-            outputs are not what they are taken for; the message says what to give.
+        InputError: the network has no canonical form, or its pixel scale, class order or outputs
+            are not as assumed; the message gives the options to set.
     """
     try:
         return _from_keras(file, dataset, scale, ordered, announce)
@@ -65,11 +64,11 @@ def _from_keras(
     _check_outputs(network, outputs)
     _check_same(file, network, outputs, sample.images)
     announce(
-        f"With pixels {reading.scale} {_share(reading.right)} of {len(sample):,} {sample.name} "
-        "pictures are right"
+        f"With pixels {reading.scale}, {_share(reading.right)} of {len(sample):,} {sample.name} "
+        "images are classified correctly"
     )
     deployed = deployable(network.model)
-    notes = ("The pixels' scaling cannot be folded into a kernel: it stays in every file.",)
+    notes = ("The pixel scaling cannot be folded into a kernel: every file contains it.",)
     return Source(
         name=file.name,
         model=network.model,
@@ -84,8 +83,8 @@ def _from_keras(
         },
         relation="verified on",
         story=(
-            f"Network: given as the Keras file `{file.path.name}`, pixels {reading.scale}, outputs "
-            f"{network.ending}; of its training nothing is known"
+            f"Network: loaded from the Keras file `{file.path.name}`, pixels {reading.scale}, "
+            f"outputs {network.ending}; its training is unknown"
         ),
         notes=notes if deployed is network.model else (),
     )
@@ -101,7 +100,7 @@ def _canonical(file: KerasFile, scale: str) -> Canonical:
 
 
 def _scaled(images: np.ndarray, scale: str) -> np.ndarray:
-    """Return uint8 images [N, H, W, C] as the file's own network takes them, float32."""
+    """Convert uint8 images [N, H, W, C] to the pixel scale of the file's network, float32."""
     scaled = images.astype(np.float32)
     for layer in pixels.scaling(scale):
         scaled = np.asarray(layer(scaled))
@@ -111,10 +110,10 @@ def _scaled(images: np.ndarray, scale: str) -> np.ndarray:
 def _reading(
     file: KerasFile, dataset: Dataset, sample: Split, *, scale: str | None, ordered: bool
 ) -> Reading:
-    """Return how the network reads pictures.
+    """Return the scores of the network under its most likely pixel scale.
 
     Raises:
-        ValueError: as ``from_keras`` says.
+        ValueError: another scale or class order is better, or several scales are equally good.
     """
     own = _canonical(file, pixels.RAW).model
 
@@ -130,8 +129,8 @@ def _reading(
     if alike and not scales_pixels(own):
         told = ", ".join(f"{each.scale} ({_share(each.best)})" for each in [best, *alike])
         raise ValueError(
-            f"it does not scale its pixels itself, and is right equally often on {sample.name} "
-            f"pictures with pixels {told}; give the scale it was trained on with --pixels"
+            f"it does not scale its pixels, and is equally accurate on {sample.name} images with "
+            f"pixels {told}; set --pixels to the scale used in training"
         )
     needed = {}
     if best is not readings[0] and scale != pixels.AUTO:
@@ -146,8 +145,8 @@ def _reading(
         needed[f"--labels {order}"] = (best.reordered, f"the order {given}", best.right)
     if needed:
         reasons = "; ".join(
-            f"with {option} {_share(right)} of {len(sample):,} {sample.name} pictures are right, "
-            f"with {other} {_share(otherwise)}"
+            f"with {option}, {_share(right)} of {len(sample):,} {sample.name} images are "
+            f"classified correctly, and {_share(otherwise)} with {other}"
             for option, (right, other, otherwise) in needed.items()
         )
         raise ValueError(f"it seems to need {' '.join(needed)}: {reasons}")
@@ -155,25 +154,25 @@ def _reading(
 
 
 def _check_outputs(network: Canonical, outputs: np.ndarray) -> None:
-    """Refuse logits that seem to be probabilities.
+    """Reject outputs that look like probabilities but have no removable final activation.
 
     Raises:
-        ValueError: they do.
+        ValueError: the outputs look like probabilities.
     """
     if network.ending == "logits":
         sums = outputs.sum(axis=1)
         if outputs.min() >= 0 and (np.allclose(sums, 1, atol=1e-3) or outputs.max() <= 1):
             raise ValueError(
-                "its outputs lie between 0 and 1 on every picture, as probabilities do, but no "
-                "softmax at its end can be taken off; let it end in logits"
+                "its outputs are between 0 and 1 for every image, like probabilities, but it has "
+                "no final softmax to remove; end it with logits"
             )
 
 
 def _check_threshold(file: KerasFile, sample: Split, scale: str) -> None:
-    """Refuse one output that is not the logit of two classes.
+    """Reject a single output that is not the logit of two classes.
 
     Raises:
-        ValueError: its threshold is at 0.5, as that of a regression to 0 and 1.
+        ValueError: its threshold is 0.5, as in a regression to 0 and 1.
     """
     if _canonical(file, scale).ending != "logit":
         return
@@ -181,19 +180,19 @@ def _check_threshold(file: KerasFile, sample: Split, scale: str) -> None:
     at_zero, at_half = ((outputs > threshold) == sample.labels for threshold in (0, 0.5))
     if is_better(at_half, at_zero):
         raise ValueError(
-            f"its one output has its threshold at 0.5 ({_share(at_half)} of the {sample.name} "
-            f"pictures are right), not at 0 ({_share(at_zero)}), so it is no logit; let it end in "
-            "a sigmoid"
+            f"its single output has the threshold 0.5 ({_share(at_half)} of the {sample.name} "
+            f"images are classified correctly), not 0 ({_share(at_zero)}), so it is not a logit; "
+            "end the network with a sigmoid"
         )
 
 
 def _check_same(
     file: KerasFile, network: Canonical, outputs: np.ndarray, images: np.ndarray
 ) -> None:
-    """Compare the canonical network with the original's own outputs on real pictures.
+    """Compare the outputs of the canonical network and of the original on dataset images.
 
     Raises:
-        ValueError: they differ.
+        ValueError: they differ by more than the tolerance.
     """
     logits = network.model.predict(images.astype(np.float32), batch_size=100, verbose=0)
     tolerance = max(_TOLERANCES[dtype] for dtype in _dtypes(file.model))
@@ -202,16 +201,16 @@ def _check_same(
     else:
         found = Canonical(network.model, "logits").probabilities(logits)
         difference = np.abs(found - network.probabilities(outputs)).max()
-    # A difference that is not a number is none that is allowed.
+    # The negation also rejects NaN.
     if not difference <= tolerance:
         raise ValueError(
-            f"its results are not those of its layers one after the other: they differ by "
-            f"{difference:.2g}, allowed {tolerance:g}"
+            f"its outputs differ from those of its graph of layers by {difference:.2g}, allowed "
+            f"{tolerance:g}"
         )
 
 
 def _dtypes(model: keras.Model) -> set[str]:
-    """Return the formats in which the layers of a model compute, those it knows a tolerance of."""
+    """Return float32 and the compute dtypes of a model's layers that have a tolerance."""
     layers = model._flatten_layers()
     return {"float32"} | {each.compute_dtype for each in layers} & _TOLERANCES.keys()
 

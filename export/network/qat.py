@@ -1,9 +1,9 @@
-"""Quantization-aware fine-tuning: a little more training, in which the network feels the rounding.
+"""Quantization-aware fine-tuning: a short training that simulates int8 quantization.
 
-Kernels are rounded to int8 in the forward pass, each channel with a scale of its own as the
-converter rounds them, while their gradients go to the unrounded ones (the straight-through
-estimator of Bengio, Leonard and Courville, 2013); activations are rounded to the 256 steps of the
-range that they have over the calibration images, as in Jacob et al., 2018.
+The forward pass rounds kernels to int8 with a separate scale for each channel, as the converter
+does; gradients are applied to the unrounded kernels (the straight-through estimator of Bengio,
+Leonard and Courville, 2013). Activations are rounded to 256 steps of their range over the
+calibration images, as in Jacob et al., 2018.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _LARGEST_WEIGHT = 127  # int8 weights are symmetric
 def finetuned(
     model: keras.Model, train: Split, calibration: np.ndarray, *, steps: int = STEPS
 ) -> keras.Model:
-    """Return a copy of the network whose weights bear being rounded to int8.
+    """Return a copy of the network that is fine-tuned for int8 quantization.
 
     Args:
-        model: float32, raw pixels to logits, its scaling not folded: its kernels are then all of
-            the size that one learning rate suits.
-        train: what to train on.
-        calibration: uint8 [N, H, W, C], images for the activations' ranges.
-        steps: batches to train on.
+        model: float32, raw pixels to logits, with unfolded scaling, so that one learning rate suits
+            all kernels.
+        train: the training split.
+        calibration: uint8 [N, H, W, C], images that set the activation ranges.
+        steps: number of training batches.
     """
     rounded = _with_rounded_activations(model, calibration)
     kernels = [
@@ -54,7 +54,7 @@ def finetuned(
         for (kernel, kept), values in zip(kernels, unrounded, strict=True):
             kernel.assign(_rounded_weights(values, kept))
         with tf.GradientTape() as tape:
-            # As at inference: the statistics of a normalisation stay as they are.
+            # training=False keeps the statistics of normalization layers unchanged.
             cost = loss(labels, rounded(images, training=False))
         gradients = tape.gradient(cost, rounded.trainable_variables)
         for (kernel, _), values in zip(kernels, unrounded, strict=True):
@@ -70,11 +70,11 @@ def finetuned(
 
 
 def _with_rounded_activations(model: keras.Model, calibration: np.ndarray) -> keras.Model:
-    """Return a copy with every result that an int8 file keeps rounded to 256 steps."""
+    """Return a copy that rounds every activation that an int8 file stores to 256 steps."""
     kept = [layer.name for layer in model.layers if _is_kept(model, layer)]
     results = keras.Model(model.input, [model.get_layer(name).output for name in kept])
     values = results.predict(calibration.astype(np.float32), verbose=0)
-    # The range of every result takes in zero, which int8 has to hold exactly.
+    # Every range includes zero, which int8 must represent exactly.
     ranges = {
         name: (min(0.0, float(np.min(each))), max(1e-6, float(np.max(each))))
         for name, each in zip(kept, values if len(kept) > 1 else [values], strict=True)
@@ -97,7 +97,7 @@ def _with_rounded_activations(model: keras.Model, calibration: np.ndarray) -> ke
 
 
 def _is_kept(model: keras.Model, layer: keras.Layer) -> bool:
-    """Return whether a layer's result stands in an int8 file, and is not fused with the next."""
+    """Return whether an int8 file stores a layer's output, rather than fuses it with the next."""
     passing = layers.InputLayer | layers.Rescaling | layers.Dropout | layers.Flatten
     if isinstance(layer, passing):
         return False
@@ -107,7 +107,7 @@ def _is_kept(model: keras.Model, layer: keras.Layer) -> bool:
 
 
 def _kept_axes(layer: keras.Layer) -> list[int]:
-    """Return the axes of a kernel along which the converter has one scale: not its channels."""
+    """Return the axes of a kernel that share one scale: all but the channel axes."""
     rank = len(layer.kernel.shape)
     depthwise = isinstance(layer, layers.DepthwiseConv2D)
     return list(range(rank - 2)) if depthwise else list(range(rank - 1))

@@ -1,4 +1,4 @@
-"""What is exported: a trained network, here from a run; ``keras_source`` takes it from a file."""
+"""A trained network to export, loaded from a run; ``keras_source`` loads one from a file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ with epy.lazy_imports():
 
 @dataclass(frozen=True)
 class Source:
-    """A trained network.
+    """A trained network to export.
 
     Attributes:
-        name: under which its files are published.
-        model: float32, raw pixels to logits, as it was trained: what every file is compared with.
-        deployed: the same without what a device need not compute.
-        origin: where it comes from, for the manifest: the facts of a ``run``, or the name and hash
-            of a ``keras_file``.
-        relation: to its data, in words: ``trained on`` or ``verified on``.
-        story: where it comes from in a sentence, for the model card.
-        notes: what a user should know before the conversions begin.
+        name: name under which the files are published.
+        model: the network as trained, float32, raw pixels to logits; all files are compared with
+            it.
+        deployed: the network to convert: its scaling is folded into a kernel where possible.
+        origin: the source, for the manifest: the facts of a ``run``, or the name and hash of a
+            ``keras_file``.
+        relation: relation to the dataset: ``trained on`` or ``verified on``.
+        story: a sentence on the source, for the model card.
+        notes: messages for the user, shown before the conversions begin.
     """
 
     name: str
@@ -42,12 +43,12 @@ def from_run(run: Run) -> Source:
     """Return the network of a finished run.
 
     Raises:
-        InputError: no finished run is there, or its weights are missing or were altered.
+        InputError: there is no finished run, or its weights are missing or modified.
     """
     result = run.read_result()
     recipe = result["recipe"]
     model = load_model(run.folder)
-    # Where the data was found is a path of this machine, and nothing to publish.
+    # The source of the data can be a local path, which must not be published.
     published = {key: value for key, value in result["data"].items() if key != "source"}
     return Source(
         name=result["model"],
@@ -65,7 +66,7 @@ def from_run(run: Run) -> Source:
 
 
 def deployable(model: keras.Model) -> keras.Model:
-    """Return the network with its scaling folded, or itself where that cannot be done."""
+    """Return a copy with the scaling folded into a kernel, or the model if that is impossible."""
     try:
         return inference_model(model)
     except ValueError:

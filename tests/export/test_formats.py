@@ -1,4 +1,4 @@
-"""A format is one entry: everything that shows or makes formats reads it."""
+"""Test that a format is one entry, which everything that lists or creates formats reads."""
 
 from __future__ import annotations
 

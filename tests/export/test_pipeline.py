@@ -1,4 +1,4 @@
-"""The bundle that the commands made, and what must never become one."""
+"""Test the bundle that the commands create, and exports that must not be published."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_proof_is_of_the_whole_test_split(manifest: dict[str, Any], digits: 
         assert artifact["test_count"] == len(digits.test)
         assert reference - artifact["test_correct"] <= artifact["allowed_losses"]
         assert artifact["microseconds"] > 0
-        # That of a LiteRT process, not of the exporter that started it.
+        # The peak of a LiteRT process, not of the exporter that started it.
         most = 300e6 if artifact["format"] in formats.LITERT else 2e9
         assert 10e6 < artifact["peak_bytes"] < most
 
@@ -96,13 +96,13 @@ def test_the_card_tells_the_table_and_each_call(bundle: Path, manifest: dict[str
 def test_the_card_states_a_bound_that_was_loosened(manifest: dict[str, Any]) -> None:
     assert "--allow-drop" not in card.model_card(manifest, "", "", "")
     loose = card.model_card(manifest | {"loosened": ["int8"]}, "", "", "")
-    assert "A looser bound than the format's own was given (--allow-drop): int8." in loose
+    assert "Bounds loosened beyond the default with --allow-drop: int8." in loose
 
 
 @pytest.mark.parametrize("name", EVERY_MODEL)
 def test_every_model_is_the_same_in_both_formats(name: str, tmp_path: Path) -> None:
     model = zoo.create_model(name)
-    # Normalisation that has seen no data would hide a fold that was forgotten.
+    # Normalization with its initial statistics would hide a missing fold.
     for weight in model.non_trainable_variables:
         if "moving_variance" in weight.path:
             weight.assign(np.linspace(0.5, 2.0, weight.shape[0]))
@@ -133,7 +133,7 @@ def test_what_fails_its_proof_is_not_published(
     small: Path, digits: Dataset, tmp_path: Path
 ) -> None:
     source = from_run(Run(small / "runs" / "compact-10k"))
-    # Calibrated on black images the int8 file knows no range but zero's.
+    # Calibration on black images gives every activation of the int8 file an empty range.
     black = dataclasses.replace(digits.train, images=np.zeros_like(digits.train.images))
     dataset = dataclasses.replace(digits, train=black)
     told: list[str] = []
@@ -142,8 +142,9 @@ def test_what_fails_its_proof_is_not_published(
         VerificationError, match=r"nothing was published: tflite/compact-10k-int8"
     ) as caught:
         export_bundle(source, dataset, request, tmp_path / "out", told.append)
-    # What the message says works.
-    assert "To go on: --formats saved_model leaves it out; --bound int8=" in str(caught.value)
+    # The option that the message proposes works.
+    ways = "To proceed, give --formats saved_model to leave it out, or --bound int8="
+    assert ways in str(caught.value)
     (points,) = map(float, re.findall(r"--bound int8=([\d.]+) --allow-drop", str(caught.value)))
     loose = formats.bounded(request.formats, {"int8": points}, allow_drop=True)
     version, _ = export_bundle(
@@ -156,8 +157,8 @@ def test_what_fails_its_proof_is_not_published(
     with pytest.raises(VerificationError):
         export_bundle(source, dataset, Request(formats=strict), tmp_path / "out", told.append)
     assert not (tmp_path / "out").exists()
-    assert "error of each operation's result" in told[-1]
-    assert told[-1].count("grows most") == 1
+    assert "relative error of each operation's result" in told[-1]
+    assert told[-1].count("largest increase") == 1
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx", "xml"])
@@ -181,6 +182,6 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path) -> None:
 def test_pixels_are_rounded_to_the_input_s_numbers_not_cut() -> None:
     tensor = {"dtype": np.int8, "quantization": (2.0, -128)}
     images = np.array([0, 1, 3, 5, 254, 255], np.uint8)
-    # 0.5 and 2.5 go to the even neighbour, 1.5 up.
+    # Ties are rounded to even: 0.5 and 2.5 down, 1.5 up.
     assert quantized(images, tensor).tolist() == [-128, -128, -126, -126, -1, 0]
     assert real(np.array([-128, 0], np.int8), tensor).tolist() == [0.0, 256.0]

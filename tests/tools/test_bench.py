@@ -1,4 +1,4 @@
-"""The benchmarks' machinery; what they measure is not tested, since no test depends on a time."""
+"""Test the code of the benchmarks, but not the times that they measure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import ROOT
-from tools import update_readme
+from tools import update_tables
 from tools.bench import __main__ as bench
 from tools.bench import published, race, results, whole
 from tools.bench.items import post, time_to_99
@@ -37,7 +37,7 @@ def test_no_contestant_always_follows_the_same_one() -> None:
 
 
 def test_a_contestant_that_dies_is_named() -> None:
-    with pytest.raises(RuntimeError, match=r"tests\.pacer x ended without an answer"):
+    with pytest.raises(RuntimeError, match=r"tests\.pacer x exited without a measurement"):
         race.race({"broken": ["tests.pacer", "x"]}, ["1"], rounds=1)
 
 
@@ -46,7 +46,7 @@ def test_a_whole_process_is_measured() -> None:
         "import time; time.sleep(0.2); print('first', flush=True)\n"
         "block = bytearray(200_000_000); time.sleep(0.2); print('last')"
     )
-    # Asked by a small process, as the benchmarks do: Linux hands a parent's peak down.
+    # Measured by a small process, as in the benchmarks: Linux counts a parent's peak memory too.
     script = (
         f"from tools.bench import whole; line = ['-c', {measured!r}]\n"
         "done, part = whole.run(line), whole.run(line, until='first')\n"
@@ -55,7 +55,7 @@ def test_a_whole_process_is_measured() -> None:
         "assert 200 < done.megabytes < 300 and part.megabytes < 150, (part, done)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
-    with pytest.raises(RuntimeError, match="left with 3"):
+    with pytest.raises(RuntimeError, match="exited with 3"):
         whole.run(["-c", "raise SystemExit(3)"])
 
 
@@ -75,8 +75,8 @@ def test_an_unknown_item_or_a_single_round_is_refused() -> None:
 
 def test_the_tables_are_those_of_the_results() -> None:
     assert (results.FOLDER / "README.md").read_text(encoding="utf-8") == results.tables()
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert update_readme._block(readme, "bench") == update_readme._bench_table() + "\n"
+    assert update_tables.read_block("bench") == update_tables._bench_table() + "\n"
+    assert update_tables.read_block("speed") == update_tables._speed_table() + "\n"
 
 
 @pytest.mark.parametrize("rounds", [2, 5, 7])

@@ -62,7 +62,7 @@ def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> N
     assert (study / "table.md").read_text() in first.stdout + "\n"
     assert (study / "comparison.png").stat().st_size > 5000
 
-    # One run lost, one finished before: only the lost one is trained.
+    # One result is deleted: only this run is trained again.
     (study / "ltfn1-seed1" / "result.json").unlink()
     kept = (study / "ltfn1-seed0" / "result.json").stat().st_mtime_ns
     again = command("zoo.compare", *TINY, cwd=tmp_path)

@@ -34,7 +34,7 @@ def test_blocks_are_to_scale() -> None:
         for patch in axes.patches
         if isinstance(patch, Polygon) and patch.get_alpha() == 1
     ]
-    # The front of each block: corners from lower left, counter-clockwise, the first repeated.
+    # The front of each block: corners counter-clockwise from lower left, the first repeated.
     sizes = [(corners[1][0] - corners[0][0], corners[3][1] - corners[0][1]) for corners in blue]
     _, layer1, _, pool1, layer3, _, pool2, _, _ = sizes
     assert layer1[1] == pytest.approx(2 * pool1[1]) == pytest.approx(4 * pool2[1])

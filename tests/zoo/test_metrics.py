@@ -42,7 +42,7 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
     broken[3, 0] = value
     with pytest.raises(DivergedError, match="not finite for 1 of 5 test images"):
         evaluate(lambda images: broken[images.ravel()], SPLIT)
-    # The proof of an exported file reports them with what else is wrong.
+    # The proof of an exported file counts them, to report them with its other errors.
     assert metrics_of(broken, SPLIT).count == 5
 
 

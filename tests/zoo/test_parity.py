@@ -1,4 +1,4 @@
-"""A picture file gets the same answer wherever it is asked: run, bundle and server."""
+"""Test that a run, a bundle and a server predict the same for a picture file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.inference import predict_fn
 from zoo.metrics import predictions
 from zoo.runs import Run, load_model
 
-# The grey one as it is; the others with every choice that a user can make.
+# The options of each folder; together they use every option of a user.
 CHOICES = {
     "wide": ("--fit", "pad"),
     "turned": ("--fit", "crop"),
@@ -42,7 +42,7 @@ def test_every_way_gives_the_same_answers(
     exported = command("export", "runs/compact-4k", "--formats", "float32", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
 
-    # What evaluation sees, in the order of the files.
+    # The images that evaluation uses, in the order of the files.
     files = [each.path for each in image_folder.survey(folder).pictures["test"]]
     run = Run(tmp_path / "runs" / "compact-4k")
     how = run.read_result()["data"]["preprocessing"]
@@ -61,7 +61,7 @@ def test_every_way_gives_the_same_answers(
         assert done.returncode == 0, done.stderr
         answers = json.loads(done.stdout)
         assert [each["classes"][0]["class"] for each in answers] == expected, network
-        # Not the class alone: the very pixels.
+        # Equal probabilities show that the pixels are equal, not only the class.
         odds = logits[:, 0] - logits[:, 1]
         for answer, gap in zip(answers, odds, strict=True):
             found = {each["class"]: each["probability"] for each in answer["classes"]}
@@ -71,6 +71,6 @@ def test_every_way_gives_the_same_answers(
     contents = tf.constant([path.read_bytes() for path in files])
     served = signatures["serve_bytes"](image_bytes=contents)
     assert [name.decode() for name in served["label"].numpy()] == expected
-    # A few pixels differ by one in the rounding of ties.
+    # Rounding ties change a few pixels by one.
     spread = float(np.ptp(logits))
     assert np.abs(served["logits"].numpy() - logits).max() < 0.01 * spread

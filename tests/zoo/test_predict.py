@@ -81,14 +81,14 @@ def test_what_cannot_answer_is_said(
     digit.save(picture)
     with pytest.raises(InputError, match=r"'int9'.*int8"):
         predict.main(["exports/ltfn5/1", picture, "--runtime", "int9"])
-    with pytest.raises(InputError, match="runs/ltfn5 is no bundle"):
+    with pytest.raises(InputError, match="runs/ltfn5 is not a bundle"):
         predict.main(["runs/ltfn5", picture, "--runtime", "int8"])
     with pytest.raises(InputError, match="runs is not a run folder"):
         predict.main(["runs", picture])
 
 
 def _page(digits: Dataset, *indices: int) -> PIL.Image.Image:
-    """Dark digits beside one another on light paper, off-centre."""
+    """Draw dark digits side by side on light paper, off-centre."""
     page = np.full((300, 400), 230, np.uint8)
     for number, index in enumerate(indices):
         ink = PIL.Image.fromarray(digits.test.images[index, :, :, 0]).resize((140, 140))
@@ -122,12 +122,12 @@ def test_ink_on_paper_is_found_and_shown(
         assert any("ink of" in step for step in answer["done"])
     with PIL.Image.open(tmp_path / "seen.png") as sheet:
         pixels = np.asarray(sheet.convert("RGB")).astype(int)
-    # The frame around the first crop, and the image that the network saw beside it.
+    # The frame around the first crop, and the network's input next to it.
     assert (np.abs(pixels - (0, 114, 178)).max(axis=-1) < 9).sum() > 100
     assert (pixels[25:295, 325:595].max(axis=-1) > 250).any()
     assert (pixels[25:295, 325:595].max(axis=-1) == 0).mean() > 0.4
 
-    # The whole page, fitted as it is, shows a tiny digit.
+    # With --ink off, the input is the whole page.
     whole = command("zoo.predict", bundle, *names, "--json", "--ink", "off", cwd=tmp_path)
     assert json.loads(whole.stdout)[0]["box"] == [0, 0, 400, 300]
 
@@ -144,7 +144,7 @@ def test_no_ink_and_several_things_are_said(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "blank.png: no ink found",
-        "two.png: 2 separate things found; --each classifies each, left to right",
+        "two.png: 2 separate objects found; --each classifies each, left to right",
     ]
     as_json = command("zoo.predict", bundle, "blank.png", "two.png", "--json", cwd=tmp_path)
     assert [answer["classes"] for answer in json.loads(as_json.stdout)] == [[], []]
@@ -159,6 +159,6 @@ def test_where_the_sheet_cannot_be_written_is_said(
 ) -> None:
     monkeypatch.chdir(workplace)
     digit.save(tmp_path / "a.png")
-    for target, message in (("seen.jpg", "writes a PNG file"), ("no/seen.png", "no folder no")):
+    for target, message in (("seen.jpg", "ends in .png"), ("no/seen.png", "no is not a folder")):
         with pytest.raises(InputError, match=message):
             predict.main(["exports/ltfn5/1", str(tmp_path / "a.png"), "--show", target])

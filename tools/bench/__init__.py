@@ -1,9 +1,9 @@
-"""Benchmarks: the zoo beside what a person would otherwise run, in turns, on one machine.
+"""Benchmarks that compare the zoo with the usual alternatives, interleaved on one machine.
 
-python -m tools.bench            every item, in about half an hour
-python -m tools.bench training   one item
+python -m tools.bench            run every item, in about half an hour
+python -m tools.bench training   run one item
 
-Each item writes its figures, with the machine's facts, into ``tools/bench/results``; the tables in
-the ``README.md`` there are made from all that lie there. Needs the extra ``bench``, MNIST, and a
-machine that does nothing else. No test depends on a time.
+Each item writes its figures and the machine's properties to ``tools/bench/results``; the tables in
+the ``README.md`` there are generated from all results in that folder. Requires the extra ``bench``,
+MNIST and an otherwise idle machine. No test depends on a measured time.
 """

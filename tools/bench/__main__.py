@@ -1,4 +1,4 @@
-"""``python -m tools.bench [ITEM ...]``: measure and keep."""
+"""Run benchmark items with ``python -m tools.bench [ITEM ...]`` and store their results."""
 
 from __future__ import annotations
 
@@ -27,18 +27,21 @@ ITEMS = (
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measure the items named, or all."""
-    parser = cli.Parser("tools.bench", "Measure the zoo beside what one would otherwise run.")
+    """Run the named benchmark items, or all of them."""
+    parser = cli.Parser("tools.bench", "Compare the zoo with the usual alternatives.")
     parser.add_argument("items", nargs="*", metavar="ITEM", help=", ".join(ITEMS))
     parser.add_argument(
-        "--rounds", type=cli.positive, default=5, help="of each measurement (default: 5)"
+        "--rounds",
+        type=cli.positive,
+        default=5,
+        help="how often each measurement is repeated, at least 2 (default: 5)",
     )
     arguments = parser.parse_args(argv)
     for item in arguments.items:
         if item not in ITEMS:
             raise unknown("item", item, ITEMS)
     if arguments.rounds < 2:
-        raise InputError(f"--rounds takes at least 2, for a spread; received {arguments.rounds}")
+        raise InputError(f"--rounds takes at least 2, for a range; received {arguments.rounds}")
     for item in arguments.items or ITEMS:
         print(f"Measuring {item}", file=sys.stderr)
         room = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")

@@ -1,4 +1,4 @@
-"""One trained ltfn5 and its bundles, made once for all items that need them."""
+"""A trained ltfn5 and its bundles, created once and shared by the benchmark items."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def run_folder() -> Path:
 
 
 def exports() -> Path:
-    """Return the folder for that run's bundles of all formats; any of them serves all items."""
+    """Return the folder for the run's bundles, each of which has all formats."""
     return run_folder().parent / "exports"
 
 
 @functools.cache
 def bundle() -> Path:
-    """Return one of those bundles."""
+    """Return the first bundle of ``exports()``; export it if that folder does not exist."""
     if not exports().exists():
         _python("export", run_folder(), "--offline", "--formats", "all", "--out", exports())
     return exports() / "1"
@@ -40,7 +40,7 @@ def bundle() -> Path:
 
 @functools.cache
 def batched_bundle(batch: int) -> Path:
-    """Return a bundle of that run's LiteRT files for calls with so many images."""
+    """Return a bundle of the run's LiteRT files with this fixed batch size."""
     out = run_folder().parent / f"batch{batch}"
     options = ["--offline", "--formats", "float32,int8,int16x8", "--batch", batch]
     _python("export", run_folder(), *options, "--out", out)

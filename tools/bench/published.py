@@ -1,16 +1,17 @@
-"""Two published MNIST examples, written anew from their descriptions, until they reach 99 %.
+"""Train a published MNIST example, rewritten from its description, to 99 % test accuracy.
 
 python -m tools.bench.published keras|torch [WITHIN]
 
 ``keras`` is the network and recipe of keras.io's ``mnist_convnet``: two convolutions of 32 and 64
-filters, each before a max pooling, dropout of a half, Adam, batches of 128, at most 15 epochs with
-a tenth held out. ``torch`` is that of pytorch/examples' ``mnist``: the same convolutions before one
-pooling, two dense layers, dropout, Adadelta at 1.0 falling by 0.7 each epoch, batches of 64, at
-most 14 epochs.
+filters, each followed by max pooling, dropout of 0.5, Adam, batches of 128, at most 15 epochs with
+10 % held out. ``torch`` is that of pytorch/examples' ``mnist``: the same convolutions before one
+pooling, two dense layers, dropout, Adadelta with a learning rate of 1.0 that is multiplied by 0.7
+after each epoch, batches of 64, at most 14 epochs.
 
-After each epoch the test images are scored. What is printed at the end is the seconds that the
-scoring took, which are not the recipe's own, and the accuracy. With ``WITHIN`` it gives up before
-an epoch that would end more than so many seconds after the start even if it were the fastest.
+The test images are scored after each epoch. The last line printed has the seconds spent on this
+scoring, which is not part of the recipe, and the accuracy. With ``WITHIN``, training stops before
+an epoch that would end more than ``WITHIN`` seconds after the start, without the scoring, even if
+it were as fast as the fastest epoch so far.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ WANTED = 0.99
 
 
 def keras_example() -> Iterator[Callable[[], float]]:
-    """Train; yield after each epoch what scores the test images."""
+    """Train; after each epoch yield a function that returns the test accuracy."""
     backend.start_tensorflow()
     dataset = data.load("mnist", offline=True)
     images = np.concatenate([dataset.train.images, dataset.validation.images]) / np.float32(255)
@@ -74,7 +75,7 @@ def keras_example() -> Iterator[Callable[[], float]]:
 
 
 def pytorch_example() -> Iterator[Callable[[], float]]:
-    """Train; yield after each epoch what scores the test images."""
+    """Train; after each epoch yield a function that returns the test accuracy."""
     dataset = data.load("mnist", offline=True)
 
     def normal(images: np.ndarray) -> torch.Tensor:
@@ -110,7 +111,7 @@ def pytorch_example() -> Iterator[Callable[[], float]]:
 
 
 def main(kind: str, within: str = "inf") -> None:
-    """Train one until it is good enough, or too late."""
+    """Train one example until it reaches 99 % or exceeds ``within`` seconds."""
     scoring, accuracy, fastest = 0.0, 0.0, float("inf")
     start = begin = time.perf_counter()
     for score in {"keras": keras_example, "torch": pytorch_example}[kind]():

@@ -1,6 +1,7 @@
-"""Contestants take turns on one machine, each in a process of its own that stays warm meanwhile.
+"""Measure several programs in turns on one machine, each in a separate process that stays warm.
 
-A machine's speed drifts by tens of percent within minutes; what ran side by side can be compared.
+The programs are the contestants; what they measure, such as a batch size, is the course. A
+machine's speed drifts by tens of percent within minutes, so only interleaved measurements compare.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _SETTLE_SECONDS = 0.2
 
 
 def serve(measure: Callable[[str], float]) -> None:
-    """Answer each course on standard input with one measurement; the contestant's side."""
+    """Print one measurement for each course on standard input; called by a contestant."""
     for course in sys.stdin:
         print(f"{_ANSWER}{measure(course.strip())!r}", flush=True)
 
@@ -27,12 +28,12 @@ def race(
     """Return the measurements of every contestant on every course.
 
     Args:
-        contestants: of each name, the module and arguments that ``python -m`` starts.
-        courses: what each is asked to do; a first round of each warms up and is not counted.
+        contestants: for each name, the module and its arguments, run with ``python -m``.
+        courses: what to measure; the first round of each course is a warm-up and is not counted.
         rounds: how often each contestant is measured on each course, in turns.
 
     Returns:
-        Of each course and contestant, its measurements.
+        The measurements by course and contestant.
     """
     with ExitStack() as stack:
         running = {
@@ -44,7 +45,7 @@ def race(
                 contestant.measure(course)
             found[course] = {name: [] for name in running}
             for turn in range(rounds):
-                # None always follows the same one, whose threads may spin for a while.
+                # The order rotates, since the threads of the previous contestant may still spin.
                 for name in _rotated(list(running), turn):
                     time.sleep(_SETTLE_SECONDS)
                     found[course][name].append(running[name].measure(course))
@@ -58,7 +59,7 @@ def _rotated(names: list[str], by: int) -> list[str]:
 
 
 class _Contestant:
-    """A process that measures when it is told to."""
+    """A process that measures on request."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = [sys.executable, "-m", *command]
@@ -78,7 +79,7 @@ class _Contestant:
         assert self._process.stdout
         self._process.stdin.write(f"{course}\n")
         self._process.stdin.flush()
-        for line in self._process.stdout:  # libraries may print lines of their own
+        for line in self._process.stdout:  # libraries may print other lines
             if line.startswith(_ANSWER):
                 return float(line.removeprefix(_ANSWER))
-        raise RuntimeError(f"{' '.join(self._command)} ended without an answer")
+        raise RuntimeError(f"{' '.join(self._command)} exited without a measurement")

@@ -1,4 +1,4 @@
-"""The zoo's own training step of ltfn5, ready to be timed."""
+"""The zoo's training step of ltfn5, built for timing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.training.step import make_train_step
 
 
 def training_step(recipe: Recipe, size: int = 28) -> Callable:
-    """Return the step that a training by ``recipe`` takes, on images of this height and width."""
+    """Return the training step of ``recipe`` for images of ``size`` x ``size`` pixels."""
     model = registry.create_model("ltfn5", input_shape=(size, size, 1), precision=recipe.precision)
     assert recipe.steps
     optimizer = make_optimizer(recipe, recipe.steps)

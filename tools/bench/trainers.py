@@ -1,9 +1,9 @@
-"""The contestants of the training races: the zoo's step loop, Keras' ``fit``, and PyTorch.
+"""Contestants of the training benchmarks: the zoo's training loop, Keras ``fit`` and PyTorch.
 
 python -m tools.bench.trainers zoo|keras|torch PRECISION [compiled]
 
-A course is ``BATCH SHIFT [RECIPE]``: the batch size, how many pixels the images are moved at most,
-and the zoo's recipe whose optimizer is used. Each answer is in images per second.
+A course is ``BATCH SHIFT [RECIPE]``: the batch size, the maximum shift of the images in pixels, and
+the zoo's recipe whose optimizer is used. Each measurement is in images per second.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ with epy.lazy_imports():
     import torch
     from torch import nn
 
-_IMAGES = 400  # in each measurement: about a second
+_IMAGES = 400  # per measurement, about one second
 
 Turn = Callable[[int], float]
-"""Trains on some batches after one that is not counted; returns the seconds."""
+"""Trains on one warm-up batch and the given number of batches; returns the latter's seconds."""
 
 
 def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
-    """Return the zoo's own loop."""
+    """Return a function that sets up the zoo's training loop."""
     backend.start_tensorflow()
     shards.prepare(["ltfn5"], 100)
     dataset = data.load("mnist", offline=True)
@@ -62,13 +62,13 @@ def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
 
 
 def keras_fit(precision: str) -> Callable[[int, int, str], Turn]:
-    """Return stock Keras: the same network, ``compile`` and ``fit`` on arrays."""
+    """Return a function that sets up Keras: the same network, ``compile`` and ``fit`` on arrays."""
     backend.start_tensorflow()
     train = data.load("mnist", offline=True).train
     images, labels = np.array(train.images), train.labels
 
     class Clock(keras.callbacks.Callback):
-        """The moments at which batches ended: what ``fit`` does before the first is not counted."""
+        """Records when each batch ends, so that the setup time of ``fit`` is excluded."""
 
         def on_train_begin(self, logs: Any = None) -> None:
             self.ends: list[float] = []
@@ -107,7 +107,7 @@ def keras_fit(precision: str) -> Callable[[int, int, str], Turn]:
 
 
 def pytorch(precision: str, *, compiled: bool = False) -> Callable[[int, int, str], Turn]:
-    """Return PyTorch: the same network, channels last, autocast where asked for."""
+    """Return a function that sets up PyTorch: the same network, channels last, with autocast."""
     train = data.load("mnist", offline=True).train
     images, labels = torch.from_numpy(np.array(train.images)), torch.from_numpy(train.labels)
 
@@ -162,7 +162,7 @@ def pytorch(precision: str, *, compiled: bool = False) -> Callable[[int, int, st
 
 
 def main(kind: str, precision: str, *options: str) -> None:
-    """Serve one contestant."""
+    """Serve the measurements of one contestant."""
     if kind == "torch":
         start = pytorch(precision, compiled="compiled" in options)
     else:

@@ -1,4 +1,4 @@
-"""Whole processes, from their start to their end: seconds, and the memory of the largest."""
+"""Measure whole processes: seconds from start to exit, and the memory of the largest."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tools.bench.results import spread
 
 @dataclass(frozen=True)
 class Whole:
-    """One process that ended.
+    """The measurements of one finished process.
 
     Attributes:
-        seconds: from its start to its end.
-        megabytes: peak resident size of it or of the largest process it started; no less than
-            that of the process that asks, which should be small.
-        output: what it wrote to standard output.
+        seconds: the time from its start to its end.
+        megabytes: peak resident size of it or of the largest process it started; at least that
+            of the measuring process, which should be small.
+        output: its standard output.
     """
 
     seconds: float
@@ -30,14 +30,14 @@ class Whole:
 
 
 def run(arguments: Sequence[object], *, until: str | None = None) -> Whole:
-    """Run ``python`` with these arguments and measure it.
+    """Run ``python`` with the given arguments and measure the process.
 
     Args:
-        arguments: of the interpreter.
-        until: end the process at the first line of its output that begins so.
+        arguments: the arguments of the interpreter.
+        until: kill the process at the first output line that starts with this text.
 
     Raises:
-        RuntimeError: it failed, or died.
+        RuntimeError: the process failed or was killed.
     """
     line = [sys.executable, *map(str, arguments)]
     begin = time.perf_counter()
@@ -54,12 +54,12 @@ def run(arguments: Sequence[object], *, until: str | None = None) -> Whole:
         process.stdout.close()
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begin
-        # Popen would wait for it once more.
+        # Without it, Popen would wait for the process again.
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in {0, 2} and not ended:  # 2 is the answer to a bad argument
+        if process.returncode not in {0, 2} and not ended:  # 2: bad argument
             complaints.seek(0)
             raise RuntimeError(
-                f"{' '.join(line)} left with {process.returncode}: {complaints.read()}"
+                f"{' '.join(line)} exited with {process.returncode}: {complaints.read()}"
             )
     return Whole(seconds, usage.ru_maxrss / 1024, "".join(lines))
 
@@ -67,12 +67,12 @@ def run(arguments: Sequence[object], *, until: str | None = None) -> Whole:
 def take_turns(
     asked: Mapping[str, Sequence[object]], rounds: int, *, until: str | None = None
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Return of each command the seconds of every round, and the most megabytes."""
+    """Run the commands in turns; return each one's seconds of all rounds and peak megabytes."""
     turns = [{name: run(line, until=until) for name, line in asked.items()} for _ in range(rounds)]
     seconds = {name: [turn[name].seconds for turn in turns] for name in asked}
     return seconds, {name: max(turn[name].megabytes for turn in turns) for name in asked}
 
 
 def rows(seconds: Mapping[str, Sequence[float]], peaks: Mapping[str, float]) -> list[list[str]]:
-    """Return a table's lines of what ``take_turns`` found."""
+    """Return the table rows for the results of ``take_turns``."""
     return [[name, spread(seconds[name]), f"{peaks[name]:,.0f} MB"] for name in seconds]

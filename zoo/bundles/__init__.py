@@ -1,6 +1,6 @@
 """Open an exported network: check every byte of its bundle, then load one of its files.
 
-Needs no TensorFlow, but for the SavedModel.
+Only the SavedModel requires TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ __all__ = ["Bundle", "load", "open_bundle", "predict_fn_of"]
 
 
 def load(bundle: str | Path, *, runtime: str | None = None) -> PredictFn:
-    """Return the predictions of one of a bundle's files.
+    """Return the ``predict_fn`` of one of a bundle's files.
 
     Args:
-        bundle: a version's folder, such as ``exports/ltfn5/1``.
+        bundle: the folder of a version, such as ``exports/ltfn5/1``.
         runtime: name of the format: ``float32``, ``int8``, ``saved_model`` ...; by default the
             most precise one that needs no TensorFlow.
 
     Returns:
-        A function of uint8 images [N, H, W, C] to float32 logits [N, classes].
+        A function from uint8 images [N, H, W, C] to float32 logits [N, classes].
 
     Raises:
-        DamagedError: a file of the bundle is missing, altered, or not part of it; it is named.
+        DamagedError: a file of the bundle is missing, altered, or not part of it; the message
+            names it.
         InputError: the bundle has no such format, or its runtime is not installed.
     """
     return predict_fn_of(open_bundle(bundle), runtime)
 
 
 def predict_fn_of(bundle: Bundle, runtime: str | None = None) -> PredictFn:
-    """Return the predictions of one file of a bundle that was checked.
+    """Return the ``predict_fn`` of one file of an opened bundle.
 
     Args:
         bundle: the bundle.

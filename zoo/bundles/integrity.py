@@ -1,6 +1,6 @@
-"""What a bundle says of itself, and whether it is still true: every byte is checked before use.
+"""The manifest of a bundle, and the check of every byte against it before use.
 
-Needs no TensorFlow.
+Requires no TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _QUICK_TO_OPEN = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "o
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose every file is as it was published.
+    """A bundle in which every file is unchanged since it was published.
 
     Attributes:
-        folder: where it is.
-        manifest: as ``docs/bundle.md`` describes it.
+        folder: path of the bundle.
+        manifest: content of ``manifest.json``, described in ``docs/bundle.md``.
     """
 
     folder: Path
@@ -43,33 +43,33 @@ class Bundle:
         return pixels.reshape(golden["shape"])
 
     def artifact(self, name: str) -> dict[str, Any] | None:
-        """Return the entry of the artifact in this format, None if there is none."""
+        """Return the manifest entry of the artifact in a format, None if there is none."""
         found = [each for each in self.manifest["artifacts"] if each["format"] == name]
         return found[0] if found else None
 
     @property
     def default_runtime(self) -> str:
-        """The format that answers unless another is named: one that needs no TensorFlow."""
+        """The default format: one that requires no TensorFlow, if the bundle has one."""
         held = [each["format"] for each in self.manifest["artifacts"]]
         return next(name for name in (*_QUICK_TO_OPEN, *held) if name in held)
 
     def path(self, artifact: dict[str, Any]) -> Path:
-        """Return what a runtime opens: the file, or for the SavedModel the folder itself."""
+        """Return the path that a runtime opens: the file, or for a SavedModel the bundle folder."""
         whole = artifact["format"] == "saved_model"
         return self.folder if whole else self.folder / artifact["file"]
 
 
 def seal(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write the manifest with the hash of every file there, and its own hash beside it."""
+    """Write the manifest with the hash of every file, and a checksum file for the manifest."""
     manifest = manifest | {"schema": SCHEMA, "files": _facts_of_files(folder)}
     atomic.write_json(folder / MANIFEST, manifest)
     digest = atomic.sha256(folder / MANIFEST)
-    # As sha256sum writes it, so that `sha256sum -c` reads it.
+    # The format of sha256sum, so that `sha256sum -c` can check it.
     (folder / CHECKSUM).write_text(f"{digest}  {MANIFEST}\n", encoding="ascii")
 
 
 def open_bundle(folder: str | Path) -> Bundle:
-    """Check every byte of a bundle.
+    """Open a bundle after checking every byte of it.
 
     Raises:
         DamagedError: a file is missing, altered, or not part of it; the message names it.
@@ -83,7 +83,9 @@ def open_bundle(folder: str | Path) -> Bundle:
         raise DamagedError(f"{folder / strange[0]} is not part of the bundle")
     for name, facts in expected.items():
         if _facts(there[name]) != facts:
-            raise DamagedError(f"{there[name]} was altered: its SHA-256 is not the manifest's")
+            raise DamagedError(
+                f"{there[name]} was altered: its SHA-256 does not match the manifest"
+            )
     return Bundle(folder, manifest)
 
 
@@ -94,11 +96,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         checksum = (folder / CHECKSUM).read_bytes()
     except OSError as error:
         raise DamagedError(
-            f"{folder} is not a whole bundle: {Path(error.filename).name} cannot be read "
+            f"{folder} is not a complete bundle: {Path(error.filename).name} cannot be read "
             f"({error.strerror})"
         ) from error
     if checksum != f"{atomic.sha256_of(content)}  {MANIFEST}\n".encode():
-        raise DamagedError(f"{file} was altered: its SHA-256 is not that of {CHECKSUM}")
+        raise DamagedError(f"{file} was altered: its SHA-256 does not match {CHECKSUM}")
     manifest = json.loads(content)
     if manifest["schema"] != SCHEMA:
         raise DamagedError(
@@ -108,7 +110,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """Return the files that a manifest lists: all but itself and its checksum."""
+    """Return the files that a manifest lists: all except itself and its checksum file."""
     found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*")}
     return {
         name: path

@@ -1,4 +1,4 @@
-"""Every artifact behind one seam: uint8 images [N, H, W, C] in, float32 logits [N, classes] out."""
+"""Load any artifact as a function from uint8 images [N, H, W, C] to float32 logits [N, classes]."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ with epy.lazy_imports():
 
 @dataclass(frozen=True)
 class Artifact:
-    """A loaded file.
+    """A loaded SavedModel or file.
 
     Attributes:
-        predict_fn: its predictions.
-        inputs: by name, the dtype, shape and (if quantized) scale and zero point.
-        outputs: the same of its results.
+        predict_fn: function from images to logits.
+        inputs: dtype, shape and (if quantized) scale and zero point of each input, by name.
+        outputs: the same for each output.
     """
 
     predict_fn: PredictFn
@@ -36,7 +36,7 @@ class Artifact:
 
 
 def load_predict_fn(path: str | Path) -> PredictFn:
-    """Return the predictions of a SavedModel folder, or a LiteRT, ONNX or OpenVINO file.
+    """Return the ``predict_fn`` of a SavedModel folder, or a LiteRT, ONNX or OpenVINO file.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -49,8 +49,8 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
 
     Args:
         path: the folder or file.
-        threads: of LiteRT, ONNX Runtime or OpenVINO; a process has one TensorFlow, whose threads
-            are not set here.
+        threads: number of threads for LiteRT, ONNX Runtime or OpenVINO; TensorFlow's threads belong
+            to the whole process and are not set here.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -63,14 +63,14 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
             return openers[path.suffix](path, threads)
     except ImportError as error:
         raise InputError(f"{path} needs {error.name}, which is not installed") from error
-    except Exception as error:  # each runtime has errors of its own
+    except Exception as error:  # each runtime defines its own errors
         told = str(error).strip() or type(error).__name__
         raise InputError(f"{path} cannot be loaded: {told.splitlines()[0]}") from error
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 
 def open_alone(path: Path, threads: int = 1) -> Artifact:
-    """Load an artifact in a process that runs nothing else, and has so many threads for it.
+    """Load an artifact with ``threads`` threads, in a process that runs nothing else.
 
     Raises:
         InputError: as ``open_artifact`` does.
@@ -87,7 +87,7 @@ def _open_saved_model(folder: Path) -> Artifact:
     signature = loaded.signatures["serving_default"]
 
     def predict_fn(images: np.ndarray) -> np.ndarray:
-        # Through the loaded object: it owns the variables, which a signature does not keep alive.
+        # Called through the loaded object, since a signature does not keep the variables alive.
         return loaded.signatures["serving_default"](image=tf.constant(images))["logits"].numpy()
 
     def facts(specs: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -104,21 +104,21 @@ def _open_saved_model(folder: Path) -> Artifact:
 
 
 def _open_tflite(file: Path, threads: int) -> Artifact:
-    # From bytes: the runtime was seen to survive damaged bytes, not damaged files.
+    # Load bytes: the runtime was seen to crash on damaged files, but not on damaged bytes.
     return open_litert(file.read_bytes(), threads)
 
 
 def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = False) -> Artifact:
-    """Load a LiteRT file's bytes.
+    """Load the bytes of a LiteRT file.
 
     Args:
         content: the bytes.
-        threads: that it may use.
-        reference_kernels: use the plain kernels, whose integers TensorFlow Lite Micro repeats
-            (but see ``export.litert.rounding``); the optimized ones may round one step off.
+        threads: number of threads to use.
+        reference_kernels: use the reference kernels, whose integers equal those of TensorFlow Lite
+            Micro (but see ``export.litert.rounding``); the optimized ones may differ by one step.
     """
     kind = litert.OpResolverType
-    with stderr.held_back():  # of the delegate that it creates
+    with stderr.held_back():  # the delegate that it creates prints messages
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=threads,
@@ -131,7 +131,7 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
     batch = image["shape"][0]
 
     def predict_fn(images: np.ndarray) -> np.ndarray:
-        # The last batch is filled up with blanks, whose rows are dropped.
+        # The last batch is padded with blank images, whose rows are dropped.
         blanks = np.zeros((-len(images) % batch, *images.shape[1:]), images.dtype)
         pixels = quantized(np.concatenate([images, blanks]), image)
         starts = range(0, len(pixels), batch)
@@ -142,13 +142,13 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
 
 
 def open_for_every_result(content: bytes) -> litert.Interpreter:
-    """Load a LiteRT file's bytes so that each operation's result can be read, not only the last.
+    """Load the bytes of a LiteRT file so that the result of every operation can be read.
 
     Args:
-        content: the bytes, of batch 1.
+        content: the bytes of a file with batch size 1.
 
     Returns:
-        An allocated interpreter with the plain kernels.
+        An allocated interpreter with the reference kernels.
     """
     interpreter = litert.Interpreter(
         model_content=content,
@@ -168,7 +168,7 @@ def _open_onnx(file: Path, threads: int) -> Artifact:
     (image,), (logits,) = session.get_inputs(), session.get_outputs()
 
     def facts(tensor: Any, dtype: str) -> dict[str, Any]:
-        # A size that is free has a name instead of a number.
+        # A dynamic dimension has a name instead of a number.
         shape = [size if isinstance(size, int) else None for size in tensor.shape]
         return {tensor.name: {"dtype": dtype, "shape": shape}}
 
@@ -180,12 +180,12 @@ def _open_onnx(file: Path, threads: int) -> Artifact:
 
 
 def open_openvino(file: Path, threads: int = 1) -> Artifact:
-    """Load any file that OpenVINO reads, with this many threads."""
-    # Its usual precision on processors with bfloat16 is not that of the file.
+    """Load any file that OpenVINO can read, with ``threads`` threads."""
+    # By default OpenVINO ignores the file's precision on processors with bfloat16.
     settings = {
         "INFERENCE_PRECISION_HINT": "f32",
         "INFERENCE_NUM_THREADS": threads,
-        # Two processes would be pinned to the same core.
+        # With pinning, two processes would share the same core.
         "ENABLE_CPU_PINNING": False,
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
@@ -202,11 +202,11 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
 
 
 def quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return pixels in a LiteRT tensor's own numbers.
+    """Return pixels in the dtype and quantization of a LiteRT input tensor.
 
     Args:
         images: uint8 pixels.
-        tensor: its details, as the interpreter gives them.
+        tensor: details of the tensor, from the interpreter.
     """
     scale, zero_point = tensor["quantization"]
     if not scale:
@@ -217,7 +217,7 @@ def quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
 
 
 def real(numbers: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    """Return what a LiteRT tensor's numbers stand for, as float32."""
+    """Return the values of a LiteRT tensor as float32, dequantized if needed."""
     scale, zero_point = tensor["quantization"]
     if not scale:
         return numbers.astype(np.float32)

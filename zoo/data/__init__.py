@@ -1,8 +1,8 @@
-"""The one place that reads data: each set becomes three disjoint splits of uint8 images.
+"""Load image classification datasets, each as three disjoint splits of uint8 images.
 
-A set is any image classification set of tensorflow-datasets, a folder of pictures, or the embedded
-digits. MNIST may also come from a folder with the four original files; ``auto`` is MNIST where it
-can be had, and otherwise the digits.
+A dataset comes from tensorflow-datasets (tfds), from a folder of pictures, or is the embedded
+digits. MNIST can also be prepared from a folder with its four original files. ``auto`` is MNIST if
+it is available, otherwise the digits.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A classification set: its splits share no stored image.
+    """An image classification dataset with disjoint splits.
 
     Attributes:
-        name: of the set, or of the folder without the path to it.
-        source: what ``load`` finds it by; of a folder the absolute path.
-        version: of a tfds set, or a folder's content.
-        class_names: in the order of the labels.
-        licence: of the images, as far as it is known.
-        homepage: of a tfds set, else empty.
-        preprocessing: how a picture file becomes one of its images.
-        taken: the splits that the set lacks, and that were taken from its train split.
-        train: what networks learn from.
-        validation: what networks and settings are selected by.
-        test: what they are scored on.
+        name: name of the dataset, or of the folder without its path.
+        source: name with which ``load`` finds the dataset; for a folder its absolute path.
+        version: version of a tfds dataset, or fingerprint of a folder's content.
+        class_names: names of the classes in label order.
+        licence: licence of the images, if known.
+        homepage: homepage of a tfds dataset, otherwise empty.
+        preprocessing: how a picture file becomes an image of the dataset.
+        taken: splits that the dataset lacks and that were taken from its train split.
+        train: images for training.
+        validation: images for selecting networks and settings.
+        test: images for the final evaluation.
     """
 
     name: str
@@ -75,14 +75,14 @@ class Dataset:
         return self.preprocessing.shape
 
     def in_order(self, class_names: Sequence[str]) -> Dataset:
-        """Return the set with its classes in another order.
+        """Return the dataset with its classes, and so its labels, in another order.
 
         Raises:
-            InputError: the names are not those of its classes.
+            InputError: ``class_names`` are not exactly the classes of the dataset.
         """
         if sorted(class_names) != sorted(self.class_names):
             wrong = [each for each in class_names if each not in self.class_names]
-            named = f"{wrong[0]!r} is none of" if wrong else "each must be named once of"
+            named = f"{wrong[0]!r} is not one of" if wrong else "each must be named once:"
             raise InputError(
                 f"--labels must name the {len(self.class_names)} classes of {self.name}: "
                 f"{named} {', '.join(self.class_names)}"
@@ -101,7 +101,7 @@ class Dataset:
         )
 
     def facts(self) -> dict[str, Any]:
-        """Return what a bundle says of its data, as JSON values."""
+        """Return the description of the data for a bundle, as JSON values."""
         return {
             "name": self.name,
             "version": self.version,
@@ -116,36 +116,36 @@ class Dataset:
         }
 
     def record(self) -> dict[str, Any]:
-        """Return what a run says of its data: the facts, and where it was found."""
+        """Return the description of the data for a run: the facts and the source."""
         return {"source": self.source, **self.facts()}
 
 
 def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return in what the facts of two data sets differ, a phrase each.
+    """Return a phrase for each difference between the facts of two datasets.
 
     Args:
-        recorded: facts that a run or a bundle holds.
-        now: facts of the data that was found.
+        recorded: facts that a run or a bundle records.
+        now: facts of the data that was loaded.
     """
     told = []
     for name in NAMES:
         before, count = recorded[f"{name}_count"], now[f"{name}_count"]
         if before != count:
-            told.append(f"{name} has {count:,} images, recorded are {before:,}")
+            told.append(f"{name} has {count:,} images instead of the recorded {before:,}")
         elif recorded["fingerprints"][name] != now["fingerprints"][name]:
             told.append(f"images or labels of {name} have changed")
     for key in ("name", "version", "class_names", "image_shape", "preprocessing"):
-        # A folder's version is its content, of which the splits tell more.
+        # A folder's version is a hash of its content: the differences of the splits say more.
         if recorded[key] != now[key] and not (key == "version" and told):
-            told.append(f"{key} is {now[key]}, recorded is {recorded[key]}")
+            told.append(f"{key} is {now[key]} instead of the recorded {recorded[key]}")
     return told
 
 
 def check_name(name: str) -> None:
-    """Refuse the name of no data set. Does not start TensorFlow.
+    """Check that a name is a dataset or a folder, without starting TensorFlow.
 
     Raises:
-        InputError: there is no such folder, or the name is unknown; the message suggests another.
+        InputError: the name is empty, not a folder, or unknown; the message suggests another.
     """
     if not name.strip():
         raise InputError(f"--data takes {HELP}, received {name!r}")
@@ -155,11 +155,11 @@ def check_name(name: str) -> None:
             raise InputError(f"{shown(name)} is an archive; unpack it and give its folder")
         if not path.is_dir():
             kind = "is a file, not a folder" if path.exists() else "does not exist"
-            raise InputError(f"there is no folder {shown(name)}: it {kind}")
+            raise InputError(f"{shown(name)} {kind}; give a dataset or a folder of pictures")
         return
     known = ["auto", "digits", *tfds_sets.names()]
     if tfds_sets.set_name(name) not in known:
-        raise unknown("data set", name, known, told=HELP)
+        raise unknown("dataset", name, known, told=HELP)
 
 
 def load(
@@ -178,31 +178,31 @@ def load(
     report: bool = True,
     announce: Announce = lambda line: print(line, file=sys.stderr),
 ) -> Dataset:
-    """Read a data set, preparing it first where that was not done before.
+    """Load a dataset, preparing it first if necessary.
 
     Args:
-        name: ``auto`` (``mnist`` where it can be had and else ``digits``), ``digits``, the name
-            of a tfds set, or a folder of pictures.
-        image_size: height and width to resize to; by default a tfds set's own, which a folder
-            does not have.
-        channels: of the images; by default a tfds set's own, and of a folder 1 if all its pictures
-            are grey, else 3.
+        name: ``auto`` (``mnist`` if it is available, otherwise ``digits``), ``digits``, the name
+            of a tfds dataset, or a folder of pictures.
+        image_size: height and width to resize to; required for a folder, by default the size of a
+            tfds dataset.
+        channels: channels of the images; by default those of a tfds dataset, and for a folder 1 if
+            all its pictures are grey, otherwise 3.
         fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
-        background: what transparent pixels are put on, as in ``Preprocessing``.
-        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, whose pictures are
-            like those to come, and for a tfds set what the edges of its images say.
+        background: what transparent pixels are filled with, as in ``Preprocessing``.
+        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, and for a tfds dataset
+            it is detected from the edges of the images.
         ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
-            handwriting; ``auto`` is off for a folder, and for a tfds set what its images say.
-        data_dir: where tfds keeps prepared sets; by default ``TFDS_DATA_DIR`` or tfds' own.
-        manual_dir: folder with a set's original files; for MNIST by default ``ZOO_MANUAL_DIR``.
-        offline: never touch the network.
-        trainable: refuse a set without training images, which can be scored alone.
-        report: announce what a folder holds, or what is taken from a set's train split.
-        announce: called with each line a user should see.
+            handwriting; ``auto`` is off for a folder, and detected for a tfds dataset.
+        data_dir: where tfds stores prepared datasets; by default ``TFDS_DATA_DIR`` or that of tfds.
+        manual_dir: folder with the original files; for MNIST by default ``ZOO_MANUAL_DIR``.
+        offline: never use the network.
+        trainable: reject a dataset without training images, which is valid only for evaluation.
+        report: announce what a folder contains, or which splits are taken from the train split.
+        announce: called with each line that a user should see.
 
     Raises:
-        InputError: the set is unknown, no image classification set, cannot be had, or cannot be
-            written where it should be; a folder is not as it must be, or holds unreadable pictures.
+        InputError: the dataset is unknown, unavailable, not for image classification, or cannot be
+            written; or the folder has a wrong structure or contains unreadable pictures.
         ZooError: the disk is full.
     """
     check_name(name)
@@ -243,13 +243,13 @@ def load(
     taken = tuple(each for each in NAMES if each not in found_splits)
     if trainable and "train" not in found_splits:
         raise InputError(
-            f"{name} has no train split, only {', '.join(found_splits)}: networks can be scored "
-            f"on it (python -m zoo.evaluate RUN --data {name}), not trained"
+            f"{name} has no train split, only {', '.join(found_splits)}: networks cannot be "
+            f"trained on it, only evaluated (python -m zoo.evaluate RUN --data {name})"
         )
     if "train" in found_splits:
         parts = tfds_sets.completed(found_splits)
-        if report and taken and builder.name != "mnist":  # whose split is the post's
-            announce(f"{name} has no {' and no '.join(taken)} split: taken from train.")
+        if report and taken and builder.name != "mnist":  # split as in the post
+            announce(f"{name} has no {' and no '.join(taken)} split: images taken from train.")
     else:
         some = next(iter(found_splits.values()))
         parts = {each: some.part(each, slice(0)) for each in NAMES} | found_splits
@@ -278,7 +278,7 @@ def load(
 
 
 def is_folder(name: str) -> bool:
-    """Return whether a data set's name means a folder of pictures: a known name never does."""
+    """Return whether a name means a folder of pictures; the name of a known dataset never does."""
     path = Path(name)
     if path.is_absolute() or path.parts[:1] in ((), ("..",)) or name.startswith((".", "~")):
         return True
@@ -295,17 +295,17 @@ def _folder_polarity(polarity: str, ink: str) -> str:
 def _prepared(
     name: str, data_dir: str | None, manual_dir: str | None, offline: bool, announce: Announce
 ) -> Any:
-    """Return the builder of a prepared set, of the digits where ``auto`` cannot have MNIST."""
+    """Return the builder of a prepared dataset; for ``auto`` without MNIST, of the digits."""
     set_name = "mnist" if name == AUTO else name
     builder = tfds_sets.find(set_name, data_dir)
-    # The variable may stand in a profile; other sets have files of the same names.
+    # The variable may be set in a profile, and other datasets have files with the same names.
     default = os.environ.get("ZOO_MANUAL_DIR") if builder.name == "mnist" else None
     manual = Path(given) if (given := manual_dir or default) else None
     obstacle = tfds_sets.obstacle(builder, manual, offline)
     if obstacle and name == AUTO:
         announce(
-            "NOTICE: this is NOT MNIST. It is not prepared here, no manual folder was given "
-            f"and {obstacle}: using the 1,797 embedded digits instead (--data digits)."
+            "NOTICE: this is NOT MNIST. MNIST is not prepared, no manual folder was given, and "
+            f"{obstacle}: using the 1,797 embedded digits instead (--data digits)."
         )
         set_name, manual = "digits", None
         builder = tfds_sets.find(set_name, data_dir)

@@ -1,8 +1,8 @@
-"""Decoded images as plain arrays on disk: written once, checked when opened, memory-mapped.
+"""Cache decoded images on disk as memory-mapped arrays that are verified when opened.
 
-A start costs one reading of the file instead of decoding every picture, and the memory of a
-training does not grow with its data. Each split has its images, its labels, and a fingerprint of
-both that they must still have; what does not fit is decoded anew.
+A start reads one file instead of decoding every picture, and the memory used by training does not
+grow with the data. Each split is stored as its images, its labels, and a fingerprint of both; if
+the fingerprint does not match, the split is decoded again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoo.util import atomic
 Announce = Callable[[str], None]
 
 Fill = Callable[[np.ndarray], np.ndarray]
-"""Decodes a split: fills uint8 images [N, H, W, C] and returns their labels, int64 [N]."""
+"""Decode a split: fill uint8 images [N, H, W, C] and return their labels, int64 [N]."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -30,14 +30,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def cached(
     folder: Path, name: str, shape: tuple[int, int, int, int], fill: Fill, announce: Announce
 ) -> Split:
-    """Return one split, decoded now or before.
+    """Return one split from the cache, decoding it first if necessary.
 
     Args:
-        folder: where the arrays of the split are kept; it is made.
-        name: of the split.
-        shape: of its images, ``(N, H, W, C)``.
-        fill: decodes it.
-        announce: called with a line if the arrays are damaged, or cannot be kept.
+        folder: folder of the cached arrays; it is created if missing.
+        name: name of the split.
+        shape: shape of its images, ``(N, H, W, C)``.
+        fill: function that decodes the split.
+        announce: called with a line if the cached arrays are damaged or cannot be written.
 
     Raises:
         ZooError: the disk is full.
@@ -49,10 +49,10 @@ def cached(
     except OSError as error:
         if error.errno in _FULL:
             raise ZooError(
-                f"cannot keep the decoded images in {folder}: {error.strerror}; "
+                f"cannot cache the decoded images in {folder}: {error.strerror}; "
                 "give another folder with --data-dir or TFDS_DATA_DIR"
             ) from error
-        announce(f"{folder} cannot be written ({error.strerror}): decoding at each start")
+        announce(f"{folder} cannot be written ({error.strerror}): images are decoded at each start")
         images = np.empty(shape, np.uint8)
         return Split(name, images, fill(images))
 
@@ -60,7 +60,7 @@ def cached(
 def _opened(
     folder: Path, name: str, shape: tuple[int, int, int, int], announce: Announce
 ) -> Split | None:
-    """Return the split that is kept, None if there is none or it is damaged."""
+    """Return the cached split, or None if it is missing or damaged."""
     images, labels, fingerprint = _paths(folder, name)
     try:
         recorded = fingerprint.read_text(encoding="ascii")
@@ -68,11 +68,11 @@ def _opened(
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as error:
-        announce(f"the decoded images in {folder} are damaged ({error}): decoding again")
+        announce(f"the cached images in {folder} are damaged ({error}): decoding them again")
         return None
     fits = split.images.shape == shape and split.images.dtype == np.uint8
     if not fits or split.fingerprint != recorded:
-        announce(f"the decoded images of {name} in {folder} are damaged: decoding again")
+        announce(f"the cached images of {name} in {folder} are damaged: decoding them again")
         return None
     return split
 
@@ -87,7 +87,7 @@ def _written(folder: Path, name: str, shape: tuple[int, int, int, int], fill: Fi
     with atomic.staged(labels) as stage, stage.open("wb") as file:
         np.save(file, values)
     split = Split(name, np.load(images, mmap_mode="r"), np.load(labels))
-    # Last: until it is there, the arrays do not count.
+    # Written last: arrays without a fingerprint are ignored.
     with atomic.staged(fingerprint) as stage:
         stage.write_text(split.fingerprint, encoding="ascii")
     return split
@@ -101,7 +101,7 @@ def _paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
 
 
 def _allocate(path: Path) -> None:
-    """Reserve a mapped file's blocks: on a full disk a write into a hole kills the process."""
+    """Reserve the blocks of a mapped file: on a full disk, writing to a hole kills the process."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

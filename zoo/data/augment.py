@@ -1,4 +1,4 @@
-"""Augmentation: operations of the input pipeline on uint8 batches, never part of a model."""
+"""Augment uint8 batches in the input pipeline, outside the model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ with epy.lazy_imports():
 
 
 def shift(images: Any, seed: Any, most: int) -> Any:
-    """Move each image by up to ``most`` pixels along each axis; what comes in is black.
+    """Shift each image by up to ``most`` pixels along each axis, and fill with black (0).
 
     Args:
         images: uint8 [B, H, W, C].
-        seed: int tensor [2]; the same seed moves the same way.
-        most: largest distance in pixels.
+        seed: int tensor [2]; the same seed gives the same shifts.
+        most: largest shift in pixels.
 
     Returns:
         uint8 [B, H, W, C].
@@ -24,7 +24,7 @@ def shift(images: Any, seed: Any, most: int) -> Any:
     batch, height, width, channels = images.shape
     padded = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]])
     offsets = tf.random.stateless_uniform([batch, 2], seed, 0, 2 * most + 1, tf.int32)
-    # Each axis as a selection of indices, one row per image: no per-image loop, no resampling.
+    # Gathering indices for each axis needs no per-image loop and no resampling.
     rows = offsets[:, 0, None] + tf.range(height)
     columns = offsets[:, 1, None] + tf.range(width)
     moved = tf.gather(padded, rows, axis=1, batch_dims=1)

@@ -1,4 +1,4 @@
-"""The training batches: their order and augmentation are functions of seed and step alone."""
+"""Training batches whose order and augmentation depend only on the seed and the step."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def training_batches(
     start: int = 0,
     augment: Callable[[Any, Any], Any] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield the training batches ``start`` to ``steps``, each a function of seed and step alone.
+    """Yield the training batches of steps ``start`` to ``steps - 1``.
 
-    The split is read over and over, in stored order or in an order of its own for each epoch; a
-    batch may hold the end of one epoch and the beginning of the next, so none is ever short.
+    Each batch depends only on the seed and the step. The split is repeated, in stored order or
+    shuffled differently in each epoch. A batch may span two epochs, so every batch is full.
 
     Args:
-        split: the images to learn from.
+        split: images for training.
         batch_size: images in each batch.
-        steps: number of the step after the last.
-        seed: what the epochs' orders and the augmentation depend on.
-        shuffle: whether each epoch has an order of its own.
-        start: number of the first step, for a resumed training.
-        augment: function of ``(images, seed)``, compiled, where ``seed`` is an int64 tensor of
-            shape [2].
+        steps: number of the step after the last one.
+        seed: seed of the shuffling and the augmentation.
+        shuffle: whether to shuffle each epoch.
+        start: number of the first step, to resume training.
+        augment: function of ``(images, seed)``, where ``seed`` is an int64 tensor of shape [2];
+            it is compiled.
 
     Yields:
         Tensors ``(images uint8 [B, H, W, C], labels int64 [B])``.
     """
-    # The order of one epoch, kept until the next one's is asked for.
+    # Cache the order of the current epoch only.
     order_of = functools.lru_cache(maxsize=1)(functools.partial(_order, len(split), seed, shuffle))
     augmented = augment and tf.function(augment, autograph=False)
 
@@ -55,8 +55,8 @@ def training_batches(
             images = augmented(images, tf.constant([seed, step], tf.int64))
         return images, tf.convert_to_tensor(labels, tf.int64)
 
-    # One ahead, while the step before it is computed. A generator within tf.data costs more than
-    # this thread, and a process that ends before its last batch may wait for it forever.
+    # A thread prepares the next batch during the current step. A generator in tf.data is slower,
+    # and a process that exits before its last batch may wait for the generator forever.
     with ThreadPoolExecutor(1) as beside:
         following = beside.submit(batch, start)
         for step in range(start, steps):
@@ -67,14 +67,14 @@ def training_batches(
 
 
 def _order(count: int, seed: int, shuffle: bool, epoch: int) -> np.ndarray | None:
-    """Return the order of one epoch, None for the stored one."""
+    """Return the shuffled order of one epoch, or None for the stored order."""
     return np.random.default_rng((seed, epoch)).permutation(count) if shuffle else None
 
 
 def _positions(
     count: int, first: int, number: int, order_of: Callable[[int], np.ndarray | None]
 ) -> np.ndarray:
-    """Return positions ``first .. first + number`` of the endless sequence of epochs."""
+    """Return the split positions of ``number`` images, from ``first`` in the endless epochs."""
     parts = []
     while number > 0:
         epoch, offset = divmod(first, count)

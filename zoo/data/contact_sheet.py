@@ -1,4 +1,4 @@
-"""Draw pictures beside what a network saw of them, with Pillow alone: it starts at once."""
+"""Draw pictures next to the images that the network received, with Pillow only to start fast."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from zoo.util import atomic
 with epy.lazy_imports():
     from PIL import Image, ImageDraw, ImageFont
 
-_SIDE = 280  # pixels of each drawing: ten for each of MNIST's
+_SIDE = 280  # side of each drawing in pixels: ten times that of MNIST
 _GAP = 20
 _TEXT = 46  # height of the two lines below a drawing
 _FONT = 15
-_FRAME = (0, 114, 178)  # told apart from ink by the colour-blind too
+_FRAME = (0, 114, 178)  # distinct from ink for colour-blind users too
 
 
 def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None:
-    """Write a PNG file with a row for each thing that was classified.
+    """Write a PNG file with one row for each classified image.
 
     Args:
-        file: ends in ``.png``.
-        rows: of each, the picture's file, what the network saw (None if it was not asked), and the
-            answer.
+        file: path that ends in ``.png``.
+        rows: for each row, the picture file, the network's input (None if the picture was not
+            classified), and the answer.
 
     Raises:
-        InputError: the file has another ending, or its folder does not exist.
+        InputError: the extension is not ``.png``, or the folder does not exist.
     """
     if file.suffix.lower() != ".png":
-        raise InputError(f"--show writes a PNG file, received {shown(file)}")
+        raise InputError(f"--show needs a file name that ends in .png, received {shown(file)}")
     if not file.parent.is_dir():
-        raise InputError(f"--show cannot write {shown(file)}: there is no folder {file.parent}")
+        raise InputError(f"--show cannot write {shown(file)}: {file.parent} is not a folder")
     sheet = Image.new("RGB", (2 * _SIDE + 3 * _GAP, len(rows) * (_SIDE + _TEXT + _GAP)), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(_FONT)
@@ -60,7 +60,7 @@ def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None
 
 
 def _shrunk(picture: Image.Image) -> tuple[Image.Image, float]:
-    """Return a picture that fits into a drawing, and its scale."""
+    """Return a picture resized to fit a drawing, and its scale."""
     scale = min(_SIDE / picture.width, _SIDE / picture.height)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     whole = preprocessing.in_colour(picture, "white")

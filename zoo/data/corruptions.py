@@ -1,10 +1,10 @@
-"""Images made harder to recognize, in the seven usual ways and five severities each.
+"""Corrupt images to measure robustness: seven kinds of corruption, five severities each.
 
 The kinds and severities follow D. Hendrycks and T. Dietterich, Benchmarking Neural Network
-Robustness to Common Corruptions and Perturbations, 2019 (noise and contrast have the numbers of
-ImageNet-C), and N. Mu and J. Gilmer, MNIST-C, 2019. Lengths are shares of the shorter side, so that
-they suit any size. The same image at the same position is always corrupted in the same way, and in
-the same direction at every severity.
+Robustness to Common Corruptions and Perturbations, 2019 (noise and contrast have the values of
+ImageNet-C), and N. Mu and J. Gilmer, MNIST-C, 2019. Lengths are relative to the shorter side, so
+that they apply to any image size. The random generator is seeded with the position of an image, so
+corruptions are reproducible and have the same direction at every severity.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ def _occlude(image: np.ndarray, strength: float, random: np.random.Generator) ->
 
 
 CORRUPTIONS: dict[str, tuple[Corruption, tuple[float, ...]]] = {
-    "noise": (_noise, (0.08, 0.12, 0.18, 0.26, 0.38)),  # deviation, of the range of a pixel
-    "blur": (_blur, (0.02, 0.03, 0.04, 0.055, 0.07)),  # deviation, of the side
-    "shift": (_shift, (0.04, 0.08, 0.12, 0.16, 0.20)),  # of the side
+    "noise": (_noise, (0.08, 0.12, 0.18, 0.26, 0.38)),  # deviation, relative to pixel range
+    "blur": (_blur, (0.02, 0.03, 0.04, 0.055, 0.07)),  # deviation, relative to the side
+    "shift": (_shift, (0.04, 0.08, 0.12, 0.16, 0.20)),  # distance, relative to the side
     "rotation": (_rotate, (8, 16, 24, 32, 40)),  # degrees
-    "scale": (_scale, (0.9, 0.8, 0.7, 0.6, 0.5)),  # of the size
-    "contrast": (_contrast, (0.4, 0.3, 0.2, 0.1, 0.05)),  # that is left
-    "occlusion": (_occlude, (0.15, 0.22, 0.30, 0.38, 0.46)),  # side of a square, of the side
+    "scale": (_scale, (0.9, 0.8, 0.7, 0.6, 0.5)),  # scale factor
+    "contrast": (_contrast, (0.4, 0.3, 0.2, 0.1, 0.05)),  # remaining contrast
+    "occlusion": (_occlude, (0.15, 0.22, 0.30, 0.38, 0.46)),  # square, relative to side
 }
 
 
@@ -92,11 +92,11 @@ def _moved(
     factor: float = 1.0,
     offset: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """Return the image turned and scaled about its center, then shifted."""
+    """Return the image rotated and scaled about its center, then shifted."""
     height, width, _ = image.shape
     cosine, sine = math.cos(angle) / factor, math.sin(angle) / factor
     x, y = width / 2 + offset[0], height / 2 + offset[1]
-    # Pillow takes the map from a pixel of the result to the place in the image.
+    # Pillow expects the inverse map, from pixels of the result to positions in the image.
     place = (
         *(cosine, sine, width / 2 - cosine * x - sine * y),
         *(-sine, cosine, height / 2 + sine * x - cosine * y),
@@ -113,7 +113,7 @@ def _moved(
 
 
 def _border(image: np.ndarray) -> np.ndarray:
-    """Return the median color along the edges, uint8 [C]: it fills what comes in."""
+    """Return the median color along the edges, uint8 [C], to fill pixels outside the image."""
     edges = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     return np.median(edges, axis=0).astype(np.uint8)
 

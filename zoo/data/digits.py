@@ -1,7 +1,7 @@
-"""The embedded data set: 1,797 real handwritten digits that need no download.
+"""The embedded dataset: 1,797 real handwritten digits that need no download.
 
 Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository, 1998, CC BY 4.0, as scikit-learn ships it.
+Repository, 1998, CC BY 4.0, as distributed with scikit-learn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from zoo.data.splits import missing_from
 
 
 def _like_mnist(images: np.ndarray) -> np.ndarray:
-    """Turn 8x8 images of 0..16 into 28x28x1 images of 0..255, the digit in the middle 20x20.
+    """Convert 8x8 images of 0..16 to 28x28x1 images of 0..255, with the digit in the middle 20x20.
 
     Args:
         images: uint8 [N, 8, 8].
@@ -32,13 +32,13 @@ def _like_mnist(images: np.ndarray) -> np.ndarray:
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """Handwritten digits of 13 writers, 28x28 grey, in fixed disjoint stratified splits."""
+    """Handwritten digits by 13 writers, 28x28 grey, in fixed disjoint stratified splits."""
 
     VERSION = tfds.core.Version("1.0.0")
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
-            description="The UCI optical recognition digits, scaled up to look as MNIST does.",
+            description="The UCI optical recognition digits, scaled up to resemble MNIST.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(28, 28, 1), dtype=np.uint8),

@@ -1,9 +1,10 @@
-"""A user's own pictures as a data set: a folder with a sub-folder for each class.
+"""Load a folder of pictures as a dataset, with a subfolder for each class.
 
-    pets/cat/1.jpg, pets/dog/7.png ...          split here
+    pets/cat/1.jpg, pets/dog/7.png ...          split automatically
     pets/train/cat/1.jpg, pets/test/dog/7.png   split by the user; pets/val/ is optional
 
-A survey reads names and contents; then each picture is decoded once, by ``zoo.data.preprocessing``.
+``survey`` lists and hashes the files; ``read`` decodes each picture once, as
+``zoo.data.preprocessing`` defines.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ SPLIT_FOLDERS = {
     "validation": ("validation", "valid", "val"),
     "test": ("test", "testing"),
 }
-"""The names by which users call the folders of their splits, in any case."""
+"""Accepted names for the folder of each split, case-insensitive."""
 
-_LEAST_TO_SPLIT = 10  # pictures of a class, so that each of three splits gets one
-_NAMED = 10  # of many unreadable pictures
-_TABLE_CLASSES = 20  # rows of the table
-_AT_ONCE = 1_024  # pictures that wait for a thread
+_LEAST_TO_SPLIT = 10  # pictures of a class, so that each of the three splits gets one
+_NAMED = 10  # unreadable pictures listed in an error
+_TABLE_CLASSES = 20  # classes listed in the table
+_AT_ONCE = 1_024  # pictures submitted to the threads at once
 
-# Folders that archives and systems leave, and that nobody means as a class.
+# Folders created by archive programs and operating systems, which are never classes.
 _SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "lost+found")
 
 _GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -55,7 +56,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture file: its path, its class, and the SHA-256 of its content."""
+    """A picture file: its path, class label, and the SHA-256 of its content."""
 
     path: Path
     label: int
@@ -64,14 +65,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a folder holds.
+    """The classes and pictures of a folder.
 
     Attributes:
-        folder: the folder itself.
-        class_names: its classes, sorted.
-        pictures: of each of the three splits, its pictures in the order of training.
-        taken: the splits that the folder lacks, which were taken from its training pictures.
-        skipped: what was not read, and how often: ``.txt files``, ``hidden files`` ...
+        folder: path of the folder.
+        class_names: names of the classes, sorted.
+        pictures: pictures of each of the three splits, in stored order.
+        taken: splits that the folder lacks and that were taken from its training pictures.
+        skipped: number of skipped files by kind: ``.txt files``, ``hidden files`` ...
     """
 
     folder: Path
@@ -81,7 +82,7 @@ class Survey:
     skipped: dict[str, int]
 
     def fingerprint(self) -> str:
-        """Return a name that changes with the content, class or split of any picture."""
+        """Return a hash that changes with the content, class or split of any picture."""
         digest = hashlib.sha256(repr(self.class_names).encode())
         for split, pictures in self.pictures.items():
             digest.update(f"{split} {len(pictures)}".encode())
@@ -91,17 +92,17 @@ class Survey:
 
 
 def survey(folder: Path, *, trainable: bool = True) -> Survey:
-    """Return what a folder holds.
+    """Return the classes and pictures of a folder.
 
     Args:
-        folder: the folder.
-        trainable: whether it must have training pictures, and gets the splits that it lacks;
-            otherwise all pictures of a folder without splits are test pictures.
+        folder: path of the folder.
+        trainable: whether training pictures are required, and missing splits are taken from them;
+            otherwise all pictures of a folder without split folders are test pictures.
 
     Raises:
-        InputError: it has no training pictures, a single class, a class without pictures or with
-            too few, a class that the training pictures lack, or a class with a name that a file of
-            labels cannot hold.
+        InputError: the folder has no training pictures, a single class, a class without pictures or
+            with too few, a class that the training pictures lack, or a class whose name cannot be
+            written to a labels file.
     """
     skipped: collections.Counter[str] = collections.Counter()
     roots = _roots(folder, "train" if trainable else "test", skipped)
@@ -137,7 +138,7 @@ def survey(folder: Path, *, trainable: bool = True) -> Survey:
 
 
 def channels_of(found: Survey) -> int:
-    """Return 1 if every picture of a folder is grey, else 3, from the files' headers."""
+    """Return 1 if the file headers of all pictures declare grey pixels, otherwise 3."""
     every = [each for pictures in found.pictures.values() for each in pictures]
     return 1 if all(_in_parallel(_is_grey, every, "Checking pictures")) else 3
 
@@ -145,16 +146,16 @@ def channels_of(found: Survey) -> int:
 def read(
     found: Survey, wanted: Preprocessing, data_dir: Path, announce: array_cache.Announce
 ) -> dict[str, Split]:
-    """Return the three splits of a folder, decoded now or before.
+    """Return the three splits of a folder, from the cache or decoded.
 
     Args:
-        found: what the folder holds.
+        found: the classes and pictures of the folder.
         wanted: how each picture becomes an image.
-        data_dir: where decoded images are kept.
-        announce: called with a line if they are damaged, or cannot be kept.
+        data_dir: where decoded images are cached.
+        announce: called with a line if cached images are damaged or cannot be written.
 
     Raises:
-        InputError: pictures cannot be read; the first ten are named.
+        InputError: pictures cannot be read; the message names the first ten.
         ZooError: the disk is full.
     """
     choices = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
@@ -182,7 +183,7 @@ def read(
 
 
 def report(found: Survey) -> list[str]:
-    """Return what a user should know of a folder before training, as lines of a table."""
+    """Return the lines of a table of pictures by class and split, with notes and warnings."""
     counts = np.array(
         [
             np.bincount([each.label for each in pictures], minlength=len(found.class_names))
@@ -200,13 +201,13 @@ def report(found: Survey) -> list[str]:
     lines += [f"{row[0]:<{width}}" + "".join(f"{n:>12,}" for n in row[1:]) for row in rows]
     if found.taken:
         lines.append(
-            f"The folder has no {' and no '.join(found.taken)} pictures: taken from train, a fixed "
-            "share of each class."
+            f"The folder has no {' and no '.join(found.taken)} pictures: a fixed share of each "
+            "class is taken from train."
         )
     largest = int(counts[:, 0].argmax())
     share = counts[largest, 2] / counts[:, 2].sum()
     lines.append(
-        f"Largest class of train: {names[largest]}; a classifier that always answers it would "
+        f"Largest class of train: {names[largest]}; a classifier that always predicts it would "
         f"reach {100 * share:.1f} % on test."
     )
     if found.skipped:
@@ -216,7 +217,7 @@ def report(found: Survey) -> list[str]:
 
 
 def _copies(found: Survey) -> list[str]:
-    """Return a line for each pair of splits that share pictures."""
+    """Return a warning for each pair of splits that share pictures."""
     lines = []
     first_of = {
         name: {each.digest: each.path for each in reversed(pictures)}
@@ -229,14 +230,14 @@ def _copies(found: Survey) -> list[str]:
             same = first_of[name][shared[0].digest].relative_to(found.folder)
             lines.append(
                 f"WARNING: {len(shared):,} of the {len(found.pictures[other]):,} {other} pictures "
-                f"are in {name} too, such as {shown(one)} = {shown(same)}: the {other} accuracy "
+                f"are also in {name}, such as {shown(one)} = {shown(same)}: the {other} accuracy "
                 "will be too high."
             )
     return lines
 
 
 def _roots(folder: Path, whole: str, skipped: collections.Counter[str]) -> dict[str, Path]:
-    """Return the folder of each split that the user made; if there is none, all is ``whole``."""
+    """Return the folder of each split; if there is none, the folder itself is split ``whole``."""
     roots: dict[str, Path] = {}
     others = []
     hidden: collections.Counter[str] = collections.Counter()
@@ -244,7 +245,7 @@ def _roots(folder: Path, whole: str, skipped: collections.Counter[str]) -> dict[
         split = next(
             (key for key, names in SPLIT_FOLDERS.items() if path.name.lower() in names), ""
         )
-        # A class may be called "train": its folder holds pictures, not classes.
+        # A class may be named "train": its folder contains pictures, not classes.
         if not split or not any(each.is_dir() for each in path.iterdir()):
             others.append(path)
         elif split in roots:
@@ -257,7 +258,7 @@ def _roots(folder: Path, whole: str, skipped: collections.Counter[str]) -> dict[
     if not roots:
         return {whole: folder}
     skipped.update(hidden)
-    skipped.update(f"folders called {shown(path.name)}" for path in others)
+    skipped.update(f"folders named {shown(path.name)}" for path in others)
     return roots
 
 
@@ -275,8 +276,8 @@ def _class_folders(root: Path, skipped: collections.Counter[str]) -> list[Path]:
         skipped["pictures outside a class folder"] += len(loose)
     if len(folders) < 2:
         raise InputError(
-            f"{shown(root)} must hold a sub-folder for each of at least two classes, "
-            f"it holds {len(folders)}"
+            f"{shown(root)} must contain a subfolder for each of at least two classes, "
+            f"found {len(folders)}"
         )
     return folders
 
@@ -284,9 +285,13 @@ def _class_folders(root: Path, skipped: collections.Counter[str]) -> list[Path]:
 def _check_class_names(root: Path, names: Iterable[str]) -> None:
     for name in names:
         if any("\ud800" <= letter <= "\udfff" for letter in name):
-            raise InputError(f"the class folder {shown(root / name)} has no UTF-8 name; rename it")
+            raise InputError(
+                f"the class folder {shown(root / name)} has a name that is not UTF-8; rename it"
+            )
         if name.splitlines() != [name]:
-            raise InputError(f"the class folder {str(root / name)!r} has a line break; rename it")
+            raise InputError(
+                f"the class folder {str(root / name)!r} has a line break in its name; rename it"
+            )
 
 
 def _check_classes(
@@ -294,7 +299,10 @@ def _check_classes(
 ) -> None:
     strange = {path.name for path in _subfolders(root, skipped)} - set(class_names)
     if strange:
-        raise InputError(f"{shown(root / min(strange))} is a class that {shown(first)} lacks")
+        raise InputError(
+            f"{shown(root / min(strange))} is a class that is missing in {shown(first)}; "
+            "all splits must have the same classes"
+        )
 
 
 def _files(
@@ -310,8 +318,8 @@ def _files(
         if len(found) < least:
             why = "" if least == 1 else ", so that each split gets one"
             raise InputError(
-                f"{shown(root / name)} holds {len(found)} pictures ({', '.join(ENDINGS)}), "
-                f"it must hold at least {least}{why}"
+                f"{shown(root / name)} contains {len(found)} pictures ({', '.join(ENDINGS)}), "
+                f"but needs at least {least}{why}"
             )
         yield from ((path, label) for path in found)
 
@@ -324,7 +332,7 @@ def _reason_to_skip(path: Path) -> str:
     if not path.is_file():
         return "special files"
     if not _is_picture(path):
-        return f"{shown(path.suffix)} files" if path.suffix else "files without an ending"
+        return f"{shown(path.suffix)} files" if path.suffix else "files without an extension"
     return ""
 
 
@@ -345,7 +353,7 @@ def _hashed(file: tuple[Path, int]) -> Picture:
 
 
 def _ordered(pictures: list[Picture], folder: Path) -> list[Picture]:
-    """Mix the classes in a fixed order: a recipe may read the stored order, and a slice of it."""
+    """Return pictures in a fixed mixed order: a recipe may train on the stored order or a slice."""
 
     def place(each: Picture) -> bytes:
         return hashlib.sha256(os.fsencode(each.path.relative_to(folder))).digest()
@@ -357,12 +365,12 @@ def _is_grey(picture: Picture) -> bool:
     try:
         with Image.open(picture.path) as file:
             return file.mode in _GREY_MODES
-    except Exception:  # the decoding that follows names every picture that cannot be read
+    except Exception:  # decoding reports every unreadable picture later
         return True
 
 
 class _UnreadableError(Exception):
-    """Some pictures of a split cannot be used; a phrase for each."""
+    """Raised if pictures of a split cannot be used; ``faults`` has a phrase for each."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__()
@@ -375,7 +383,7 @@ def _decode_all(
     """Decode all pictures of a split into ``images``; return their labels.
 
     Raises:
-        _UnreadableError: some cannot be used.
+        _UnreadableError: some pictures cannot be used.
     """
 
     def decode(numbered: tuple[int, Picture]) -> str:
@@ -402,7 +410,7 @@ def _in_parallel(
 ) -> Iterator[_Found]:
     """Yield the function's result for each item, in order, with a progress bar on a terminal."""
     blocks = (items[at : at + _AT_ONCE] for at in range(0, len(items), _AT_ONCE))
-    # Decoders release the interpreter lock, so that threads use all cores.
+    # Decoders release the interpreter lock, so threads can use all cores.
     with ThreadPoolExecutor(cores()) as pool:
         found = itertools.chain.from_iterable(pool.map(function, block) for block in blocks)
         yield from track(found, description, len(items))

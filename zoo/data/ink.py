@@ -1,12 +1,12 @@
-"""Find handwritten characters in a photo or a scan, and normalize them as MNIST was made.
+"""Find handwritten characters in a photo or scan, and normalize them like those of MNIST.
 
 1. Reduce the picture to a working size and smooth it.
 2. Decide whether the background is light or dark; invert a dark one.
 3. Estimate the background with a grey-scale closing. Shadows, tables, page edges and dark scan
-   edges are wider than the strokes of a pen, so the closing keeps them: they are background.
-4. Threshold how much darker each pixel is than its background, and label connected pieces.
-5. Join the pieces of each character, and drop specks.
-6. Scale each character into a box of 20x20, and center it by its mass in 28x28.
+   edges are wider than pen strokes, so the closing keeps them as background.
+4. Threshold how much darker each pixel is than its background, and label connected components.
+5. Join the components of each character, and remove specks.
+6. Scale each character to fit a 20x20 box, and center it by its mass in a 28x28 image.
 """
 
 from __future__ import annotations
@@ -20,41 +20,39 @@ with epy.lazy_imports():
     from PIL import Image
     from scipy import ndimage
 
-# Longest side in pixels of the picture that is searched: strokes of a full page remain visible.
+# Longest side in pixels of the reduced picture: strokes on a full page must remain visible.
 _WORKING_SIDE = 800
 
-# The next four are shares of the longer side of the picture.
-_SMOOTHING = 1 / 200  # side of the box filter: removes the noise of a sensor, keeps thin strokes
+# The next four are relative to the longer side of the picture.
+_SMOOTHING = 1 / 200  # side of the box filter: removes sensor noise, keeps thin strokes
 _WINDOW = 1 / 3  # side of the closing's square: wider than the thickest stroke of a felt pen
-_GAP = 1 / 80  # pieces of ink with a narrower gap are one stroke that a shadow or the pen broke
-_SPECK = 1 / 50  # pieces of ink with a shorter longer side are noise
+_GAP = 1 / 80  # pieces of ink with a narrower gap are one stroke, broken by a shadow or the pen
+_SPECK = 1 / 50  # pieces of ink whose longer side is shorter are noise
 
-# Grey levels added before a ratio or a logarithm, so that noise in dark places counts little.
+# Grey levels added before a ratio or a logarithm, to reduce the effect of noise in dark areas.
 _DARK_LEVEL = 64.0
 
-_LEAST_STRENGTH = 0.25  # of ink; fainter marks are ruled lines, smudges, folds or noise
+_LEAST_STRENGTH = 0.25  # least ink strength; fainter marks are ruled lines, smudges, folds or noise
 _THRESHOLD = 0.5  # share of the strongest ink; fainter pixels are background, such as ruled lines
 
-# The next three are shares of the longer side of a character.
-_NEAR = 0.15  # pieces within this distance can belong together
-_FRAGMENT = 0.6  # a piece next to a character is part of it up to this share of its height
+# The next three are relative to the longer side of a character.
+_NEAR = 0.15  # pieces within this distance may belong together
+_FRAGMENT = 0.6  # a piece next to a character belongs to it up to this share of its height
 _IGNORED = 0.3  # separate things below this share of the largest are specks and smudges
 
 _BOX = 20 / 28  # MNIST's characters fill 20 of 28 pixels
-_STROKE = (
-    1.9  # width in pixels of MNIST's median stroke in the 20x20 box; thinner ones are thickened
-)
+_STROKE = 1.9  # median stroke width of MNIST in pixels of the 20x20 box; thinner ones are thickened
 
 Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Ink:
-    """One separate thing drawn on a plain background.
+    """One separate character or drawing on a plain background.
 
     Attributes:
-        image: uint8 [height, width], light ink on black (0), as the network's training images.
-        box: left, top, right, bottom of the crop in pixels of the given picture.
+        image: uint8 [height, width], light ink on black (0), as in MNIST.
+        box: left, top, right, bottom of the crop in pixels of the input picture.
     """
 
     image: np.ndarray
@@ -63,7 +61,7 @@ class Ink:
 
 @dataclass
 class _Thing:
-    """Pieces of ink that belong together: their labels and their common box."""
+    """Pieces of ink that belong together: their labels and their bounding box."""
 
     labels: list[int]
     box: Box
@@ -77,15 +75,17 @@ def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
     """Return the separate things in a picture, left to right; empty if there is no ink.
 
     A thing is one character, or several that touch. Pieces of a broken stroke belong to their
-    character. Things at the edge of the picture are cut off, and count only if there are no others.
+    A thing is one character, or several that touch. Pieces of a broken stroke belong to their
+    character. Things at the edge of the picture are cut off, so they are returned only if there are
+    no others.
 
     Args:
         grey: uint8 [h, w], a picture of dark ink on a light background, or the reverse.
         size: height and width of the returned images. The longer side of a thing becomes
-            20/28 of the smaller of both.
+            20/28 of the smaller of the two.
 
     Raises:
-        ValueError: ``grey`` is not a uint8 array of two dimensions, or is empty.
+        ValueError: ``grey`` is not a uint8 array of two dimensions, or it is empty.
     """
     if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
         raise ValueError(f"grey must be uint8 [h, w], received {grey.dtype} {list(grey.shape)}")
@@ -98,7 +98,7 @@ def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
     mask = strength > threshold
     labels, _ = ndimage.label(ndimage.maximum_filter(mask, _odd(_GAP * side)), np.ones((3, 3)))
     labels *= mask
-    # Half of the ink at the threshold itself: the edge of a stroke stays where it is and soft.
+    # Coverage is 0.5 at the threshold, so that strokes keep their width and soft edges.
     coverage = np.clip(strength / threshold - 0.5, 0, 1)
 
     found = []
@@ -114,12 +114,12 @@ def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
 
 
 def _odd(length: float) -> int:
-    """Return an odd number of pixels, at least 1, near a length."""
+    """Return an odd number of pixels close to a length, at least 1."""
     return 2 * int(length / 2) + 1
 
 
 def _ink_strength(picture: np.ndarray, window: int) -> np.ndarray:
-    """Return how much ink is on each pixel, float [h, w], 0 (none) to 1.
+    """Return the amount of ink on each pixel, float [h, w], 0 (none) to 1.
 
     Args:
         picture: float [h, w] of 0..255.
@@ -128,20 +128,20 @@ def _ink_strength(picture: np.ndarray, window: int) -> np.ndarray:
     is_light = _is_background_light(picture, window)
     if not is_light:
         picture = 255 - picture
-    # The dark frame makes dark bands along the edges of the picture background, however narrow.
+    # With a dark frame, dark bands along the picture edges are background, however narrow.
     framed = np.pad(picture, window // 2)
     closed = ndimage.minimum_filter(ndimage.maximum_filter(framed, window), window)
     height, width = picture.shape
     background = closed[window // 2 :, window // 2 :][:height, :width]
-    # Dark ink reflects the same share of the light in a shadow. Light ink is only a difference.
+    # Dark ink reflects the same share of the light in a shadow; light ink is only a difference.
     return (background - picture) / ((background if is_light else 255) + _DARK_LEVEL)
 
 
 def _is_background_light(picture: np.ndarray, window: int) -> bool:
-    """Return whether most pixels near ink are nearer to the lightest than to the darkest there.
+    """Return whether most pixels near ink are closer to the lightest than to the darkest there.
 
-    The edge of a shadow does not count: it has as many light as dark pixels near it. In logarithms
-    a shadow's contrast is less than that of ink.
+    The edge of a shadow cancels out: it has as many light as dark pixels nearby. In logarithms, a
+    shadow has less contrast than ink.
     """
     level = np.log(picture + _DARK_LEVEL)
     lightest = ndimage.maximum_filter(level, window)
@@ -150,7 +150,7 @@ def _is_background_light(picture: np.ndarray, window: int) -> bool:
 
 
 def _things(labels: np.ndarray, speck: float) -> list[_Thing]:
-    """Return the things in an array of labelled pieces, left to right.
+    """Return the things that labelled pieces of ink form, left to right.
 
     Args:
         labels: int [h, w], 0 where there is no ink.
@@ -183,7 +183,7 @@ def _things(labels: np.ndarray, speck: float) -> list[_Thing]:
 
 
 def _belongs(piece: _Thing, thing: _Thing) -> bool:
-    """Return whether a piece is part of a larger thing: above, below or a fragment near it."""
+    """Return whether a piece is part of a larger thing: above or below it, or a nearby fragment."""
     left, top, right, bottom = piece.box
     thing_left, thing_top, thing_right, thing_bottom = thing.box
     gap_x = max(left, thing_left) - min(right, thing_right)
@@ -200,20 +200,20 @@ def _union(one: Box, other: Box) -> Box:
 
 
 def _normalized(coverage: np.ndarray, side: int, size: tuple[int, int]) -> np.ndarray:
-    """Return one thing as an image of MNIST, uint8 of ``size``.
+    """Return one thing as an MNIST-like image, uint8 of ``size``.
 
     Args:
-        coverage: float [h, w], how much ink covers each pixel, 0..1.
+        coverage: float [h, w], the share of each pixel that ink covers, 0..1.
         side: longer side of the thing in pixels.
         size: height and width of the image.
     """
     box = round(_BOX * min(size))
-    # In a stroke, the mean distance to its edge is a quarter of its width, and half a pixel.
+    # In a stroke, the mean distance to its edge is a quarter of its width plus half a pixel.
     distances = ndimage.distance_transform_cdt(np.pad(coverage > 0.5, 1), "chessboard")
     stroke = 4 * float(distances[distances > 0].mean()) - 2
     grow = max(0, round((_STROKE * side / box - stroke) / 2))
     coverage = ndimage.maximum_filter(np.pad(coverage, grow), 2 * grow + 1)
-    step = (side + 2 * grow) / box  # pixels of the picture in one of the image
+    step = (side + 2 * grow) / box  # picture pixels per image pixel
     rows = _area_weights(coverage.sum(1), size[0], step)
     columns = _area_weights(coverage.sum(0), size[1], step)
     image = rows @ coverage @ columns.T
@@ -221,12 +221,12 @@ def _normalized(coverage: np.ndarray, side: int, size: tuple[int, int]) -> np.nd
 
 
 def _area_weights(mass: np.ndarray, length: int, step: float) -> np.ndarray:
-    """Return what resamples one axis by areas, with the center of mass in the middle.
+    """Return weights that resample one axis by area, with the center of mass in the middle.
 
     Args:
         mass: float [n], the ink in each of the n pixels along the axis.
         length: number of pixels of the image.
-        step: pixels of the picture in one pixel of the image.
+        step: picture pixels per image pixel.
 
     Returns:
         float [length, n], the share of each pixel of the picture in each pixel of the image.

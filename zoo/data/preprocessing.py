@@ -1,7 +1,7 @@
-"""From a picture file to a network's pixels: one definition for training, prediction and serving.
+"""Convert picture files to network inputs: one definition for training, prediction and serving.
 
-The steps, in this order: decode, turn upright, put transparent pixels on a background, convert to
-grey or colour, invert, fit to the network's size. A run and a bundle record which of them apply
+The steps, in this order: decode, turn upright, fill transparent pixels with a background, convert
+to grey or colour, invert, fit to the network's size. Runs and bundles record which of them apply
 (``Preprocessing``); ``export.convert.graph_preprocessing`` repeats them in a TensorFlow graph.
 """
 
@@ -27,19 +27,19 @@ with epy.lazy_imports():
 ENDINGS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff",
 )  # fmt: skip
-"""Endings of the files that are pictures, in lower case."""
+"""File extensions of pictures, in lower case."""
 
 MOST_PIXELS = 1 << 27
-"""Largest height times width that is decoded: a phone's 108 megapixels, but no zip bomb."""
+"""Largest number of pixels to decode: admits 108-megapixel phones, but no decompression bombs."""
 
 FITS = ("pad", "crop", "stretch")
 BACKGROUNDS = {"white": 255, "black": 0}
 POLARITIES = ("keep", "light-on-dark", "dark-on-light")
 
-# Of all decoders only these: others start external programs (EPS) or have no use here.
+# Other decoders of Pillow start external programs (EPS) or have no use here.
 _DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
 
-# File types that people try, by the bytes at the given offset.
+# Common unsupported file types, with an offset and the bytes found there.
 _UNSUPPORTED = {
     "HEIC": (4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1")),
     "AVIF": (4, (b"ftypavi",)),
@@ -50,30 +50,30 @@ _UNSUPPORTED = {
     "Photoshop": (0, (b"8BPS",)),
 }
 
-# Edges this dark or light, on this share of the edge pixels, are a plain background.
+# A background is plain if this share of the edge pixels is this close to black or to white.
 _PLAIN_DISTANCE = 25
 _PLAIN_SHARE = 0.95
 
-# Handwriting covers less of an image than this; a shoe or a shirt on black covers more.
+# Handwriting covers at most this share of an image; a shoe or a shirt on black covers more.
 _MOST_INK = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """How a picture becomes the image of one network.
+    """The preprocessing of pictures for one network.
 
     Attributes:
-        height: of the network's images, in pixels.
-        width: the same.
+        height: height of the network's images in pixels.
+        width: width of the network's images in pixels.
         channels: 1 for grey, 3 for colour.
-        fit: ``pad`` keeps proportions and all of the picture, the rest is filled with the median
-            colour of its edges; ``crop`` keeps proportions and the middle; ``stretch`` keeps all of
-            it, but not its proportions.
-        background: what transparent pixels are put on, ``white`` or ``black``.
-        polarity: ``light-on-dark`` or ``dark-on-light`` inverts a grey picture whose edges say that
-            it is the other; ``keep`` inverts none.
-        ink: whether a picture of another size than the network's is a photograph of handwriting, in
-            which ``zoo.data.ink`` finds the character; needs one channel and a polarity.
+        fit: ``pad`` keeps the proportions and the whole picture, and fills the margins with the
+            median colour of its edges; ``crop`` keeps the proportions and the middle; ``stretch``
+            keeps the whole picture, but not its proportions.
+        background: what transparent pixels are filled with, ``white`` or ``black``.
+        polarity: ``light-on-dark`` or ``dark-on-light`` inverts a grey picture whose edges indicate
+            the opposite; ``keep`` never inverts.
+        ink: whether a picture whose size is not the network's is a photograph of handwriting, in
+            which ``zoo.data.ink`` finds the character; requires one channel and a polarity.
     """
 
     height: int
@@ -88,7 +88,7 @@ class Preprocessing:
         """Reject unknown or incompatible values.
 
         Raises:
-            InputError: the message names what is allowed.
+            InputError: a value is invalid; the message names the allowed ones.
         """
         for name, allowed in (
             ("fit", FITS),
@@ -99,11 +99,14 @@ class Preprocessing:
                 raise unknown(name, str(getattr(self, name)), allowed)
         if min(self.height, self.width, self.channels) < 1:
             raise InputError(
-                f"images have at least one pixel and one channel, received "
+                f"images must have at least one pixel and one channel, received "
                 f"{self.height}x{self.width}x{self.channels}"
             )
         if self.polarity != "keep" and self.channels != 1:
-            raise InputError(f"--polarity {self.polarity} needs grey pictures, these are in colour")
+            raise InputError(
+                f"--polarity {self.polarity} needs grey pictures, received "
+                f"{self.channels} channels; give --polarity keep"
+            )
         if self.ink and self.polarity == "keep":
             raise InputError("--ink on needs --polarity light-on-dark or dark-on-light")
 
@@ -118,33 +121,33 @@ class Preprocessing:
         return self.height, self.width, self.channels
 
     def record(self) -> dict[str, Any]:
-        """Return the choices as JSON values; ``Preprocessing(**record)`` makes them again."""
+        """Return the attributes as JSON values; ``Preprocessing(**record)`` restores them."""
         return dataclasses.asdict(self)
 
 
 def recorded(facts: dict[str, Any]) -> Preprocessing:
-    """Return the choices that the facts of a data set hold.
+    """Return the preprocessing recorded in the facts of a dataset.
 
     Raises:
-        InputError: they hold none, as those of earlier versions.
+        InputError: none is recorded, as in earlier versions.
     """
     try:
         return Preprocessing(**facts["preprocessing"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            "the run does not record how pictures are prepared, as earlier versions did not; "
-            "train it anew"
+            "the run does not record how pictures are prepared: an earlier version made it; "
+            "train it again"
         ) from error
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture as the network takes it.
+    """A picture prepared as network input.
 
     Attributes:
         image: uint8 [height, width, channels].
-        steps: what was done to the picture, a phrase each.
-        box: the part of the picture that was used: left, top, right, bottom in pixels.
+        steps: operations applied to the picture, one phrase each.
+        box: part of the picture that was used: left, top, right, bottom in pixels.
     """
 
     image: np.ndarray
@@ -153,15 +156,15 @@ class Prepared:
 
 
 def plain_background(images: np.ndarray) -> tuple[str, bool]:
-    """Return the polarity of a data set's images, and whether they show ink on plain paper.
+    """Return the polarity of a dataset's images, and whether they look like handwriting.
 
     Args:
         images: uint8 [N, H, W, C].
 
     Returns:
-        ``light-on-dark`` or ``dark-on-light`` where nearly all edge pixels of grey images are near
-        black or near white, else ``keep``; and whether little of such images is covered, as
-        handwriting covers little.
+        ``light-on-dark`` or ``dark-on-light`` if nearly all edge pixels of grey images are near
+        black or near white, otherwise ``keep``; and whether the background is plain and only a
+        small share of the pixels is ink.
     """
     if images.shape[-1] != 1:
         return "keep", False
@@ -174,11 +177,11 @@ def plain_background(images: np.ndarray) -> tuple[str, bool]:
 
 
 def read_picture(path: Path) -> Image.Image:
-    """Decode a picture file, the first frame of several, and turn it upright.
+    """Decode the first frame of a picture file, and turn it upright.
 
     Raises:
-        InputError: there is no such file, or it is a folder, of an unsupported type, damaged or
-            too large; the message says which.
+        InputError: the file does not exist, or it is a folder, of an unsupported type, damaged or
+            too large; the message names the file and the reason.
     """
     if path.is_dir():
         raise InputError(f"{shown(path)} is a folder, not a picture")
@@ -197,19 +200,20 @@ def read_picture(path: Path) -> Image.Image:
 
 
 def decode(content: bytes) -> Image.Image:
-    """Decode the bytes of a picture file, the first frame of several, and turn it upright.
+    """Decode the first frame of a picture file from its bytes, and turn it upright.
 
     Raises:
-        InputError: they are of an unsupported type, damaged or too large; the message lacks a name.
+        InputError: the type is unsupported, or the file is damaged or too large; the message does
+            not name the file.
     """
-    # Ours is checked before anything is decoded; at its own, Pillow would warn first.
+    # MOST_PIXELS is checked before decoding; Pillow's own limit would print a warning first.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(io.BytesIO(content), formats=_DECODERS) as file:
             if file.width * file.height > MOST_PIXELS:
                 raise InputError(
                     f"is too large: {file.width:,}x{file.height:,} pixels, "
-                    f"at most {MOST_PIXELS:,} are decoded"
+                    f"at most {MOST_PIXELS:,} are allowed"
                 )
             picture = ImageOps.exif_transpose(file)
             picture.load()
@@ -221,25 +225,26 @@ def decode(content: bytes) -> Image.Image:
 
 
 def prepare(picture: Image.Image, wanted: Preprocessing) -> Prepared:
-    """Return a decoded picture as one image of the network.
+    """Return a decoded picture as one network input.
 
-    With ``wanted.ink``, a picture without exactly one character is fitted as a whole: a picture of
-    a data set has a label, and so an image.
+    With ``wanted.ink``, a picture without exactly one character is fitted as a whole, because every
+    labelled picture of a dataset must yield an image.
 
     Raises:
-        InputError: its pixels are of an unsupported kind; the message lacks a name.
+        InputError: the pixel format is unsupported; the message does not name the file.
     """
     found = prepare_each(picture, wanted)
     return found[0] if len(found) == 1 else _whole(*_channels(picture, wanted), wanted)
 
 
 def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
-    """Return each thing in a decoded picture as an image of the network, left to right.
+    """Return each thing in a decoded picture as a network input, left to right.
 
-    Without ``wanted.ink``, and for a picture of the network's own size, that is the picture itself.
+    Without ``wanted.ink``, or if the picture has the network's size, the only thing is the whole
+    picture.
 
     Raises:
-        InputError: its pixels are of an unsupported kind; the message lacks a name.
+        InputError: the pixel format is unsupported; the message does not name the file.
     """
     pixels, steps = _channels(picture, wanted)
     if not wanted.ink or pixels.shape[:2] == wanted.size:
@@ -248,7 +253,7 @@ def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
 
 
 def _whole(pixels: np.ndarray, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
-    """Return the whole of a picture as the network's image."""
+    """Return the whole picture as a network input."""
     pixels, inverted = _polarity(pixels, wanted.polarity)
     image, box = fit(pixels, wanted)
     done = [*steps, *inverted]
@@ -264,10 +269,10 @@ def fit(pixels: np.ndarray, wanted: Preprocessing) -> tuple[np.ndarray, tuple[in
 
     Args:
         pixels: uint8 [h, w, C].
-        wanted: says how.
+        wanted: size and fit of the result.
 
     Returns:
-        uint8 [height, width, C], and the part of the pixels that is in it: left, top, right,
+        uint8 [height, width, C], and the part of ``pixels`` that it shows: left, top, right,
         bottom.
     """
     height, width = pixels.shape[:2]
@@ -285,11 +290,11 @@ def fit(pixels: np.ndarray, wanted: Preprocessing) -> tuple[np.ndarray, tuple[in
 
 
 def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
-    """Return pixels in the network's channels.
+    """Convert pixels to the network's number of channels.
 
     Args:
-        pixels: uint8 [..., W, C], of 1, 3 or 4 channels.
-        wanted: says how many channels, and what transparent pixels are put on.
+        pixels: uint8 [..., W, C] with 1, 3 or 4 channels.
+        wanted: channels of the result, and background of transparent pixels.
 
     Returns:
         uint8 [..., W, channels].
@@ -305,16 +310,16 @@ def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
 def geometry(
     height: int, width: int, wanted: Preprocessing
 ) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:
-    """Return what of a picture is used, and where it goes.
+    """Return which part of a picture is used, its new size, and its position in the image.
 
     Args:
-        height: of the picture.
-        width: of the picture.
-        wanted: says how it is fitted.
+        height: height of the picture.
+        width: width of the picture.
+        wanted: size and fit of the result.
 
     Returns:
-        The part that is used (left, top, right, bottom); the height and width that it is resized
-        to; and its top and left in the network's image.
+        The part that is used (left, top, right, bottom); the height and width to which it is
+        resized; and its top and left in the network's image.
     """
     whole, target = (0, 0, width, height), wanted.size
     wide = width * wanted.height >= height * wanted.width
@@ -337,7 +342,7 @@ def geometry(
 
 
 def edge_colour(pixels: np.ndarray) -> np.ndarray:
-    """Return the median of the edge pixels in each channel, the lower of two: uint8 [C].
+    """Return the lower median of the edge pixels in each channel, uint8 [C].
 
     Args:
         pixels: uint8 [h, w, C].
@@ -347,7 +352,7 @@ def edge_colour(pixels: np.ndarray) -> np.ndarray:
 
 
 def shown(path: str | Path) -> str:
-    """Return a path for a message: a name that is not UTF-8 is shown with escapes."""
+    """Return a path for a message, with bytes that are not UTF-8 as escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -356,7 +361,7 @@ def _edges(pixels: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def _rounded(dividend: int, divisor: int) -> int:
-    """Return the quotient rounded to a whole number, halves up."""
+    """Return the quotient rounded to an integer, with halves rounded up."""
     return (2 * dividend + divisor) // (2 * divisor)
 
 
@@ -377,30 +382,32 @@ def _why_unidentified(content: bytes) -> str:
             )
     if not content:
         return "is empty"
-    return f"is not a picture that can be read: not one of {', '.join(_DECODERS)}, or damaged"
+    return f"is not a picture that can be read: it is not one of {', '.join(_DECODERS)}, or damaged"
 
 
 def _channels(picture: Image.Image, wanted: Preprocessing) -> tuple[np.ndarray, list[str]]:
-    """Return a picture's pixels with the network's channels, and what was done."""
-    steps = [f"put on {wanted.background}"] if picture.has_transparency_data else []
+    """Return a picture's pixels with the network's channels, and the steps applied."""
+    steps = (
+        [f"transparency filled with {wanted.background}"] if picture.has_transparency_data else []
+    )
     mode = "L" if wanted.channels == 1 else "RGB"
     colours = in_colour(picture, wanted.background)
     if picture.mode != mode:
         steps.append("converted to grey" if mode == "L" else "converted to colour")
-    # The grey of anything is the grey of its colours, as in the graph.
+    # Grey is always computed from RGB, as in the exported graph.
     return np.asarray(colours.convert(mode)).reshape(picture.height, picture.width, -1), steps
 
 
 def in_colour(picture: Image.Image, background: str) -> Image.Image:
-    """Return a picture in RGB, its transparent pixels on a background, 16 bits cut to the upper 8.
+    """Convert a picture to RGB, with transparent pixels filled and 16 bits reduced to the upper 8.
 
     Raises:
-        InputError: its pixels are of another kind; the message lacks a name.
+        InputError: the pixel format is unsupported; the message does not name the file.
     """
     if picture.mode.startswith("I"):
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
-            raise InputError("has 32-bit pixels; save it with 8 or 16 bits")
+            raise InputError("has 32-bit pixels; save it with 8 or 16 bits per channel")
         picture = Image.fromarray((values >> 8).astype(np.uint8))
     try:
         if picture.has_transparency_data:
@@ -412,11 +419,11 @@ def in_colour(picture: Image.Image, background: str) -> Image.Image:
             return picture.convert("RGB")
     except ValueError:
         pass  # Pillow cannot convert such pixels
-    raise InputError(f"has an unsupported kind of pixels, {picture.mode}; save it as 8-bit RGB")
+    raise InputError(f"has the unsupported pixel format {picture.mode}; save it as 8-bit RGB")
 
 
 def _polarity(pixels: np.ndarray, polarity: str) -> tuple[np.ndarray, list[str]]:
-    """Return grey pixels with the background that the network was trained on."""
+    """Return grey pixels inverted if their background does not match ``polarity``, and the step."""
     if polarity == "keep":
         return pixels, []
     light = edge_colour(pixels)[0] > 127
@@ -433,9 +440,10 @@ def _as_training_ink(found: ink.Ink, steps: Sequence[str], wanted: Preprocessing
 
 
 def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return pixels at another size: triangle filter, averaging where they shrink.
+    """Resize pixels with a triangle filter that averages when shrinking.
 
-    In floating point, so that TensorFlow's ``resize(antialias=True)`` gives the same but for ties.
+    Floating point gives the same values as TensorFlow's ``resize(antialias=True)``, except for ties
+    in rounding.
     """
     height, width = size
     planes = [

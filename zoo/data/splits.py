@@ -1,4 +1,4 @@
-"""A part of a data set, and how one is chosen by class."""
+"""Splits of a dataset, and stratified selections of images."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 NAMES = ("train", "validation", "test")
 
-# What is hashed at one time: a memory-mapped split need not fit into memory.
+# Images hashed at once: a memory-mapped split may be larger than the memory.
 _IMAGES_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set, in stored order.
+    """One split of a dataset, in stored order.
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
@@ -34,7 +34,7 @@ class Split:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the labels and pixels, in hexadecimal."""
+        """Hexadecimal SHA-256 of the shape, labels and pixels."""
         digest = hashlib.sha256(f"{self.images.shape}".encode())
         digest.update(np.ascontiguousarray(self.labels, "<i8").data)
         for at in range(0, len(self), _IMAGES_AT_ONCE):
@@ -42,19 +42,19 @@ class Split:
         return digest.hexdigest()
 
     def part(self, name: str, chosen: slice | np.ndarray) -> Split:
-        """Return some of the images as a split of another name."""
+        """Return the chosen images as a split with the given name."""
         return Split(name, self.images[chosen], self.labels[chosen])
 
 
 def missing_from(labels: np.ndarray, present: Sequence[str]) -> np.ndarray:
-    """Return which split each training image of a set goes to, stratified and fixed.
+    """Return the split to which each training image is assigned, to create the missing splits.
 
-    Of ten images of one class, in stored order, one is held out for the validation split and two
-    for the test split, where the set lacks these; the others are to learn from.
+    The assignment is fixed and stratified: of every ten images of a class, in stored order, one is
+    moved to the validation split and two to the test split, if the dataset lacks these.
 
     Args:
-        labels: int [N], of the images of the set's train split.
-        present: the splits that the set has.
+        labels: int [N], labels of the dataset's train split.
+        present: splits that the dataset has.
 
     Returns:
         ``train``, ``validation`` or ``test``, str [N].
@@ -67,7 +67,7 @@ def missing_from(labels: np.ndarray, present: Sequence[str]) -> np.ndarray:
 
 
 def stratified(split: Split, count: int) -> np.ndarray:
-    """Return the sorted positions of about ``count`` images, the first of each class in turn."""
+    """Return the sorted positions of about ``count`` images, the first ones of each class."""
     per_class = max(1, count // len(np.unique(split.labels)))
     chosen = [
         np.flatnonzero(split.labels == label)[:per_class] for label in np.unique(split.labels)

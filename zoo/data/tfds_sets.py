@@ -1,4 +1,4 @@
-"""Image classification sets of tensorflow-datasets: found, prepared once, and read as arrays."""
+"""Find, prepare and read image classification datasets of tensorflow-datasets (tfds)."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# As in the post, where a set has no validation split, the first training images are held out, but
-# no more than a tenth of them.
+# As in the post, the first training images are held out if there is no validation split, but at
+# most a tenth of them.
 _VALIDATION_IMAGES = 5_000
 
 _PROBE_SECONDS = 3.0
@@ -44,27 +44,27 @@ _IMAGES_AT_ONCE = 1_000
 
 
 def names() -> list[str]:
-    """Return the names of the sets that tensorflow-datasets registers."""
+    """Return the names of the datasets registered in tensorflow-datasets."""
     return tfds.list_builders(with_community_datasets=False)
 
 
 def set_name(name: str) -> str:
-    """Return the set of ``set/config:version``."""
+    """Return ``dataset`` of ``dataset/config:version``."""
     return re.split("[/:]", name, maxsplit=1)[0]
 
 
 def find(name: str, data_dir: str | None) -> Any:
-    """Return the tfds builder of an image classification set.
+    """Return the tfds builder of an image classification dataset.
 
     Args:
-        name: ``set``, ``set/config``, and either with ``:version``; MNIST's major version is
-            pinned.
-        data_dir: where tfds keeps prepared sets.
+        name: ``dataset`` or ``dataset/config``, optionally with ``:version``; the major version of
+            MNIST is pinned.
+        data_dir: where tfds stores prepared datasets.
 
     Raises:
-        InputError: there is no such configuration or version, or the set has no image and label.
+        InputError: the configuration or version is unknown, or the dataset has no image and label.
     """
-    # Registered where the class is defined.
+    # tfds registers a class when it is defined.
     if name == "digits":
         from zoo.data.digits import Digits  # noqa: PLC0415 - its base class starts tfds
 
@@ -76,28 +76,28 @@ def find(name: str, data_dir: str | None) -> Any:
     features = builder.info.features
     wanted = {"image": tfds.features.Image, "label": tfds.features.ClassLabel}
     if not all(key in features and isinstance(features[key], wanted[key]) for key in wanted):
-        raise InputError(f"{name} is no image classification set: it has no image and label")
+        raise InputError(f"{name} is not an image classification dataset: it needs image and label")
     return builder
 
 
 def full_name(builder: Any) -> str:
-    """Return the name of a set, with its configuration if it has several."""
+    """Return the name of a dataset, with its configuration if it has several."""
     return builder.name + (f"/{builder.builder_config.name}" if builder.builder_config else "")
 
 
 def obstacle(builder: Any, manual: Path | None, offline: bool) -> str | None:
-    """Return what keeps a set from being prepared, None if nothing does.
+    """Return the reason why a dataset cannot be prepared, or None if it can.
 
     Raises:
-        InputError: the manual folder lacks files of MNIST.
+        InputError: files of MNIST are missing in the manual folder.
     """
     if builder.is_prepared():
         return None
     instructions = " ".join((builder.MANUAL_DOWNLOAD_INSTRUCTIONS or "").split())
     if instructions and manual is None:
         return (
-            "its files must be downloaded by hand into a folder that --manual-dir names; "
-            f"tensorflow-datasets says: {instructions}"
+            "its files must be downloaded manually into a folder given with --manual-dir; "
+            f"instructions of tensorflow-datasets: {instructions}"
         )
     urls = list(builder.url_infos or ())
     if manual is not None:
@@ -108,43 +108,43 @@ def obstacle(builder: Any, manual: Path | None, offline: bool) -> str | None:
             return None
     if offline:
         return "--offline was given"
-    return "its host does not answer" if urls and not _answers(urls[0]) else None
+    return "its host does not respond" if urls and not _answers(urls[0]) else None
 
 
 def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) -> Any:
-    """Let tfds write a set; return a builder that knows its splits.
+    """Prepare a dataset with tfds, and return a new builder that has its splits.
 
-    One process at a time: of several at once, all but one fail.
+    A lock allows one process at a time, because concurrent preparations fail in all but one.
 
     Raises:
-        InputError: the set cannot be had, or cannot be written where it should be.
+        InputError: the dataset cannot be downloaded or written.
     """
     root = Path(builder.data_dir_root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".{builder.name}.lock", name, announce):
-            # Another process may have prepared it, and a builder reads its splits once.
+            # Another process may have prepared it since; a builder reads its splits only once.
             builder = find(name, str(root))
             if not builder.is_prepared():
                 announce(f"Preparing {full_name(builder)} in {root} (once)")
                 _download_and_prepare(builder, manual)
     except OSError as error:
-        if error.errno is None:  # not of this machine: what a broken connection raises
+        if error.errno is None:  # raised by a broken connection, not by the file system
             raise InputError(f"the download of {name} failed: {error}") from error
         raise InputError(
             f"cannot prepare {name} in {root}: {error.strerror}; "
-            "give a folder that can be written with --data-dir or TFDS_DATA_DIR"
+            "give a writable folder with --data-dir or TFDS_DATA_DIR"
         ) from error
     except (AssertionError, tfds.download.DownloadError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"the download of {name} failed: {first}") from error
     except Exception as error:
-        # tfds keeps this class private.
+        # The class is private in tfds.
         if type(error).__name__ != "NonMatchingChecksumError":
             raise
         raise InputError(
             f"a file of {name} in {manual or 'the download'} is not the "
-            "original: its SHA-256 is not the one tfds registers"
+            "original: its SHA-256 is not the one registered in tfds"
         ) from error
     return find(name, str(root))
 
@@ -156,13 +156,13 @@ def read(
     fit: str,
     announce: Announce,
 ) -> dict[str, Split]:
-    """Return the splits that a prepared set has, of those that are known here.
+    """Return the train, validation and test splits that a prepared dataset has.
 
     Args:
-        builder: the set's.
-        size: height and width of the images; None for the set's own, which must be one size.
-        channels: of the images; None for the set's own.
-        fit: as in ``Preprocessing``, where the images have another size.
+        builder: builder of the dataset.
+        size: height and width of the images; None for their own, which must be the same for all.
+        channels: channels of the images; None for their own.
+        fit: as in ``Preprocessing``, for images of another size.
         announce: called with a line about splits that are not used.
 
     Raises:
@@ -194,15 +194,15 @@ def read(
         else:
             found[name] = split
     if others := sorted(builder.info.splits.keys() - set(splits.NAMES)):
-        announce(f"Not used of {full_name(builder)}: its splits {', '.join(others)}.")
+        announce(f"Not used of {full_name(builder)}: the splits {', '.join(others)}.")
     return found
 
 
 def completed(found: dict[str, Split]) -> dict[str, Split]:
-    """Return all three splits, taking from ``train`` those that a set lacks.
+    """Return all three splits, taking missing ones from ``train``.
 
-    Without a validation split alone, the first training images are held out, as the post does, if
-    these are of all classes; otherwise a fixed share of each class.
+    If only the validation split is missing, the first training images are held out, as in the post,
+    provided that they cover all classes; otherwise a fixed share of each class.
     """
     whole, present = found["train"], list(found)
     taken = [name for name in splits.NAMES if name not in found]
@@ -217,7 +217,7 @@ def completed(found: dict[str, Split]) -> dict[str, Split]:
 
 
 def _unknown_variant(name: str) -> InputError:
-    """Return the error for a configuration or version that a set lacks."""
+    """Return the error for an unknown configuration or version of a dataset."""
     builder = tfds.builder_cls(set_name(name))
     wanted, _, version = name.partition(":")
     config = wanted.partition("/")[2]
@@ -248,14 +248,14 @@ def _download_and_prepare(builder: Any, manual: Path | None) -> None:
     if not terminal:
         tfds.disable_progress_bar()
     config = tfds.download.DownloadConfig(manual_dir=manual)
-    # tfds prints its progress on standard output, which is for our results alone.
+    # tfds prints its progress to standard output, which is reserved for results.
     with contextlib.redirect_stdout(sys.stderr if terminal else None):
         builder.download_and_prepare(download_config=config)
 
 
 def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) -> np.ndarray:
     """Decode every image of a split, in stored order, into ``images``; return the labels."""
-    # Several files would be mixed otherwise.
+    # By default, tfds interleaves the images of several files.
     config = tfds.ReadConfig(interleave_cycle_length=1)
     data = builder.as_dataset(
         split=name, as_supervised=True, shuffle_files=False, read_config=config
@@ -288,7 +288,7 @@ def _check_holds(folder: Path, needed: tuple[str, ...]) -> None:
 
 
 def _answers(url: str) -> bool:
-    """Return whether the host of ``url`` answers within a few seconds, whatever it answers."""
+    """Return whether the host of ``url`` responds within a few seconds, with any status."""
     answers: list[bool] = []
 
     def probe() -> None:
@@ -296,12 +296,12 @@ def _answers(url: str) -> bool:
             request = urllib.request.Request(url, method="HEAD")
             urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()
         except urllib.error.HTTPError:
-            pass  # an answer, if not a page
+            pass  # an error status is a response too
         except OSError:
             return
         answers.append(True)
 
-    # In a separate thread: a name look-up ignores the timeout.
+    # In a separate thread, because DNS lookups ignore the timeout.
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(_PROBE_SECONDS)

@@ -1,4 +1,4 @@
-"""Every network of the zoo; importing this package fills the registry."""
+"""The built-in networks; importing this package registers them."""
 
 from zoo.models import all_cnn, compact, ltfn
 

@@ -1,12 +1,16 @@
 """The twelve networks of "Striving for Simplicity: The All Convolutional Net".
 
 J. T. Springenberg, A. Dosovitskiy, T. Brox, M. Riedmiller, ICLR 2015 workshop, arXiv:1412.6806,
-tables 1 and 2: three base networks for 32x32 colour images, each as it is (``cnn``), with its pools
-replaced by stride (``strided-cnn``) or by convolutions of stride 2 (``all-cnn``), and with as many
-convolutions added but its pools kept (``convpool-cnn``), the control.
+tables 1 and 2: three base networks for 32x32 color images, A, B and C, each in four variants:
 
-The paper prints about 1.3 M parameters for base C, which its own layer table contradicts: the
-counts here follow the layers. Its images were whitened; here they are scaled to 0..1, as always.
+- ``cnn``: the base network, with max pooling;
+- ``strided-cnn``: no pooling; the convolution before each pooling layer has stride 2 instead;
+- ``all-cnn``: each pooling layer is replaced by a 3x3 convolution with stride 2;
+- ``convpool-cnn``: the control for ``all-cnn``, with as many convolutions, but all of stride 1,
+  and max pooling.
+
+The paper states about 1.3 M parameters for base C, which contradicts its own layer table: the
+counts here follow the layers. The paper whitens its images; here they are scaled to 0..1.
 """
 
 from __future__ import annotations
@@ -53,7 +57,7 @@ def _drop(x: Any, name: str) -> Any:
 
 
 def _end(image: Any, x: Any, classes: int, name: str) -> keras.Model:
-    """Close every one of the twelve: 8x8x192 to 6x6x192, to 6x6xclasses, to their averages."""
+    """Add the head of all variants: 8x8x192 -> 6x6x192 -> 6x6xclasses, averaged to logits."""
     x = layers.Conv2D(192, 3, padding="valid", activation="relu", name="head1")(x)
     x = layers.Conv2D(192, 1, activation="relu", name="head2")(x)
     x = layers.Conv2D(classes, 1, activation="relu", dtype="float32", name="head3")(x)
@@ -68,7 +72,7 @@ def _end(image: Any, x: Any, classes: int, name: str) -> keras.Model:
     smallest=9,
 )
 def cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base A: one 5x5 convolution before each pool."""
+    """Base A: one 5x5 convolution before each pooling layer."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _pool(x, "pool1")
@@ -86,7 +90,7 @@ def cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=9,
 )
 def strided_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base A without pools: the convolution before each moves by two pixels."""
+    """Base A without pooling: the convolution before each pooling layer has stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1", strides=2)
     x = _drop(x, "drop1")
@@ -102,7 +106,7 @@ def strided_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=9,
 )
 def convpool_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base A with one more 3x3 convolution before each pool, the control to All-CNN-A."""
+    """Base A with an added 3x3 convolution before each pooling layer, the control for all-cnn-a."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 3, "conv2")
@@ -122,7 +126,7 @@ def convpool_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Mod
     smallest=9,
 )
 def all_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base A with each pool replaced by a 3x3 convolution of stride 2."""
+    """Base A with each pooling layer replaced by a 3x3 convolution with stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 3, "down1", strides=2)
@@ -140,7 +144,7 @@ def all_cnn_a(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=9,
 )
 def cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base B: A with a 1x1 convolution of the same width after each 5x5."""
+    """Base B: base A with a 1x1 convolution of the same width after each 5x5 convolution."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 1, "conv2")
@@ -160,7 +164,7 @@ def cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=9,
 )
 def strided_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base B without pools: the convolution before each moves by two pixels."""
+    """Base B without pooling: the convolution before each pooling layer has stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 1, "conv2", strides=2)
@@ -178,7 +182,7 @@ def strided_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=9,
 )
 def convpool_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base B with one more 3x3 convolution before each pool, the control to All-CNN-B."""
+    """Base B with an added 3x3 convolution before each pooling layer, the control for all-cnn-b."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 1, "conv2")
@@ -200,7 +204,7 @@ def convpool_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Mod
     smallest=9,
 )
 def all_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base B with each pool replaced by a 3x3 convolution of stride 2."""
+    """Base B with each pooling layer replaced by a 3x3 convolution with stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 5, "conv1")
     x = _conv(x, 96, 1, "conv2")
@@ -220,7 +224,7 @@ def all_cnn_b(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=9,
 )
 def cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base C: two 3x3 convolutions before each pool."""
+    """Base C: two 3x3 convolutions before each pooling layer."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 3, "conv1")
     x = _conv(x, 96, 3, "conv2")
@@ -240,7 +244,7 @@ def cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=9,
 )
 def strided_cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base C without pools: the convolution before each moves by two pixels."""
+    """Base C without pooling: the convolution before each pooling layer has stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 3, "conv1")
     x = _conv(x, 96, 3, "conv2", strides=2)
@@ -258,7 +262,7 @@ def strided_cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=9,
 )
 def convpool_cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base C with one more 3x3 convolution before each pool, the control to All-CNN-C."""
+    """Base C with an added 3x3 convolution before each pooling layer, the control for all-cnn-c."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 3, "conv1")
     x = _conv(x, 96, 3, "conv2")
@@ -280,7 +284,7 @@ def convpool_cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Mod
     smallest=9,
 )
 def all_cnn_c(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Base C with each pool replaced by a 3x3 convolution of stride 2."""
+    """Base C with each pooling layer replaced by a 3x3 convolution with stride 2."""
     image, x = _begin(input_shape)
     x = _conv(x, 96, 3, "conv1")
     x = _conv(x, 96, 3, "conv2")

@@ -1,4 +1,4 @@
-"""Batch normalisation as one operation; Keras' layer trains with many, and takes twice as long."""
+"""Batch normalization as one fused operation; Keras' layer takes twice as long in training."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import tensorflow as tf
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras' layer for images, computed by TensorFlow's fused kernel while it trains.
+    """Keras' ``BatchNormalization`` for images, with TensorFlow's fused kernel in training.
 
-    Same weights, same configuration and same result; takes ``[N, H, W, C]`` alone. Keras saves it
-    as its own layer, so a saved model loads where this module is not installed.
+    It has the same weights, configuration and results; inputs must be ``[N, H, W, C]``. Keras saves
+    it as ``BatchNormalization``, so a saved model also loads without this module.
     """
 
     # Keras saves a layer under the module and name of its class.
     __module__ = "keras.layers"
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Normalise by the batch's own mean and variance, and keep their moving averages."""
+        """Normalize a batch; in training by its statistics, which update the moving averages."""
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -32,7 +32,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             exponential_avg_factor=1.0,
             is_training=True,
         )
-        # The kernel gives the variance of a sample, Keras keeps that of the batch.
+        # The kernel returns the unbiased variance, Keras averages the biased one.
         count = tf.cast(tf.size(inputs) / inputs.shape[-1], tf.float32)
         variance *= (count - 1) / count
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):

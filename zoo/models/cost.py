@@ -1,4 +1,4 @@
-"""What one image costs a network: multiply-adds, and the memory of its largest activation."""
+"""The cost of a network for one image: multiply-adds, and memory of the largest activation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ with epy.lazy_imports():
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Return the multiplications with a weight in one forward pass of one image."""
+    """Return the number of multiplications by a weight in a forward pass of one image."""
     return sum(map(layer_multiply_adds, model.layers))
 
 
 def layer_multiply_adds(layer: keras.Layer) -> int:
-    """Return one layer's multiplications with a weight for one image.
+    """Return a layer's number of multiplications by a weight for one image.
 
-    Every position of the output of a convolution or dense layer takes all kernels once. Biases,
-    activations and batch normalisation (folded into the kernels of a deployed network) are not
+    Each output position of a convolution or dense layer uses every kernel weight once. Biases,
+    activations and batch normalization (folded into the kernels of a deployed network) are not
     counted.
     """
     counted = layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D
@@ -32,6 +32,6 @@ def layer_multiply_adds(layer: keras.Layer) -> int:
 
 
 def largest_activation(model: keras.Model) -> int:
-    """Return the bytes of the largest tensor between two layers, one float32 image."""
+    """Return the bytes of the largest tensor between two layers, for one float32 image."""
     outputs = keras.tree.flatten([layer.output for layer in model.layers])
     return max(4 * math.prod(tensor.shape[1:]) for tensor in outputs)

@@ -1,7 +1,7 @@
-"""The networks of the series "Learn TensorFlow Now", and ltfn5's other ways to downsample.
+"""The networks of the series "Learn TensorFlow Now", and ltfn5 with other downsampling.
 
-Each takes raw pixels and begins by scaling them to 0..1, as the posts' data loader does. The
-logits stay float32 whatever the precision of the layers before them.
+Each network takes raw pixels and first scales them to 0..1, as the posts' data loader does. The
+logits are always float32, also when the layers before them compute in bfloat16.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ with epy.lazy_imports():
     origin="Learn TensorFlow Now 1: softmax regression",
 )
 def ltfn1(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Softmax regression: each class weighs all 784 pixels by itself."""
+    """Softmax regression: each class has one weight per pixel and a bias."""
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -41,10 +41,13 @@ def ltfn1(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=1,
     input_shape=(28, 28, 1),
     classes=10,
-    origin="Learn TensorFlow Now 3, the fully connected network that ltfn5 is held against",
+    origin="Learn TensorFlow Now 3: fully connected network, the baseline for ltfn5",
 )
 def ltfn3(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Two hidden layers of 500: the fully connected network, blind to where a pixel is."""
+    """A fully connected network with two hidden layers of 500 units.
+
+    It does not use the positions of the pixels: it learns permuted images equally well.
+    """
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -67,8 +70,8 @@ def ltfn3(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
 def ltfn5(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """Four 3x3 convolutions and two 2x2 max poolings, then one dense layer.
 
-    A 28x28x1 image becomes 28x28x64, 14x14x64, 14x14x128, 7x7x128 = 6,272 values, 10 logits:
-    each pooling halves height and width, and the convolutions after it double the depth.
+    Shapes: 28x28x1 -> 28x28x64 -> 14x14x64 -> 14x14x128 -> 7x7x128 = 6,272 values -> 10 logits.
+    Each pooling halves height and width; the convolutions after the first double the channels.
     """
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
@@ -93,10 +96,10 @@ def ltfn5(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     smallest=4,
     input_shape=(28, 28, 1),
     classes=10,
-    origin="ltfn5, with the alternative that the post names",
+    origin="ltfn5 with average pooling, an alternative that the post names",
 )
 def ltfn5_avgpool(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """ltfn5 with average pooling: every one of the four values counts, not the largest alone."""
+    """ltfn5 with average pooling: the mean of each 2x2 window instead of its maximum."""
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -120,10 +123,10 @@ def ltfn5_avgpool(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=1,
     input_shape=(28, 28, 1),
     classes=10,
-    origin="ltfn5, with the alternative that the post names",
+    origin="ltfn5 with strided convolutions, an alternative that the post names",
 )
 def ltfn5_strided(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """ltfn5 without pooling: the convolution before each moves by two pixels instead of one."""
+    """ltfn5 without pooling: the convolution before each pooling layer has stride 2 instead."""
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -145,10 +148,10 @@ def ltfn5_strided(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=1,
     input_shape=(28, 28, 1),
     classes=10,
-    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+    origin='ltfn5 with pooling replaced as in "Striving for Simplicity"',
 )
 def ltfn5_allconv(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """ltfn5 with each pool replaced by a 3x3 convolution of stride 2 that learns to reduce."""
+    """ltfn5 with each pooling layer replaced by a 3x3 convolution with stride 2."""
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -172,10 +175,13 @@ def ltfn5_allconv(input_shape: tuple[int, int, int], classes: int) -> keras.Mode
     smallest=4,
     input_shape=(28, 28, 1),
     classes=10,
-    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+    origin='ltfn5 with convolutions added as in "Striving for Simplicity"',
 )
 def ltfn5_convpool(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """The control to ltfn5-allconv: as many weights, but the added convolutions do not reduce."""
+    """ltfn5 with an added 3x3 convolution before each pooling layer, the control for ltfn5-allconv.
+
+    Both have the same number of parameters, but here the added convolutions have stride 1.
+    """
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -201,10 +207,10 @@ def ltfn5_convpool(input_shape: tuple[int, int, int], classes: int) -> keras.Mod
     smallest=1,
     input_shape=(28, 28, 1),
     classes=10,
-    origin='ltfn5, with the replacement of "Striving for Simplicity"',
+    origin='ltfn5 with pooling and dense layer replaced as in "Striving for Simplicity"',
 )
 def ltfn5_allconv_gap(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """ltfn5-allconv to the end: 1x1 convolution and global average instead of the dense layer."""
+    """ltfn5-allconv with a 1x1 convolution and global average pooling as the last layers."""
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)
 
@@ -228,12 +234,13 @@ def ltfn5_allconv_gap(input_shape: tuple[int, int, int], classes: int) -> keras.
     smallest=12,
     input_shape=(28, 28, 1),
     classes=10,
-    origin="Learn TensorFlow Now, the VGG-style network on images padded to 32x32",
+    origin="Learn TensorFlow Now: VGG-style network on images padded to 32x32",
 )
 def ltfn_vgg(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
-    """Ten 3x3 convolutions in four blocks, each twice as deep as the one before up to 512.
+    """A VGG-style network: four blocks of 3x3 convolutions with 64, 128, 256 and 512 channels.
 
-    Two black pixels on each side make 28x28 into 32x32, so that four halvings leave 2x2x512.
+    Ten convolutions are followed by two dense layers. Two black pixels on each side pad 28x28 to
+    32x32, so that the four poolings leave 2x2x512 values.
     """
     image = keras.Input(input_shape, name="image")
     x = layers.Rescaling(1 / 255, name="scale")(image)

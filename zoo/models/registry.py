@@ -1,4 +1,4 @@
-"""The registry of networks: the zoo's own, and those of a user's modules."""
+"""The registry of built-in and user-supplied networks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ with epy.lazy_imports():
 Build = Callable[..., "keras.Model"]
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-"""Number format of the layers' arithmetic -> Keras dtype policy. Weights stay float32."""
+"""Precision of the layers' arithmetic -> Keras dtype policy. Weights are always float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What one image costs a network at its default shapes.
+    """The cost of a network for one image at its default shapes.
 
     Attributes:
         parameters: number of weights.
-        multiply_adds: multiplications with a weight.
+        multiply_adds: number of multiplications by a weight.
         largest_activation: bytes of the largest tensor between two layers, in float32.
     """
 
@@ -38,16 +38,16 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """What is known of a network before it is built.
+    """The facts of a network that are available before it is built.
 
     Attributes:
-        name: registry name, the name on every command line.
+        name: name in the registry and on the command line.
         build: function of ``(input_shape, classes)`` that returns the Keras functional model.
         input_shape: default ``(height, width, channels)``.
         classes: default number of classes.
-        smallest: least height and width of an image.
-        origin: the paper, table or post the network comes from, by default its module.
-        batch_statistics: whether training normalises by the mean and variance of the batch.
+        smallest: minimum height and width of an image.
+        origin: the paper, table or post that the network comes from; by default its module.
+        batch_statistics: whether training normalizes by the mean and variance of the batch.
         costs: None if they are computed when needed.
     """
 
@@ -78,18 +78,18 @@ def register_model(
     batch_statistics: bool = False,
     **costs: int,
 ) -> Callable[[Build], Build]:
-    """Register the decorated function under its own name, ``_`` written as ``-``.
+    """Register the decorated function under its name, with ``-`` for ``_``.
 
-    The function takes ``(input_shape, classes)`` and returns a Keras functional model of raw pixels
-    ``[N, height, width, channels]`` to float32 logits ``[N, classes]``.
+    The function takes ``(input_shape, classes)`` and returns a Keras functional model that maps raw
+    pixels ``[N, height, width, channels]`` to float32 logits ``[N, classes]``.
 
     Args:
         input_shape: default ``(height, width, channels)``.
         classes: default number of classes.
-        smallest: least height and width of an image.
-        origin: the paper, table or post the network comes from, by default its module.
+        smallest: minimum height and width of an image.
+        origin: the paper, table or post that the network comes from; by default its module.
         batch_statistics: whether the network has batch normalization.
-        **costs: all attributes of ``Costs``, or none: they are then computed when needed.
+        **costs: all attributes of ``Costs``; if not given, they are computed when needed.
 
     Raises:
         InputError: another module has registered this name.
@@ -108,10 +108,10 @@ def register_model(
             costs=Costs(**costs) if costs else None,
         )
         taken = _specs.get(name)
-        # The same module registers again when it is reloaded, as notebooks do.
+        # A reloaded module may register its networks again, for example in a notebook.
         if taken and taken.module != spec.module:
             raise InputError(
-                f"{spec.module} registers the model {name!r}, and so does {taken.module}; "
+                f"{spec.module} registers the model {name!r}, but {taken.module} already did; "
                 "give the function another name"
             )
         _specs[name] = spec
@@ -126,10 +126,10 @@ def list_models() -> list[str]:
 
 
 def get_spec(name: str) -> ModelSpec:
-    """Return the facts of one network. Does not start TensorFlow.
+    """Return the specification of a network. Does not start TensorFlow.
 
     Raises:
-        InputError: no network has this name; the message suggests the nearest.
+        InputError: no network has this name; the message suggests the closest one.
     """
     if name not in _specs:
         allowed = f"{', '.join(sorted(_specs))}, and your own with --import MODULE"
@@ -138,10 +138,10 @@ def get_spec(name: str) -> ModelSpec:
 
 
 def get_costs(name: str) -> Costs:
-    """Return what one image costs a network; builds it if it was registered without its costs.
+    """Return the cost of a network for one image; build it if it was registered without costs.
 
     Raises:
-        InputError: as ``create_model`` does.
+        InputError: the network cannot be built, see ``create_model``.
     """
     if costs := get_spec(name).costs:
         return costs
@@ -160,44 +160,45 @@ def create_model(
     classes: int | None = None,
     precision: str = "float32",
 ) -> keras.Model:
-    """Build a network with fresh weights.
+    """Build a network with newly initialized weights.
 
     Args:
         name: one of ``list_models()``.
-        input_shape: ``(height, width, channels)``, by default the network's own.
-        classes: number of logits, by default the network's own.
+        input_shape: ``(height, width, channels)``; by default that of the registry.
+        classes: number of logits; by default that of the registry.
         precision: ``"float32"``, or ``"bfloat16"`` for mixed precision: bfloat16 arithmetic,
             float32 weights and logits.
 
     Returns:
         A functional model that maps raw pixels ``[N, height, width, channels]`` (``uint8``, or
-        floats holding 0..255) to float32 logits ``[N, classes]``.
+        floats in 0..255) to float32 logits ``[N, classes]``.
 
     Raises:
-        InputError: unknown name or precision, too small an image, no class, Keras runs on another
-            backend, or the registered function fails or returns another kind of model.
+        InputError: the name or precision is unknown, the image is too small, ``classes`` is below
+            one, Keras uses another backend, or the registered function fails or returns another
+            kind of model.
     """
     spec = get_spec(name)
     shape, classes = input_shape or spec.input_shape, classes or spec.classes
     if len(shape) != 3 or min(shape[:2]) < spec.smallest or shape[2] < 1 or classes < 1:
         raise InputError(
-            f"{name} takes images of at least {spec.smallest}x{spec.smallest}x1 and one class, "
-            f"received {'x'.join(map(str, shape))} and {classes}"
+            f"{name} takes images of at least {spec.smallest}x{spec.smallest}x1 and at least "
+            f"one class, received {'x'.join(map(str, shape))} and {classes} classes"
         )
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     if keras.backend.backend() != "tensorflow":
         raise InputError(
-            "the zoo needs Keras on the tensorflow backend (KERAS_BACKEND=tensorflow), "
-            f"not on {keras.backend.backend()!r}"
+            f"Keras must use the tensorflow backend, not {keras.backend.backend()!r}; "
+            "set KERAS_BACKEND=tensorflow"
         )
-    # A user's keras.json may say otherwise.
+    # A user's keras.json may set other defaults.
     previous = keras.config.dtype_policy(), keras.config.image_data_format()
     keras.config.set_dtype_policy(PRECISIONS[precision])
     keras.config.set_image_data_format("channels_last")
     try:
         model = spec.build(shape, classes)
-    except Exception as error:  # of a user's function anything
+    except Exception as error:  # a user's function may raise anything
         raise InputError(
             f"{spec.module} cannot build {name} for images of {'x'.join(map(str, shape))} and "
             f"{classes} classes: {one_line(error)}"
@@ -206,33 +207,33 @@ def create_model(
         keras.config.set_dtype_policy(previous[0])
         keras.config.set_image_data_format(previous[1])
     if fault := _fault(model, spec, shape, classes):
-        raise InputError(f"{spec.module} builds {name} as {fault}")
+        raise InputError(f"the function of {name} in {spec.module} returned {fault}")
     model.name = name
     return model
 
 
 def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: int) -> str | None:
-    """Return what is wrong with a model that a registered function returned, None if nothing."""
+    """Return what is wrong with a registered function's model and how to fix it, or None."""
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         return f"{type(model).__name__}; return a functional model, keras.Model(image, logits)"
     takes, gives = model.input_shape, model.output_shape
     if takes != (None, *shape) or gives != (None, classes):
         return (
-            f"a model of {takes} to {gives}; it must take {(None, *shape)} and return "
+            f"a model that maps {takes} to {gives}; it must map {(None, *shape)} to "
             f"{(None, classes)}"
         )
     if model.output.dtype != "float32":
-        return f'a model of {model.output.dtype} logits; give its last layer dtype="float32"'
+        return f'a model with {model.output.dtype} logits; set dtype="float32" in its last layer'
     last = model.operations[-1]
     if (
         isinstance(last, layers.Softmax)
         or getattr(last, "activation", None) is keras.activations.softmax
     ):
-        return "a model of probabilities; it must return logits: leave out the softmax"
+        return "a model that returns probabilities; it must return logits: remove the softmax"
     if nested := [each.name for each in model.layers if isinstance(each, keras.Model)]:
         return (
-            f"a model that holds another, {nested[0]!r}; call the layers of that one instead, for "
-            "one of keras.applications with input_tensor="
+            f"a model that contains another model, {nested[0]!r}; call its layers "
+            "directly, or pass input_tensor= to a model of keras.applications"
         )
     normalized = any(isinstance(each, layers.BatchNormalization) for each in model.layers)
     if normalized and not spec.batch_statistics:

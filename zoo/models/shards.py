@@ -1,10 +1,11 @@
-"""A batch in shards: side by side, one thread each, they train faster than operation by operation.
+"""Split a batch into shards that are computed in parallel, each with single-threaded operations.
 
-An operation split between threads waits for its slowest part, and a weight gradient adds up the
-parts of all; a shard does neither, and what its layers hand on stays in the caches. On two cores
-two shards for each were best: ``python -m tools.bench shards`` measures what they gain.
+This trains faster than multithreaded operations on the whole batch: those wait for their slowest
+thread, and weight gradients add up the parts of all threads. A shard does neither, and its
+activations stay in the CPU cache. On two cores, two shards per core were fastest;
+``python -m tools.bench shards`` measures the gain.
 
-A process has one number of threads for all operations, which must be set before TensorFlow begins.
+The number of threads per operation is global, and must be set before TensorFlow starts.
 """
 
 from __future__ import annotations
@@ -22,43 +23,46 @@ with epy.lazy_imports():
     import keras
     import tensorflow as tf
 
-_EACH_CORE = 2
+_SHARDS_PER_CORE = 2
 
-# What is done once a shard, not once an image, would cost more than is won.
-_LEAST_IMAGES = 12
+# Each shard is traced, which takes seconds for dozens of them.
+_MAX_SHARDS = 16
+
+# With fewer images per shard, the overhead per shard exceeds the gain.
+_MIN_IMAGES = 12
 
 
 def prepare(models: Iterable[str], batch_size: int) -> None:
-    """Give each operation one thread where all of some networks train faster in shards.
+    """Set one thread per operation if all networks of this process train faster in shards.
 
     Args:
-        models: names of the networks that this process is to train.
+        models: names of the networks that this process will train.
         batch_size: images in each step.
     """
     whole = any(registry.get_spec(name).batch_statistics for name in models)
-    small = batch_size < _LEAST_IMAGES * _most()
-    if not whole and not small and not tf.config.list_physical_devices("GPU"):
-        # A user's module may have computed something already: the batch then stays whole.
+    few = _count() <= min(_MAX_SHARDS, batch_size // _MIN_IMAGES)
+    if few and not whole and not tf.config.list_physical_devices("GPU"):
+        # This fails if a user's module has already used TensorFlow; the batch is then not split.
         with contextlib.suppress(RuntimeError):
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def count(model: keras.Model, batch_size: int) -> int:
-    """Return in how many shards a batch is computed: one, unless each operation has one thread.
+    """Return the number of shards of a batch: 1 unless operations are single-threaded.
 
-    A network that normalises by the statistics of its batch needs the whole of it.
+    It is also 1 with batch normalization, whose statistics need the whole batch.
     """
     whole = any(isinstance(layer, keras.layers.BatchNormalization) for layer in model.layers)
     if whole or tf.config.threading.get_intra_op_parallelism_threads() != 1:
         return 1
-    return min(_most(), batch_size)
+    return min(_count(), batch_size)
 
 
 def split(batch: Any, shards: int) -> list[Any]:
-    """Return a tensor [N, ...] in parts along its first axis, as equal as can be."""
+    """Split a tensor [N, ...] along its first axis into parts of nearly equal size."""
     size = batch.shape[0] or tf.shape(batch)[0]
     return [batch[size * at // shards : size * (at + 1) // shards] for at in range(shards)]
 
 
-def _most() -> int:
-    return _EACH_CORE * cores()
+def _count() -> int:
+    return _SHARDS_PER_CORE * cores()

@@ -1,4 +1,4 @@
-"""A user's own modules, imported by name: they register networks, and define Keras layers."""
+"""Import user-supplied modules that register networks or define Keras layers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ _imported: list[str] = []
 def import_module(name: str) -> None:
     """Import a module that registers networks or defines layers.
 
-    A Keras file may name the module's classes and functions also where they are not registered.
+    A Keras file can refer to the module's classes and functions even if they are not registered
+    with Keras.
 
     Args:
-        name: as in an import statement; ``python -m`` also finds it in the current folder.
+        name: name as in an import statement; ``python -m`` also finds modules in the current
+            folder.
 
     Raises:
-        InputError: there is no such module, or it fails.
+        InputError: the module does not exist or its import fails.
     """
     try:
         module = importlib.import_module(name)
     except ZooError as error:
         raise InputError(f"--import {name}: {error}") from error
-    except (Exception, SystemExit) as error:  # of a user's module anything
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise InputError(
             f"--import {name}: the module cannot be imported: {one_line(error)}; it must be in the "
             f"current folder or installed, and `python -c 'import {name}'` must succeed"
@@ -40,7 +42,7 @@ def import_module(name: str) -> None:
 
 
 def _name_objects(module: ModuleType) -> None:
-    """Make the classes and functions that a module defines known to Keras by their names."""
+    """Add the classes and functions that a module defines to Keras' custom objects."""
     known = keras.saving.get_custom_objects()
     for name, value in vars(module).items():
         if callable(value) and getattr(value, "__module__", None) == module.__name__:
@@ -48,5 +50,5 @@ def _name_objects(module: ModuleType) -> None:
 
 
 def options() -> list[str]:
-    """Return the options with which a subprocess imports the same modules."""
+    """Return the command-line options that make a subprocess import the same modules."""
     return [text for name in _imported for text in ("--import", name)]

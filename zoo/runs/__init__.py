@@ -1,11 +1,11 @@
-"""The run folder: weights and facts of one training, never code and never architecture.
+"""The run folder: the weights and results of one training, without code or architecture.
 
 runs/<model>/
-    recipe.json         the request: model, data and the resolved recipe
-    metrics.jsonl       cost and accuracy, a line each 100 steps
+    recipe.json         the request: model, dataset and the resolved recipe
+    metrics.jsonl       cost and accuracy, one line every 100 steps
     checkpoints/        the latest states, for --resume
     model.weights.h5    the trained weights
-    result.json         the facts; written last, so a run that has it is whole
+    result.json         the results; written last, so a run that has it is complete
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ with epy.lazy_imports():
 
 
 class Run:
-    """One run folder, and the only code that knows the names in it."""
+    """One run folder; no other code defines its file names."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -42,36 +42,38 @@ class Run:
         self.mistakes = self.folder / "mistakes.png"
         self.filters = self.folder / "filters.png"
         self.corruptions = self.folder / "corruptions.png"
-        place = self.folder.absolute()  # "." has no name of its own
+        place = self.folder.absolute()  # Path(".") has no name
         self._previous = place.parent / f".{place.name}.previous"
 
     def check_free(self, *, force: bool) -> None:
-        """Say before the work starts whether ``create`` would refuse.
+        """Check, before the work starts, that ``create`` will succeed.
 
         Raises:
-            InputError: the folder cannot be written, or holds what is not to be replaced.
+            InputError: the folder is not writable, or contains files that must not be replaced.
         """
         nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
             raise InputError(
-                f"cannot write the run folder {self.folder}: {nearest} is not a folder that can "
-                "be written; give another with --out"
+                f"cannot write the run folder {self.folder}: {nearest} is not a writable "
+                "folder; give another with --out"
             )
         if not self.folder.is_dir() or not any(self.folder.iterdir()):
             return
         if not force:
             raise InputError(
-                f"{self.folder} exists; give --force to replace it, --resume to go on with "
+                f"{self.folder} exists; give --force to replace it, --resume to continue "
                 "an unfinished run, or --out for another folder"
             )
         if not self.recipe.exists():
-            raise InputError(f"{self.folder} is not a run folder; --force replaces only those")
+            raise InputError(
+                f"{self.folder} is not a run folder; --force replaces only run folders"
+            )
 
     def create(self, request: dict[str, Any], *, force: bool = False) -> None:
-        """Make the folder and record what is about to be trained.
+        """Create the folder and record the request.
 
-        With ``force`` a run that stands there makes room; if it is finished it is kept aside
-        until the new one is finished too.
+        With ``force`` an existing run is replaced; a finished one is kept aside until the new one
+        is finished too.
 
         Raises:
             InputError: as ``check_free`` does.
@@ -86,15 +88,15 @@ class Run:
         atomic.write_json(self.recipe, request)
 
     def read_request(self) -> dict[str, Any]:
-        """Return what ``create`` recorded.
+        """Return the request that ``create`` recorded.
 
         Raises:
-            InputError: there is no such record.
+            InputError: the folder has no such record.
         """
-        return self._read(self.recipe, "python -m zoo.train makes one")
+        return self._read(self.recipe, "create a run with python -m zoo.train MODEL")
 
     def finish(self, model: keras.Model, result: dict[str, Any]) -> None:
-        """Write weights and facts; from here on the run is whole."""
+        """Write the weights and the results, which completes the run."""
         with atomic.staged(self.weights) as stage:
             model.save_weights(stage)
         weights = {"file": self.weights.name, "sha256": atomic.sha256(self.weights)}
@@ -102,17 +104,17 @@ class Run:
         shutil.rmtree(self._previous, ignore_errors=True)
 
     def read_result(self) -> dict[str, Any]:
-        """Return the facts of a finished run.
+        """Return the results of a finished run.
 
         Raises:
-            InputError: the folder is no run, or the run is not finished.
+            InputError: the folder is not a run, or the run is not finished.
         """
         if self.recipe.exists() and not self.result.exists():
             raise InputError(
                 f"{self.folder} is an unfinished run without weights; "
-                f"go on with python -m zoo.train MODEL --resume --out {self.folder}"
+                f"continue it with python -m zoo.train MODEL --resume --out {self.folder}"
             )
-        return self._read(self.result, "python -m zoo.train makes one")
+        return self._read(self.result, "create a run with python -m zoo.train MODEL")
 
     def _read(self, path: Path, hint: str) -> dict[str, Any]:
         try:
@@ -130,22 +132,22 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
 
     Args:
         folder: a run folder, such as ``runs/ltfn5``.
-        precision: as in ``create_model``; it need not be the one of the training.
+        precision: as in ``create_model``; it may differ from that of the training.
 
     Returns:
         The functional model of ``create_model`` with the trained weights.
 
     Raises:
-        InputError: no finished run is there, its network is not registered, or its weights are
-            missing or were altered.
+        InputError: the folder has no finished run, its network is not registered, or its weights
+            are missing or were altered.
     """
     run = Run(folder)
     result = run.read_result()
     if not run.weights.exists():
         raise InputError(f"{run.folder} has no weights: {run.weights.name} is missing")
-    # Keras would load a damaged file without a word, and matches layers by order alone.
+    # Keras would load a damaged file without an error, and matches layers by order alone.
     if atomic.sha256(run.weights) != result["weights"]["sha256"]:
-        raise InputError(f"{run.weights} was altered: its SHA-256 is not that of {run.result.name}")
+        raise InputError(f"{run.weights} was altered: its SHA-256 does not match {run.result.name}")
     data, name, module = result["data"], result["model"], result.get("module")
     if module and name not in registry.list_models():
         raise InputError(

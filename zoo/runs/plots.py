@@ -1,4 +1,4 @@
-"""What a run can show: its curves, what it confuses, its worst mistakes, its first filters."""
+"""The plots of a run: training curves, confusion matrix, most confident errors, first filters."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _MOST_CLASSES_WITH_NUMBERS = 20
 
 
 def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> None:
-    """Write the four pictures of a run into its folder.
+    """Write the four plots of a run into its folder.
 
     Args:
         run: a finished run.
         model: its trained network.
-        dataset: what it was trained on.
+        dataset: the dataset it was trained on.
         score: its metrics over ``dataset.test``.
     """
-    # The first start after an installation looks for fonts that it does not need, in many lines.
+    # On its first start matplotlib logs many lines about fonts that are not needed.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     lines = run.metrics.read_text(encoding="utf-8").splitlines()
     pictures = {
@@ -48,14 +48,14 @@ def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> 
 
 
 def curves(rows: Sequence[dict[str, float]]) -> figure.Figure:
-    """Draw cost and accuracy against the step, from the rows of ``metrics.jsonl``."""
+    """Plot cost and accuracy against the step, from the rows of ``metrics.jsonl``."""
     picture = figure.Figure(figsize=(9, 3.5), dpi=120, layout="constrained")
     left, right = picture.subplots(1, 2)
     batches = [row for row in rows if "cost" in row]
     held = [row for row in rows if "validation_accuracy" in row]
     steps = [row["step"] for row in batches]
     left.semilogy(steps, [row["cost"] for row in batches])
-    left.set(xlabel="step", title="cost of the batch")
+    left.set(xlabel="step", title="batch cost")
     right.plot(steps, [100 * row["accuracy"] for row in batches], label="batch", alpha=0.6)
     right.plot(
         [row["step"] for row in held],
@@ -69,7 +69,7 @@ def curves(rows: Sequence[dict[str, float]]) -> figure.Figure:
 
 
 def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
-    """Draw how often each class of the test split was taken for each other."""
+    """Plot the confusion matrix of the test split."""
     names = dataset.class_names
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (dataset.test.labels, score.logits.argmax(axis=1)), 1)
@@ -78,7 +78,11 @@ def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
     axes = picture.subplots()
     wrong = counts * (1 - np.eye(len(names), dtype=np.int64))
     axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1, wrong.max()))
-    axes.set(xlabel="taken for", ylabel="is", title=f"{score.count - score.correct:,} mistakes")
+    axes.set(
+        xlabel="predicted label",
+        ylabel="true label",
+        title=f"{score.count - score.correct:,} errors",
+    )
     if len(names) <= _MOST_CLASSES_WITH_NUMBERS:
         axes.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 2))
         axes.set_yticks(range(len(names)), names)
@@ -98,22 +102,24 @@ def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
 
 
 def mistakes(dataset: Dataset, score: Metrics) -> figure.Figure:
-    """Show the test images that were got wrong with the most conviction."""
+    """Show the test images with the most confident errors."""
     guesses = score.logits.argmax(axis=1)
     wrong = np.flatnonzero(guesses != dataset.test.labels)
     labels = dataset.test.labels[wrong]
     margin = score.logits[wrong, guesses[wrong]] - score.logits[wrong, labels]
     worst = wrong[np.argsort(-margin)][:_MISTAKES]
     names = dataset.class_names
-    titles = [f"{names[dataset.test.labels[at]]} taken for {names[guesses[at]]}" for at in worst]
-    return _gallery(dataset.test.images[worst], titles, "the worst mistakes")
+    titles = [
+        f"true: {names[dataset.test.labels[at]]}\npredicted: {names[guesses[at]]}" for at in worst
+    ]
+    return _gallery(dataset.test.images[worst], titles, "most confident errors")
 
 
 def filters(model: keras.Model) -> figure.Figure:
-    """Show the kernels that read the image: red adds, blue takes away."""
+    """Show the kernels of the first layer: positive weights in red, negative ones in blue."""
     first = next(layer for layer in model.layers if hasattr(layer, "kernel"))
     kernel = np.asarray(first.kernel)
-    if kernel.ndim == 2:  # of a dense layer: one weight for each pixel
+    if kernel.ndim == 2:  # a dense layer has one weight per pixel
         kernel = kernel.reshape(*model.input_shape[1:], -1)
     images = np.moveaxis(kernel.mean(axis=2), -1, 0)[:_FILTERS]
     strongest = np.abs(images).max()
@@ -127,12 +133,12 @@ def corruptions(
     examples: dict[str, list[np.ndarray]],
     accuracies: dict[str, list[float]],
 ) -> figure.Figure:
-    """Show one image under each corruption and severity, with the accuracy below it.
+    """Show one image under each corruption and severity, with the accuracy below.
 
     Args:
         clean: the uncorrupted image, uint8 [H, W, C], and the accuracy without corruption.
-        examples: of each corruption, the image at each severity.
-        accuracies: of each corruption, the accuracy at each severity, 0..1.
+        examples: the image at each severity, for each corruption.
+        accuracies: the accuracy at each severity, 0..1, for each corruption.
     """
     columns = 1 + max(map(len, examples.values()))
     picture = figure.Figure(

@@ -1,1 +1,1 @@
-"""Training: the recipes, the step loop and what it is made of."""
+"""Training: the recipes, the training loop and its parts."""

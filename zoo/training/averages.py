@@ -1,4 +1,4 @@
-"""The moving average of a network's weights over its training steps."""
+"""The exponential moving average of a network's weights during training."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ with epy.lazy_imports():
 
 
 class WeightAverage:
-    """An exponential moving average that does not remember the initial weights.
+    """An exponential moving average of weights, with a smaller decay in the first steps.
 
-    The decay of step ``t`` is ``min(decay, (1 + t) / (10 + t))``: a short training averages about
-    its last tenth, a long one as ``decay`` says. The moving mean and variance of a batch
-    normalization are averaged too, so that they fit the averaged kernels; computing them again
-    from training batches gave the same accuracy.
+    The decay of step ``t`` is ``min(decay, (1 + t) / (10 + t))``, which removes the influence of
+    the initial weights: a short training averages about its last tenth, a long one as many steps
+    as ``decay`` sets. The moving mean and variance of batch normalization are averaged too, to
+    match the averaged kernels; recomputing them from training batches gave the same accuracy.
 
     Attributes:
-        variables: the averages, which a checkpoint has to keep; none without a decay.
+        variables: the averages, which a checkpoint must contain; empty if the decay is 0.
     """
 
     def __init__(self, model: keras.Model, optimizer: keras.Optimizer, decay: float) -> None:
-        """Begin with the present weights.
+        """Start with the current weights.
 
         Args:
-            model: its weights are averaged.
-            optimizer: its number of iterations is the step.
-            decay: largest share of the average that one step keeps; 0 averages nothing.
+            model: the network whose weights are averaged.
+            optimizer: its iteration count is the step ``t``.
+            decay: maximum share of the average that one step keeps; 0 disables averaging.
         """
         self._weights = [weight.value for weight in model.weights] if decay else []
         average = tf.train.ExponentialMovingAverage(decay, optimizer.iterations.value)
@@ -41,11 +41,11 @@ class WeightAverage:
         self.variables = [average.average(weight) for weight in self._weights]
 
     def update(self) -> None:
-        """Add the weights after a step to the average."""
+        """Update the averages with the weights after a step."""
         if self.variables:
             self._apply()
 
     def replace_weights(self) -> None:
-        """Set the network's weights to their averages."""
+        """Replace the network's weights with their averages."""
         for weight, average in zip(self._weights, self.variables, strict=True):
             weight.assign(average)

@@ -1,4 +1,4 @@
-"""Crash-safe save and exact resume: one staged file a checkpoint, checksummed by its container."""
+"""Checkpoints for an exact resume: atomic writes, checksums in each file."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from zoo.util import atomic
 with epy.lazy_imports():
     import keras
 
-_KEPT = 2  # the latest, and the one before should the disk have damaged it
+_KEPT = 2  # the second latest is the fallback if the latest is damaged
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far a training has come: the next step's number, and the seconds spent on steps."""
+    """The progress of a training: number of the next step, and seconds spent on steps."""
 
     step: int
     seconds: float
 
 
 class Checkpoints:
-    """The states of one training.
+    """The checkpoints of one training.
 
-    A state is every variable of the network (its random generators included), every variable of
-    the optimizer, the average of the weights, and the position. The order of the data is a function
-    of seed and step, so nothing else is needed to go on exactly.
+    A checkpoint contains all variables of the network (including its random generators) and of the
+    optimizer, the averaged weights, and the position. The order of the data depends only on seed
+    and step, so this is enough to resume exactly.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Checkpoints:
         self._owners = {"model": model, "optimizer": optimizer, "average": average}
 
     def save(self, position: Position) -> None:
-        """Write the state before step ``position.step``, then drop all but the latest two."""
+        """Write the state before step ``position.step``; delete all but the latest two files."""
         arrays = {name: np.asarray(variable) for name, variable in self._variables()}
         arrays |= {"_step": np.array(position.step), "_seconds": np.array(position.seconds)}
         with atomic.staged(self._folder / f"step-{position.step:09d}.npz") as stage:
@@ -56,21 +56,24 @@ class Checkpoints:
             old.unlink()
 
     def restore(self) -> Position:
-        """Load the latest whole state; without any, stay at the beginning.
+        """Load the latest undamaged checkpoint, and return its position (step 0 without any).
 
         Raises:
-            InputError: the states there are damaged or belong to another network.
+            InputError: all checkpoints are damaged, or the latest undamaged one belongs to another
+                network or optimizer.
         """
         paths = self._paths()
         for path in paths:
             try:
                 with path.open("rb") as file, np.load(file) as archive:
                     arrays = dict(archive)
-            except Exception:  # a damaged container fails in more ways than it documents
+            except Exception:  # a damaged file raises more errors than NumPy documents
                 continue
             return self._assign(arrays, path)
         if paths:
-            raise InputError(f"no checkpoint in {self._folder} is whole; train anew with --force")
+            raise InputError(
+                f"all checkpoints in {self._folder} are damaged; train again with --force"
+            )
         return Position(step=0, seconds=0.0)
 
     def _assign(self, arrays: dict[str, np.ndarray], path: Path) -> Position:
@@ -78,7 +81,9 @@ class Checkpoints:
         variables = dict(self._variables())
         shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
         if shapes != {name: array.shape for name, array in arrays.items()}:
-            raise InputError(f"{path} belongs to another network or optimizer")
+            raise InputError(
+                f"{path} belongs to another network or optimizer; train again with --force"
+            )
         for name, variable in variables.items():
             variable.assign(arrays[name])
         return Position(step, seconds)

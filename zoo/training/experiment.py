@@ -1,4 +1,4 @@
-"""One experiment from its request to its facts: build, train, score the test split once, record."""
+"""Run an experiment: build, train, evaluate the test split once, record the results."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def run_experiment(
     force: bool = False,
     tensorboard: bool = False,
 ) -> dict[str, Any]:
-    """Train a network as asked and leave a finished run; return its facts.
+    """Train and evaluate a network, write the finished run, and return its results.
 
     Args:
         model: name of the network.
-        dataset: what to learn and be scored on.
+        dataset: the splits to train, validate and test on.
         recipe: how to train.
-        run: a folder that is free, or holds the same experiment, unfinished.
-        force: whether a run that stands there may be replaced.
-        tensorboard: whether to write TensorBoard's events too.
+        run: an unused folder, or an unfinished run of the same experiment, which is resumed.
+        force: whether to replace an existing run.
+        tensorboard: whether to write TensorBoard event files too.
 
     Raises:
-        InputError: the network does not take such images, or the folder holds something else.
+        InputError: the network does not accept images of this shape, or the folder is in use.
         DivergedError: a cost, a weight or a logit is not finite.
-        Interrupted: a signal came; the state was saved first.
+        Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
     unfinished = run.recipe.exists() and not run.result.exists() and not force
     if recipe.precision == "auto":
@@ -65,8 +65,9 @@ def run_experiment(
     elif (recorded := run.read_request()) != request:
         told = differences(recorded["data"], request["data"]) if "data" in recorded else []
         raise InputError(
-            f"{run.folder} holds another experiment; its {run.recipe.name} says which"
+            f"{run.folder} holds another experiment, recorded in its {run.recipe.name}"
             + (f": {'; '.join(told)}" if told else "")
+            + "; train into another folder with --out"
         )
 
     steps = recipe.total_steps(len(dataset.train))
@@ -80,7 +81,7 @@ def run_experiment(
             network, recipe, dataset, run, shown, resume=unfinished, tensorboard=tensorboard
         )
 
-    # Scored as it will be used: in float32, whatever the precision of the training.
+    # Networks are used in float32, so they are evaluated in float32 for every training precision.
     trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
     score = evaluate(predict_fn(trained, shards.count(trained, recipe.batch_size)), dataset.test)

@@ -1,4 +1,4 @@
-"""The distributions from which a recipe draws the first weights."""
+"""Draw the initial weights of a network as a recipe requires."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ with epy.lazy_imports():
 
 
 def initialize(model: keras.Model, recipe: Recipe) -> None:
-    """Draw every kernel from the recipe's distribution, all from one seed; biases are zero."""
+    """Draw all kernels from the recipe's distribution with its seed; set all biases to zero."""
     seed = keras.random.SeedGenerator(recipe.seed)
     normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
     he = keras.initializers.HeNormal(seed=seed)

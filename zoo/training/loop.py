@@ -1,4 +1,4 @@
-"""The step loop: one function that turns a recipe, a network and data into trained weights."""
+"""The training loop: train a network on a dataset with a recipe."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ _CHECKPOINT_SECONDS = 60.0
 
 
 class Progress(Protocol):
-    """What shows a person how far a training has come."""
+    """The interface of a progress display."""
 
     def update(self, step: int, cost: float, accuracy: float) -> None:
-        """Take the cost and accuracy of the batch of ``step``, before its update."""
+        """Show the cost and accuracy of the batch of ``step``, before its update."""
 
     def validated(self, step: int, accuracy: float) -> None:
-        """Take the validation accuracy after ``step`` steps."""
+        """Show the validation accuracy after ``step`` steps."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The facts of a finished training.
+    """The results of a finished training.
 
     Attributes:
-        steps: number of the last step.
-        seconds: spent on steps, without validation.
-        images_per_second: the same as a rate.
-        validation_accuracy: of the final weights, 0..1.
+        steps: total number of steps.
+        seconds: time spent on steps, without validation.
+        images_per_second: training images divided by ``seconds``.
+        validation_accuracy: accuracy of the final weights, 0..1.
     """
 
     steps: int
@@ -76,18 +76,18 @@ def train(
     Args:
         model: raw pixels to logits, built with the recipe's precision.
         recipe: how to train.
-        data: learns from ``data.train`` and watches ``data.validation``.
-        run: receives the metrics and the checkpoints.
-        progress: shown each step.
-        resume: go on from the run's latest checkpoint, if it has one yet.
-        tensorboard: write the metrics as TensorBoard's events too.
+        data: trains on ``data.train`` and validates on ``data.validation``.
+        run: where metrics and checkpoints are written.
+        progress: displays each step.
+        resume: whether to continue from the run's latest checkpoint, if there is one.
+        tensorboard: whether to write TensorBoard event files too.
 
     Raises:
         DivergedError: a cost, a weight or a logit is not finite.
-        Interrupted: SIGINT or SIGTERM came; the state was saved first.
+        Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
     steps = recipe.total_steps(len(data.train))
-    # Once an epoch, but for tiny sets no more often than a person would read it.
+    # Once per epoch, but on small datasets no more often than every REPORT_STEPS.
     validation_steps = max(REPORT_STEPS, math.ceil(len(data.train) / recipe.batch_size))
     optimizer = make_optimizer(recipe, steps)
     optimizer.build(model.trainable_variables)
@@ -123,11 +123,11 @@ def train(
             if received.signal:
                 going_on = ["python -m zoo.train", model.name, "--resume --out", str(run.folder)]
                 raise Interrupted(
-                    f"interrupted after step {number} of {steps}; its state is saved: go on with "
-                    + " ".join([*going_on, *user_modules.options()]),
+                    f"interrupted after step {number} of {steps}; the state is saved; "
+                    "continue with " + " ".join([*going_on, *user_modules.options()]),
                     received.signal,
                 )
-        # No later cost sees the last update, nor any cost the moving variance of a normalization.
+        # No cost depends on the last update, or on the moving variance of batch normalization.
         for weight in model.weights:
             if not np.isfinite(weight).all():
                 raise _diverged(f"the weights {weight.path} are not finite", steps, recipe)
@@ -142,15 +142,15 @@ def train(
 
 def _diverged(what: str, step: int, recipe: Recipe) -> DivergedError:
     return DivergedError(
-        f"{what} at step {step}; train again with a lower rate than {recipe.learning_rate:g}, "
-        "--set learning_rate=RATE"
+        f"{what} at step {step}; train again with a lower learning rate than "
+        f"{recipe.learning_rate:g}, --set learning_rate=RATE"
     )
 
 
 def recipe_batches(
     recipe: Recipe, data: Dataset, start: int, steps: int
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield the training batches of the steps ``start`` to ``steps``, augmented."""
+    """Yield the augmented training batches from step ``start`` up to ``steps``, exclusive."""
 
     def shifted(images: Any, seed: Any) -> Any:
         return augment.shift(images, seed, recipe.shift)
@@ -167,7 +167,7 @@ def recipe_batches(
 
 
 class _Clock:
-    """Seconds spent within ``with clock:``, on top of those of an earlier process."""
+    """A stopwatch: add the seconds within ``with clock:`` to those of an earlier process."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -1,4 +1,4 @@
-"""The metrics of a run, a JSON object on each line, and the same as TensorBoard's events."""
+"""The metrics of a run: one JSON object per line, and optionally TensorBoard events."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ with epy.lazy_imports():
 
 
 class MetricsLog:
-    """``metrics.jsonl``, cut back to the step from which a training goes on."""
+    """The file ``metrics.jsonl``, without the rows after the step at which a training resumes."""
 
     def __init__(self, path: Path, start: int, events: Path | None) -> None:
         self._events = tf.summary.create_file_writer(str(events)) if events else None
         kept = path.read_text(encoding="utf-8").splitlines() if start else []
         self._file = path.open("w", encoding="utf-8", buffering=1)
         for line in kept:
-            # A kill may have cut the last line short.
+            # The last line is incomplete if the process was killed.
             if line.endswith("}") and _is_before(json.loads(line), start):
                 self._file.write(line + "\n")
 
     def write(self, *, step: int, **values: float) -> None:
-        """Append the values of a step, all finite."""
+        """Append the values of a step, which must be finite."""
         self._file.write(json.dumps({"step": step} | values, allow_nan=False) + "\n")
         if self._events is not None:
-            # tf.summary.scalar would need TensorBoard itself; this is what it writes.
+            # tf.summary.scalar requires TensorBoard; this writes the same event without it.
             scalar = tf.compat.v1.SummaryMetadata(
                 plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
             )
@@ -45,8 +45,8 @@ class MetricsLog:
 
 
 def _is_before(row: dict[str, float], start: int) -> bool:
-    """Return whether a row was written before a training went on from ``start`` steps.
+    """Return whether a row was written before ``start`` steps were done.
 
-    A cost is of the network before its step, a validation of the network after as many steps.
+    A cost belongs to the network before its step, a validation to the network after that many.
     """
     return row["step"] < start or (row["step"] == start and "validation_accuracy" in row)

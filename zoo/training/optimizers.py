@@ -1,4 +1,4 @@
-"""The optimizers and learning rate schedules that a recipe can name."""
+"""The optimizers and learning rate schedules of the recipes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ with epy.lazy_imports():
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """Return the recipe's optimizer, with its schedule laid over ``steps`` steps."""
+    """Return the recipe's optimizer, with its learning rate schedule for ``steps`` steps."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         rise = max(1, steps // 10)

@@ -1,4 +1,4 @@
-"""Which number format is fastest for a network on this machine: measured, not guessed."""
+"""Measure which precision trains a network fastest on this machine."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ with epy.lazy_imports():
 
 _ROUNDS = 3
 _MOST_IMAGES = 100
-_MULTIPLY_ADDS = 1_000_000_000  # of each round's forward pass: milliseconds, not seconds
+_MULTIPLY_ADDS = 1_000_000_000  # about the most per forward pass, which then takes milliseconds
 
-# A tie goes to float32.
+# How many times faster bfloat16 must be to be chosen.
 _LEAST_GAIN = 1.1
 
 
 def fastest(build: Callable[[str], keras.Model]) -> str:
-    """Return the number format in which a network trains fastest here.
+    """Return the precision in which a network trains fastest on this machine.
 
-    Its logits and gradients are computed for a few images in each format in turn, and the shortest
-    times compared; takes about half a second.
+    The logits and gradients of a few images are computed in each precision in turn, and the
+    shortest times are compared. This takes about half a second.
 
     Args:
-        build: returns the network in the precision given.
+        build: returns the network in a given precision.
 
     Returns:
         ``float32`` or ``bfloat16``.
@@ -46,7 +46,7 @@ def fastest(build: Callable[[str], keras.Model]) -> str:
 
 
 def _probe(model: keras.Model) -> Callable[[], None]:
-    """Return a function that computes gradients once, and is compiled."""
+    """Return a compiled function that computes gradients once."""
     count = min(_MOST_IMAGES, 1 + _MULTIPLY_ADDS // max(1, multiply_adds(model)))
     images = tf.zeros([count, *model.input_shape[1:]], tf.uint8)
 
@@ -56,7 +56,7 @@ def _probe(model: keras.Model) -> Callable[[], None]:
             logits = model(images, training=True)
         return tape.gradient(logits, model.trainable_variables)
 
-    # Of the function itself TensorFlow may warn that it is traced every few calls.
+    # Calling the tf.function itself may trigger TensorFlow's warning about frequent retracing.
     compiled = gradients.get_concrete_function()
 
     def probe() -> None:

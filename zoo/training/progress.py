@@ -1,4 +1,4 @@
-"""What a person sees of a training: a live bar on a terminal, the post's lines elsewhere."""
+"""Display the progress of a training: a live bar on a terminal, lines of text elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ with epy.lazy_imports():
 
 
 class Bar:
-    """A live line: step, cost, accuracy, images per second, time left."""
+    """A live progress bar with step, cost, accuracy, images per second and remaining time."""
 
     def __init__(self, console: rich.console.Console, steps: int, batch: int) -> None:
         self._bar = rich.progress.Progress(
@@ -29,12 +29,12 @@ class Bar:
         self._rate = _Rate(batch)
 
     def update(self, step: int, cost: float, accuracy: float) -> None:
-        """Show the batch of ``step``."""
+        """Show the cost and accuracy of the batch of ``step``."""
         told = f"Cost: {cost:.4g}  Accuracy: {100 * accuracy:.1f} %  {self._rate.tick()}"
         self._bar.update(self._task, completed=step + 1, description=told)
 
     def validated(self, step: int, accuracy: float) -> None:
-        """Leave a line above the bar."""
+        """Print the validation accuracy above the bar."""
         self._bar.console.print(_validation_line(step, accuracy))
 
     def __enter__(self) -> Bar:
@@ -51,14 +51,14 @@ class Bar:
 
 
 class Lines:
-    """The post's lines, cost and accuracy of the batch each 100 steps."""
+    """Lines of text as in the post: cost and accuracy of every hundredth batch."""
 
     def __init__(self, steps: int, batch: int) -> None:
         self._steps = steps
         self._rate = _Rate(batch)
 
     def update(self, step: int, cost: float, accuracy: float) -> None:
-        """Print the batch of ``step`` where it is a hundredth or the last."""
+        """Print the cost and accuracy of every hundredth batch, and of the last."""
         rate = self._rate.tick()
         if step % REPORT_STEPS == 0 or step == self._steps - 1:
             told = f"Cost: {cost:.6g}  Accuracy: {100 * accuracy:.1f} %"
@@ -76,7 +76,7 @@ class Lines:
 
 
 def show(steps: int, batch: int) -> Bar | Lines:
-    """Return what fits standard output: a bar for a terminal, else lines."""
+    """Return a bar if standard output is a terminal, else lines of text."""
     console = rich.console.Console()
     return Bar(console, steps, batch) if console.is_terminal else Lines(steps, batch)
 
@@ -86,7 +86,7 @@ def _validation_line(step: int, accuracy: float) -> str:
 
 
 class _Rate:
-    """Images per second since the last time it was asked about a hundred steps ago."""
+    """Images per second over at most the last hundred steps."""
 
     def __init__(self, batch: int) -> None:
         self._batch = batch

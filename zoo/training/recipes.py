@@ -1,6 +1,6 @@
-"""How a network is trained: everything that changes its weights, in one frozen record.
+"""Training recipes: all settings that affect the weights, in one frozen dataclass.
 
-What each recipe reached on MNIST, and in what time, is in the README's tables.
+docs/benchmarks.md shows the accuracy and training time of each recipe on MNIST.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ def _number(default: Any = dataclasses.MISSING, *, least: float, most: float = m
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides a training's outcome, given the network and the data.
+    """All settings that determine the result of a training, given the network and the dataset.
 
     Attributes:
-        name: of the named recipe it began as.
-        initializer: ``normal`` N(0, 1) weights; ``he`` He's for layers with a ReLU and Glorot's
-            for the others; ``glorot``. Biases are zero.
+        name: name of the recipe that this one is based on.
+        initializer: ``normal``, N(0, 1); ``he``, He for layers with a ReLU and Glorot for the
+            others; or ``glorot``. Biases start at zero.
         optimizer: ``sgd`` or ``adam``.
-        learning_rate: the highest the schedule reaches.
-        momentum: share of the last update that ``sgd`` repeats.
-        schedule: ``constant``; ``cosine``, a linear rise over the first tenth of the steps, then
-            half a cosine down to zero; or ``drops``, a tenth of the rate after four, five and six
-            sevenths of the steps, as the All-CNN paper's 200, 250 and 300 of 350 epochs.
-        weight_decay: this share of each kernel is added to its gradient.
-        average: decay of the exponential moving average of the weights that replaces them at the
-            end, less in the first steps (``zoo/training/averages.py``); 0 keeps the last weights.
-        batch_size: images in each step.
-        epochs: how often each training image is seen; exactly one of ``epochs`` and ``steps``.
-        steps: how many batches are trained on.
-        minimum_steps: least number of steps where ``epochs`` would give fewer.
-        shuffle: whether each epoch has an order of its own, or all have the stored one.
-        shift: most pixels by which each training image is moved, up, down, left and right.
-        seed: of weights, order and augmentation.
-        precision: number format of the arithmetic, ``float32`` or ``bfloat16``; ``auto`` is
-            whichever is faster on the machine that trains, and never what a run records.
+        learning_rate: maximum of the schedule.
+        momentum: share of the previous update that ``sgd`` adds to the next.
+        schedule: ``constant``; ``cosine``, a linear warmup over the first tenth of the steps, then
+            a cosine decay to zero; or ``drops``, which divides the rate by ten after four, five
+            and six sevenths of the steps, like the All-CNN paper's 200, 250 and 300 of 350 epochs.
+        weight_decay: each kernel times this factor is added to its gradient.
+        average: decay of the exponential moving average that replaces the weights at the end,
+            smaller in the first steps (``zoo/training/averages.py``); 0 keeps the last weights.
+        batch_size: images per step.
+        epochs: passes over the training split; exactly one of ``epochs`` and ``steps`` is set.
+        steps: number of batches to train on.
+        minimum_steps: minimum number of steps if ``epochs`` gives fewer.
+        shuffle: whether each epoch has a different random order, or all use the stored order.
+        shift: maximum random shift of each training image in pixels, up, down, left and right.
+        seed: random seed of weights, order and augmentation.
+        precision: ``float32`` or ``bfloat16`` arithmetic; ``auto`` selects the faster one on the
+            training machine, which the run records instead.
     """
 
     name: str
@@ -71,17 +71,17 @@ class Recipe:
     precision: str = dataclasses.field(default="auto", metadata={"choices": PRECISION_CHOICES})
 
     def __post_init__(self) -> None:
-        """Refuse what is out of range or goes not together.
+        """Reject values that are out of range or incompatible.
 
         Raises:
-            InputError: the message says what is allowed.
+            InputError: a value is not allowed; the message names the allowed ones.
         """
         for field in dataclasses.fields(self):
             _check_range(field, getattr(self, field.name))
         if self.momentum and self.optimizer != "sgd":
-            raise InputError(f"momentum goes with sgd, not with {self.optimizer}")
+            raise InputError(f"momentum requires optimizer=sgd, received {self.optimizer}")
         if (self.epochs is None) == (self.steps is None):
-            raise InputError("a recipe has either epochs or steps")
+            raise InputError("a recipe takes either epochs or steps, not both or neither")
 
     def total_steps(self, train_count: int) -> int:
         """Return the number of steps for a training split of ``train_count`` images."""
@@ -91,7 +91,7 @@ class Recipe:
         return max(self.minimum_steps, math.ceil(self.epochs * train_count / self.batch_size))
 
     def replace(self, **changes: Any) -> Recipe:
-        """Return the recipe with a user's values; a length given replaces the recipe's own.
+        """Return a copy with changed values; new ``steps`` or ``epochs`` replace the old length.
 
         Raises:
             InputError: a value is out of range.
@@ -104,10 +104,10 @@ class Recipe:
 
 
 def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
-    """Turn ``key=value`` texts into typed recipe values.
+    """Parse ``key=value`` texts into typed recipe values.
 
     Raises:
-        InputError: not of that form, unknown key, or not a value of the key's type.
+        InputError: a text has another form, an unknown key, or a value of the wrong type.
     """
     types = get_type_hints(Recipe)
     keys = types.keys() - {"name"}
@@ -144,12 +144,12 @@ def _check_range(field: dataclasses.Field, value: Any) -> None:
     if "least" in field.metadata and value is not None:
         least, most = field.metadata["least"], field.metadata["most"]
         if not least <= value <= most or math.isinf(value):
-            bounds = f"at least {least}" if math.isinf(most) else f"from {least} to {most}"
+            bounds = f"of at least {least}" if math.isinf(most) else f"from {least} to {most}"
             raise InputError(f"{field.name} takes a number {bounds}, received {value}")
 
 
 def quick() -> Recipe:
-    """Train well in a few minutes: Adam, He's initialisation, one rise and fall of the rate."""
+    """Return a recipe for good accuracy in a few minutes: Adam, He, warmup and cosine decay."""
     return Recipe(
         name="quick",
         initializer="he",
@@ -164,9 +164,9 @@ def quick() -> Recipe:
 
 
 def post() -> Recipe:
-    """Train as the post does: N(0, 1) weights, plain gradient descent, 5,000 steps of 100.
+    """Return the post's recipe: N(0, 1) weights, plain gradient descent, 5,000 steps of 100.
 
-    The images come in stored order. The post reports 81.88 % and a test cost of 15,083.
+    The images keep their stored order. The post reports 81.88 % and a test cost of 15,083.
     """
     return Recipe(
         name="post",
@@ -181,29 +181,29 @@ def post() -> Recipe:
 
 
 def he() -> Recipe:
-    """Change the post's initialisation, as the next post does: He's and Glorot's, rate 1e-3."""
+    """Return the next post's recipe: ``post`` with He and Glorot initialization, rate 1e-3."""
     return dataclasses.replace(post(), name="he", initializer="he", learning_rate=1e-3)
 
 
 def adam() -> Recipe:
-    """Change the optimizer of ``he`` to Adam, as the post after the next does."""
+    """Return the recipe of the post after the next: ``he`` with Adam."""
     return dataclasses.replace(he(), name="adam", optimizer="adam")
 
 
 def crop() -> Recipe:
-    """Add random crops to ``adam``, as the last post does: 28x28 windows of a 32x32 padding.
+    """Return the last post's recipe: ``adam`` with random 28x28 crops of images padded to 32x32.
 
-    The rate never falls, and it shows.
+    The learning rate is constant, which limits the accuracy.
     """
     return dataclasses.replace(adam(), name="crop", shift=2)
 
 
 def all_cnn() -> Recipe:
-    """Train as the All-CNN paper does: 350 epochs of momentum, weight decay and three drops.
+    """Return the All-CNN paper's recipe: 350 epochs, momentum, weight decay, three rate drops.
 
-    The paper takes the best rate of 0.25, 0.1, 0.05 and 0.01 for each network, and whitens its
-    images, which this recipe does not. Its networks bring their dropout themselves. Not measured:
-    by its multiply-adds, all-cnn-c's 350 epochs of CIFAR-10 are about a day on two cores.
+    The paper selects the best rate of 0.25, 0.1, 0.05 and 0.01 for each network, and whitens its
+    images; this recipe does neither. Dropout is part of the networks. The recipe is not measured:
+    estimated from multiply-adds, all-cnn-c takes about a day for CIFAR-10 on two cores.
     """
     return Recipe(
         name="all-cnn",
@@ -219,11 +219,11 @@ def all_cnn() -> Recipe:
 
 
 def best() -> Recipe:
-    """Go for the highest accuracy: ``quick`` for longer, moved further, its weights averaged.
+    """Return the most accurate recipe: ``quick`` with more steps, larger shifts, averaged weights.
 
-    A small set needs as many times the steps of ``quick`` as a large one: with ``quick``'s minimum,
-    the larger shifts cost more accuracy than they gain. A linear network (``ltfn1``) cannot learn
-    them: ``quick`` suits it better.
+    The minimum number of steps grows by the same factor as the epochs: with that of ``quick``, the
+    larger shifts lower the accuracy on a small dataset. A linear network (``ltfn1``) cannot learn
+    these shifts; use ``quick`` for it.
     """
     return dataclasses.replace(
         quick(), name="best", epochs=20, minimum_steps=2_000, shift=2, average=0.999
@@ -242,10 +242,10 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def get_recipe(name: str) -> Recipe:
-    """Return a named recipe.
+    """Return the recipe with the given name.
 
     Raises:
-        InputError: no recipe has this name; the message suggests the nearest.
+        InputError: no recipe has this name; the message suggests the closest one.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)

@@ -1,4 +1,4 @@
-"""One training step, compiled: gradients of a batch, then the update."""
+"""The compiled training step: compute the gradients of a batch, then update the weights."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ with epy.lazy_imports():
 def make_train_step(
     model: keras.Model, optimizer: keras.Optimizer, recipe: Recipe, parts: int = 1
 ) -> Callable:
-    """Return the compiled step: images and labels in, cost and accuracy before the update out.
+    """Return a compiled function that updates the weights with one batch.
+
+    It takes images and labels, and returns the cost and accuracy before the update.
 
     Args:
         model: raw pixels to logits.
         optimizer: built for the model's weights.
         recipe: how to train.
-        parts: in how many shards a batch is computed; the step is the same but for rounding.
+        parts: number of shards per batch; it changes the results only by rounding.
     """
     kernels = {id(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
     of_shard = choose_gradients(model, recipe)

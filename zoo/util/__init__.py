@@ -1,1 +1,1 @@
-"""Helpers that know nothing of networks or data."""
+"""Helpers that are independent of networks and datasets."""

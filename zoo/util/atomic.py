@@ -1,4 +1,4 @@
-"""Writing that survives a crash: a file or folder is whole under its name, or not there."""
+"""Atomic writes: after a crash, a file or folder is either complete or absent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """Yield a name beside ``path`` to write to; on success it becomes ``path``, else it is gone."""
+    """Yield a temporary sibling of ``path``; rename it to ``path`` on success, else delete it."""
     stage = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield stage
@@ -25,7 +25,7 @@ def staged(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, staged."""
+    """Write ``value`` to a file as indented JSON, atomically."""
     with staged(path) as stage:
         stage.write_text(json_text(value) + "\n", encoding="utf-8")
 
@@ -34,7 +34,7 @@ def json_text(value: Any) -> str:
     """Return ``value`` as indented JSON.
 
     Raises:
-        ValueError: it holds a number that is not finite, for which JSON has no notation.
+        ValueError: ``value`` contains a non-finite number, which JSON cannot represent.
     """
     return json.dumps(value, indent=2, allow_nan=False)
 
@@ -51,7 +51,7 @@ def sha256_of(content: bytes) -> str:
 
 
 def sync(path: Path) -> None:
-    """Make a file or a folder's list of names durable."""
+    """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -60,7 +60,7 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make a folder and all that is below it durable."""
+    """Flush a folder and everything below it to disk."""
     for path in sorted(folder.rglob("*")):
         sync(path)
     sync(folder)

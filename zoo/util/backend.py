@@ -1,4 +1,4 @@
-"""The start of TensorFlow, on which Keras runs here."""
+"""Start TensorFlow as the backend of Keras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.util import stderr
 
 
 def start_tensorflow() -> None:
-    """Import TensorFlow on which Keras is to run, without its start-up chatter."""
+    """Import TensorFlow as the backend of Keras, and suppress its startup messages."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("absl", "tensorflow"):

@@ -1,4 +1,4 @@
-"""Facts of the machine and the software."""
+"""Describe the machine and the installed software."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "ai-edge-litert")
 
-# What decides how fast a convolution can be.
+# The vector extensions that determine how fast a convolution can be.
 _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
@@ -20,13 +20,13 @@ def versions() -> dict[str, str]:
 
 
 def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Return the processor's name, cores and vector extensions, as far as the system tells.
+    """Return the processor's name, cores and vector extensions, as far as the system reports them.
 
-    On x86 the name ends with family and model: a virtual machine's "AMD EPYC" can be one of
-    several generations, of which one is twice as fast as another.
+    On x86 the name ends with family and model: "AMD EPYC" in a virtual machine can be one of
+    several generations, one of them twice as fast as another.
 
     Args:
-        cpuinfo: where Linux tells of the processor; other systems have no such file.
+        cpuinfo: file in which Linux describes the processor; other systems have no such file.
     """
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
@@ -45,7 +45,7 @@ def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Return the number of cores that this process may use, at least 1.
 
     Args:
-        quota: where Linux keeps a container's share, microseconds of work and of time; other
+        quota: file with a Linux container's CPU quota and its period, in microseconds; other
             systems have no such file.
     """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

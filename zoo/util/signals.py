@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM, deferred until the work at hand has ended."""
+"""Defer SIGINT and SIGTERM until the current work has ended."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from types import FrameType
 
 @dataclass
 class Received:
-    """The signal that was received, 0 if none was."""
+    """The number of the received signal, 0 if there was none."""
 
     signal: int = 0
 
 
 @contextmanager
 def deferred() -> Iterator[Received]:
-    """Note SIGINT or SIGTERM instead of acting on it; a second one acts as usual."""
+    """Record SIGINT or SIGTERM instead of acting on it; a second signal acts as usual."""
     received = Received()
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""Hold back what libraries write to the standard error file."""
+"""Capture what libraries write to standard error."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-# Of two threads that overlap, the second would keep the first one's file as standard error.
+# Without the lock, a second thread would restore the first one's file as standard error.
 _lock = threading.RLock()
 
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Hold back what libraries write to the standard error file; show it only if they fail.
+    """Capture what libraries write to standard error; print it only if the block raises.
 
-    Some write before they heed any log level, or have none. One thread at a time holds it back.
+    Some libraries write before they read a log level, or have none. One thread at a time captures.
     """
     sys.stderr.flush()
     with _lock, tempfile.TemporaryFile() as chatter:

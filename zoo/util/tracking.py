@@ -1,4 +1,4 @@
-"""A progress bar for long work on data: on a terminal's standard error, and nowhere else."""
+"""A progress bar for long work on data, shown only if standard error is a terminal."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _Item = TypeVar("_Item")
 def track(
     items: Iterable[_Item], description: str, total: int, *, each: int = 1
 ) -> Iterator[_Item]:
-    """Yield the items, and show how many of them are done.
+    """Yield the items, and show the progress.
 
     Args:
-        items: what is worked on.
-        description: what is done, in a few words.
-        total: of what the bar counts.
-        each: of that, how many one item stands for.
+        items: the items to process.
+        description: short description of the work.
+        total: total number of units that the bar counts.
+        each: number of units per item.
     """
     console = rich_console.Console(stderr=True)
     bar = rich_progress.Progress(console=console, disable=not console.is_terminal, transient=True)

@@ -1,4 +1,4 @@
-"""What is published appears whole or not at all, whoever is killed and whoever else exports."""
+"""Test that a version is published completely or not at all, despite kills and other exports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.errors import DamagedError
 KILLS = 100
 EXPORTER_KILLS = 5
 
-# An export without its conversions: the same stage, seal and publication.
+# An export without conversions: it stages, seals and publishes in the same way.
 PROGRAM = """
 import sys, time
 from pathlib import Path
@@ -39,7 +39,7 @@ while True:
 
 
 class Watcher(threading.Thread):
-    """Looks at a folder of versions as a server does, and opens every one that it sees."""
+    """Polls a folder of versions as a server does, and opens every new version."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)
@@ -54,7 +54,7 @@ class Watcher(threading.Thread):
             self.looks += 1
             found = self.folder.iterdir() if self.folder.exists() else iter(())
             for version in found:
-                # What was whole once is never touched again; it is looked at again in the end.
+                # A complete version never changes; ``stop`` checks it once more.
                 if version.name.isdecimal() and version.name not in self._seen:
                     self._seen.add(version.name)
                     self._open(version)
@@ -66,7 +66,7 @@ class Watcher(threading.Thread):
             self.partial.append(str(error))
 
     def stop(self) -> int:
-        """Look at every version once more; return how many there are."""
+        """Check every version once more; return the number of versions."""
         self._stopped.set()
         self.join()
         versions = [path for path in self.folder.iterdir() if path.name.isdecimal()]
@@ -94,7 +94,7 @@ def test_no_kill_leaves_a_partial_version(tmp_path: Path) -> None:
         stages += len(list(out.glob(".staging-*")))
     versions = watcher.stop()
     assert watcher.partial == []
-    # Kills hit both before and after a publication, and each stage left is removed by the next.
+    # Some kills hit before and some after a publication; the next export removes a stage left.
     assert versions >= KILLS // 4
     assert stages >= KILLS // 4
     assert watcher.looks > versions
@@ -113,7 +113,7 @@ def test_a_killed_exporter_publishes_nothing(small: Path, tmp_path: Path, comman
         line = [sys.executable, "-m", "export", str(run), *map(str, options)]
         process = subprocess.Popen(line, stdout=subprocess.PIPE)
         assert process.stdout is not None
-        process.stdout.readline()  # its stage is made
+        process.stdout.readline()  # its stage exists
         time.sleep(chance.uniform(0, 6))
         process.kill()
         process.communicate()

@@ -1,4 +1,4 @@
-"""Where a quantized network departs from the float one."""
+"""Test the per-layer quantization error."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_the_error_is_that_of_each_operation(bundle: Path) -> None:
 
 def test_the_report_marks_where_the_error_grows_most() -> None:
     found = [LayerError("A", "a", 0.01), LayerError("B", "b;c", 0.31), LayerError("C", "c", 0.32)]
-    marked = [line for line in report(found).splitlines() if "grows most" in line]
+    marked = [line for line in report(found).splitlines() if "largest increase" in line]
     assert len(marked) == 1
     assert marked[0].split()[:4] == ["B", "31.000", "%", "b"]

@@ -1,4 +1,4 @@
-"""What the converting processes report of their failures."""
+"""Test how the conversion subprocesses report failures."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ def test_an_operation_that_litert_lacks_is_named_with_its_layer(name: str, tmp_p
 
     conversion.convert_each(_arguments(tmp_path), convert)
     told = json.loads((tmp_path / "failures.json").read_text())
-    assert told["first"] == f"it has no operation Erfinv, which layer {name!r} needs"
+    assert told["first"] == f"it does not support the operation Erfinv of layer {name!r}"

@@ -1,4 +1,4 @@
-"""The library for a microcontroller: compiled and run, its network run by TFLM's own kernels."""
+"""Test the microcontroller library: it is compiled and run, and TFLM's kernels run its network."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STUBS = Path(__file__).parent / "tflm_stubs"
 CHECKED = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 STATIC = "-DTF_LITE_STATIC_MEMORY"
 CLASSES = ('a "b" \\c??/', "größer", "three")
-MODEL = "model_new"  # "new" alone would be a keyword
+MODEL = "model_new"  # "new" alone is a C++ keyword
 
 
 def _run(*line: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -54,12 +54,12 @@ def folder(bundle: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The int8 file of a tiny network."""
+    """Return the int8 file of a tiny network."""
     keras.utils.set_random_seed(0)
     image = keras.Input((4, 5, 2))
     dense = layers.Dense(len(CLASSES))
     model = keras.Model(image, dense(layers.Flatten()(image)))
-    # Weights of mean 0, so that no class wins for every image.
+    # Weights with mean 0, so that no class is predicted for every image.
     dense.kernel.assign(dense.kernel - keras.ops.mean(dense.kernel, axis=0))
     folder = tmp_path_factory.mktemp("tiny")
     saved_model.save_fixed(model, folder)
@@ -78,7 +78,7 @@ def _write(content: bytes, folder: Path, name: str = "new") -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def library(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library of the tiny network."""
+    """Return the library of the tiny network."""
     folder = tmp_path_factory.mktemp("library") / "microcontroller"
     _write(content, folder)
     return folder
@@ -87,7 +87,7 @@ def library(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _build_program(
     library: Path, main: Path, folder: Path, *options: str, names: Sequence[str] = (MODEL,)
 ) -> Path:
-    """Return a program linked with libraries and an interpreter that knows their golden images."""
+    """Build a program from libraries and a fake interpreter of their golden images."""
     libraries = [library.with_name(name) if len(names) > 1 else library for name in names]
     fake = (f'-DGOLDEN="{libraries[0]}/src/golden.h"', f"-DLIBRARY={names[0]}")
     includes = [f"-I{each / 'src'}" for each in libraries]
@@ -114,7 +114,7 @@ def test_tflm_gives_the_golden_bytes_in_the_arena_that_is_named(
 
 
 def _tflm(content: bytes, images: np.ndarray, arena_size: int) -> np.ndarray:
-    """Return what TensorFlow Lite Micro computes, int8 [N, classes]."""
+    """Return the outputs of TensorFlow Lite Micro, int8 [N, classes]."""
     network = runtime.Interpreter.from_bytes(content, arena_size=arena_size)
     rows = []
     for image in images:
@@ -132,14 +132,14 @@ def test_images_that_tflm_rounds_otherwise_are_known(bundle: Path, digits: Datas
     assert 0.95 < np.mean(same) < 1
     rounds_alike = rounding.rounds_alike_fn(content)
     np.testing.assert_array_equal([rounds_alike(image) for image in images], same)
-    # Where the first image of a class is rounded otherwise, the next one is chosen.
+    # If the first image of a class is rounded differently, the next one is chosen.
     first = np.flatnonzero(~same)[0]
     others = np.flatnonzero(same)
     chosen = Split("test", images[[first, *others[:9]]], np.array([0, 0, *range(1, 9)], np.int64))
     golden = microcontroller.golden_images(content, chosen, 9)
     np.testing.assert_array_equal(golden, images[others[:9]])
     none = Split("test", images[[first]], np.array([0]))
-    with pytest.raises(InputError, match="would round the outputs of every image otherwise"):
+    with pytest.raises(InputError, match="rounds the outputs of every image differently"):
         microcontroller.golden_images(content, none, 1)
 
 
@@ -331,7 +331,7 @@ def test_cmake_asks_for_tflm(library: Path, tmp_path: Path) -> None:
 
 
 def test_esp_idf_gets_a_component(library: Path, tmp_path: Path) -> None:
-    # ESP-IDF is not here: its function is replaced by one that prints what it is given.
+    # ESP-IDF is not installed: its function is replaced by one that prints its arguments.
     done = _configure(
         tmp_path,
         f"""
@@ -375,7 +375,8 @@ def test_platformio_gets_a_manifest(library: Path) -> None:
 def test_what_could_not_be_tried_is_marked(library: Path) -> None:
     text = (library / "README.md").read_text()
     assert (
-        "ESP-IDF, Arduino and PlatformIO follow their documentation and have not been tried" in text
+        "ESP-IDF, Arduino and PlatformIO follow their documentation "
+        "and have not been tested" in text
     )
     assert "@" not in text
 
@@ -401,5 +402,5 @@ def test_no_network_of_the_zoo_is_refused(name: str) -> None:
 
 def test_an_operation_that_tflm_lacks_is_refused() -> None:
     graph = Graph((), (Operator("CONV_2D", (), ()), Operator("NON_MAX", (), ())), (), ())
-    with pytest.raises(InputError, match="not known to run NON_MAX; it runs ADD, "):
+    with pytest.raises(InputError, match="does not support NON_MAX; it supports ADD, "):
         microcontroller.check(graph)

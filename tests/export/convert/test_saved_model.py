@@ -1,4 +1,4 @@
-"""The SavedModel as a server uses it: its signatures, and what must not end the process."""
+"""Test the SavedModel as a server uses it: its signatures, and inputs that must not crash it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import zoo
 from zoo.bundles import integrity
 from zoo.data import Dataset
 
-# Runs in a process of its own, since it must survive: each input is refused, then a good one is
-# answered. The arguments are the SavedModel; one line is printed for each refusal.
+# Runs in a subprocess, to detect a crash: each malformed input is rejected, then a valid one is
+# classified. The argument is the SavedModel; one line is printed for each rejection.
 MALFORMED = """
 import struct, sys, zlib
 import numpy as np, tensorflow as tf
@@ -173,7 +173,7 @@ def test_the_warm_up_requests_are_tensorflow_serving_s(bundle: Path) -> None:
     assert sorted(seen) == sorted(served)
 
 
-# Exports in a process in which TensorFlow Serving's package is not installed.
+# Exports in a process where TensorFlow Serving's package cannot be imported.
 WITHOUT = """
 import sys
 sys.modules["tensorflow_serving"] = None

@@ -1,4 +1,4 @@
-"""The LiteRT files: what a device computes, and what their metadata says of it."""
+"""Test the LiteRT files: what a device computes, and the metadata that describes it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _content(bundle: Path, kind: str) -> bytes:
 @pytest.mark.parametrize("kind", LITERT)
 def test_a_device_computes_the_network_and_nothing_else(bundle: Path, kind: str) -> None:
     operations = [each.name for each in flatbuffer.read(_content(bundle, kind)).operators]
-    # On uint8 pixels QUANTIZE only moves the zero point to int8's; float16 weights are unpacked.
+    # QUANTIZE only shifts uint8 pixels to int8; DEQUANTIZE unpacks float16 weights.
     before = {"int8": ["QUANTIZE"], "float16": ["DEQUANTIZE"] * 12}
     assert operations == before.get(kind, []) + NETWORK
 
@@ -72,7 +72,7 @@ def test_what_goes_in_and_out(bundle: Path, kind: str, image: type, logits: type
         assert taken["quantization"] == (1.0, 0)
 
 
-# The dynamic-range converter leaves kernels of fewer than 1,024 weights as they are.
+# The dynamic-range converter does not quantize kernels of fewer than 1,024 weights.
 @pytest.mark.parametrize(("kind", "count"), [("dynamic", 4), ("int8", 6), ("int16x8", 6)])
 def test_every_channel_has_its_own_scale(bundle: Path, kind: str, count: int) -> None:
     graph = flatbuffer.read(_content(bundle, kind))
@@ -108,7 +108,7 @@ def test_every_buffer_is_aligned(bundle: Path, kind: str) -> None:
 
 
 class _Table:
-    """A table of a flatbuffer, its fields by their numbers; written against the format alone."""
+    """A flatbuffer table with fields by number, independent of the schema's generated code."""
 
     def __init__(self, content: bytes, at: int) -> None:
         self._table = table.Table(content, at)
@@ -172,7 +172,7 @@ def test_a_batch_is_a_batch(small: Path, bundle: Path, tmp_path: Path) -> None:
         [*line, "--formats", "all"], capture_output=True, text=True, check=False
     )
     assert refused.returncode == 2
-    assert "format microcontroller has a batch of 1, received --batch 3" in refused.stderr
+    assert "format microcontroller requires --batch 1, received --batch 3" in refused.stderr
     done = subprocess.run([*line, *formats], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for kind in ("float32", "int8"):
@@ -200,9 +200,9 @@ def test_an_operation_that_is_not_built_in_fails_the_conversion(tmp_path: Path) 
 
 
 def test_shapes_computed_in_the_file_fail_the_conversion(tmp_path: Path) -> None:
-    # How many pixels are not black is known on the device only.
+    # The number of nonzero pixels is known only on the device.
     with pytest.raises(
-        ZooError, match="shapes are computed in the file, although its batch is fixed"
+        ZooError, match="the file computes shapes, although its batch size is fixed"
     ):
         tflite.convert(_fixed(tmp_path, lambda x: tf.shape(tf.where(x))), "float32")
 
@@ -213,9 +213,9 @@ def test_the_plan_of_the_activations() -> None:
 
     tensors = (tensor(160), tensor(320), tensor(320), tensor(16), tensor(999, constant=True))
     chain = (Operator("A", (0, 4), (1,)), Operator("B", (1,), (2,)), Operator("C", (2,), (3,)))
-    # At B both large ones live; the small ones lie where one of these does not.
+    # Both large tensors are live at B; each small one reuses the memory of a large one.
     assert memory.activation_bytes(Graph(tensors, chain, (0,), (3,))) == 640
-    # What a later operation reads again keeps its place.
+    # A tensor that a later operation reads again keeps its memory.
     again = (*chain[:2], Operator("C", (2, 0), (3,)))
     assert memory.activation_bytes(Graph(tensors, again, (0,), (3,))) == 800
 
@@ -236,7 +236,7 @@ def test_convolutions_with_small_sums_have_them_in_32_bits(bundle: Path) -> None
 
 def test_a_sum_that_could_overflow_keeps_its_64_bits(tmp_path: Path) -> None:
     image = keras.Input((3, 3, 64))
-    # White images make sums of 576 times the largest weight and the largest activation.
+    # White images make sums of 576 products of the largest weight and the largest activation.
     network = keras.layers.Conv2D(2, 3, kernel_initializer="ones")(image)
     model = keras.Model(image, keras.layers.Flatten()(network))
     saved_model.save_fixed(model, tmp_path)

@@ -1,4 +1,4 @@
-"""The arena that is named for each set of kernels, compared with what they really take."""
+"""Compare the arena size stated for each set of kernels with the memory that they use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from export.litert.flatbuffer import Graph
 from export.litert.memory import Buffer, planned_bytes
 from export.network.deploy import inference_model
 
-# Bytes that TensorFlow Lite Micro took with CMSIS-NN's kernels, beyond the arena that suffices for
+# Bytes that TensorFlow Lite Micro used with CMSIS-NN's kernels, beyond the arena sufficient for
 # its reference kernels; measured under QEMU on Cortex-M3, M7 and M55.
 MEASURED = {
     "ltfn5": 324,
@@ -70,16 +70,16 @@ def test_the_sums_of_mean_are_planned(tmp_path: Path) -> None:
 
 
 def _scratch_of(layer: layers.Layer, shape: tuple[int, int, int], folder: Path) -> int:
-    """Return the scratch bytes of a network of one layer, whose operator is the last."""
+    """Return the scratch bytes of the last operator of a network with this layer alone."""
     image = keras.Input(shape)
     graph = _graph(keras.Model(image, layer(image)), folder)
     return arena._cmsis_nn_scratch(graph, graph.operators[-1])
 
 
 def test_the_scratch_buffers_of_cmsis_nn(tmp_path: Path) -> None:
-    # The sizes that arm_..._get_buffer_size return, the largest of the three variants.
+    # The largest of the sizes that the three variants of arm_..._get_buffer_size return.
     assert _scratch_of(layers.Conv2D(8, 5), (9, 9, 32), tmp_path / "conv") == 4 * 5 * 5 * 32
-    helium = 4 * 16  # nine values, in whole registers of 16
+    helium = 4 * 16  # nine values, rounded up to registers of 16
     assert _scratch_of(layers.Conv2D(8, 3), (9, 9, 1), tmp_path / "column") == helium
     helium = 4 * 124 * 3 * 3
     assert _scratch_of(layers.DepthwiseConv2D(3), (9, 9, 8), tmp_path / "depthwise") == helium
@@ -104,7 +104,7 @@ def test_a_scratch_buffer_shares_memory_with_what_lives_at_other_times() -> None
 
 
 def test_of_equally_large_buffers_the_later_is_placed_first() -> None:
-    # The third, placed before the first two, leaves the lowest memory to the last. In the other
-    # order the last would lie above all and need 80 bytes.
+    # Placing the third buffer before the first two leaves the lowest memory free for the last. In
+    # the other order, the last would be placed above all others, and 80 bytes would be needed.
     buffers = [Buffer(32, 3, 3), Buffer(32, 0, 1), Buffer(32, 2, 3), Buffer(16, 0, 2)]
     assert planned_bytes(buffers) == 64

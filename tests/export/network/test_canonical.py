@@ -1,4 +1,4 @@
-"""The canonical form of a Keras classifier: the same answers, in one flat float32 network."""
+"""Test the canonical form of a Keras classifier: one flat float32 network, equal outputs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _model(head: Head) -> keras.Model:
 
 
 def _check(model: keras.Model, ending: str, shape: tuple[int, int, int] = SHAPE) -> Canonical:
-    """Check that the canonical form gives the probabilities that the model stands for."""
+    """Check that the canonical form returns the probabilities that the model defines."""
     found = canonical(model, name="mine", image_shape=shape)
     assert found.ending == ending
     own = model.predict(IMAGES[..., : shape[2]].reshape(-1, *model.inputs[0].shape[1:]), verbose=0)
@@ -84,8 +84,8 @@ def test_the_logits_before_any_ending_are_found(ending: str, head: Head) -> None
     [
         ("multi-label network", layers.Dense(3, activation="sigmoid")),
         ("multi-label network", lambda x: ops.sigmoid(layers.Dense(3)(x))),
-        ("ends the network in a tanh", layers.Dense(3, activation="tanh")),
-        ("which is always the same", layers.Dense(1, activation="softmax")),
+        ("ends the network with a tanh", layers.Dense(3, activation="tanh")),
+        ("which is constant", layers.Dense(1, activation="softmax")),
         ("over axis 0", lambda x: layers.Softmax(axis=0)(layers.Dense(3)(x))),
     ],
 )

@@ -1,4 +1,4 @@
-"""Which of two readings of a foreign network is better, and that chance does not decide it."""
+"""Test which of two readings of a user's network is better than by chance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from export.network.interpretation import Reading, beats, is_better
 
 
 def _first(count: int, of: int = 200) -> np.ndarray:
-    """Return which of some pictures are right: the first ones."""
+    """Return which pictures are classified correctly, bool [of]: the first ``count``."""
     return np.arange(of) < count
 
 
@@ -31,7 +31,7 @@ def test_more_right_answers_count_unless_they_may_be_chance(
 def test_as_many_right_answers_at_half_the_cost_are_better() -> None:
     assert beats(_reading(180, cost=0.2), _reading(180, cost=0.5))
     assert not beats(_reading(180, cost=0.3), _reading(180, cost=0.5))
-    # Both are sure and right.
+    # Both are confident and correct.
     assert not beats(_reading(180, cost=0.001), _reading(180, cost=0.04))
     assert not beats(_reading(60, cost=0.2), _reading(180, cost=0.5))
 

@@ -1,4 +1,4 @@
-"""A user's own Keras file: opened, understood, exported and proven as the zoo's networks are."""
+"""Test that user-supplied Keras files are opened, interpreted, exported and verified."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _changed(dataset: Dataset, change: Callable[[Split], Split]) -> Dataset:
 
 
 def _trained(file: Path, scaled: np.ndarray, labels: np.ndarray, *stack: keras.Layer) -> Path:
-    """Save a network that was trained on scaled images."""
+    """Train a network on scaled images and save it."""
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(scaled.shape[1:]), *stack])
     softmax = getattr(stack[-1], "activation", None) is keras.activations.softmax
@@ -114,7 +114,8 @@ def test_a_network_that_scales_its_pixels_needs_no_options(tmp_path: Path) -> No
     file = _trained(tmp_path / "mine.keras", train.images, train.labels, *stack)
     source = _opened(file, dataset, announce=told.append)
     (line,) = told
-    assert re.fullmatch(r"With pixels 0\.\.255 (9.|100)\.. % of 180 training and .* right", line)
+    expected = r"With pixels 0\.\.255, (9.|100)\.. % of 180 training and .* correctly"
+    assert re.fullmatch(expected, line)
     assert source.notes == ()
     assert not any(isinstance(each, layers.Rescaling) for each in source.deployed.layers)
     images = dataset.test.images.astype(np.float32)
@@ -129,7 +130,7 @@ def test_a_scale_that_suits_better_is_proposed_and_not_taken(scale: str, tmp_pat
     scaled = dataset.train.images.astype(np.float32)
     for layer in pixels.scaling(scale):
         scaled = np.asarray(layer(scaled))
-    # Scaled down at once: raw pixels saturate it, and it answers one class.
+    # Raw pixels saturate the tanh layer, so that the network predicts a single class.
     stack = [layers.Flatten(), layers.Dense(16, activation="tanh"), layers.Dense(3)]
     file = _trained(tmp_path / "mine.keras", scaled, dataset.train.labels, *stack)
     with pytest.raises(InputError, match=r"--pixels") as caught:
@@ -156,7 +157,7 @@ def test_scales_that_cannot_be_told_apart_are_asked_for(tmp_path: Path) -> None:
     model = keras.Model(image, layers.GlobalAveragePooling2D()(convolution(image)))
     convolution.set_weights([20 * np.eye(3)[None, None]])
     model.save(tmp_path / "mine.keras")
-    alike = r"equally often .* pixels 0\.\.255 .*, 0\.\.1 .* give the scale it was trained on"
+    alike = r"equally accurate .* pixels 0\.\.255 .*, 0\.\.1 .* set --pixels to the scale used in"
     for scale in (None, "auto"):
         with pytest.raises(InputError, match=alike):
             _opened(tmp_path / "mine.keras", colours, scale=scale)
@@ -165,7 +166,7 @@ def test_scales_that_cannot_be_told_apart_are_asked_for(tmp_path: Path) -> None:
 
 def test_auto_accepts_the_scale_that_suits_best(tmp_path: Path) -> None:
     dataset = _levels(channels=1)
-    # The shift makes each wrong scale one class.
+    # Because of the shift, every wrong scale gives a single class.
     scaled = dataset.train.images / 127.5 - 1
     stack = [layers.GlobalAveragePooling2D(), layers.Rescaling(1.0), *_dense()[1:]]
     file = _trained(tmp_path / "mine.keras", scaled, dataset.train.labels, *stack)
@@ -208,12 +209,12 @@ def test_classes_in_another_order_are_seen(tmp_path: Path) -> None:
     source = _opened(file, ordered)
     answers = source.model.predict(ordered.test.images.astype(np.float32), verbose=0).argmax(1)
     assert np.mean(answers == ordered.test.labels) > 0.95
-    # An order that was given is the user's word.
+    # An order that the user gives is not questioned.
     assert _opened(file, dataset, ordered=True).name == "mine"
 
 
 def test_labels_must_be_the_classes() -> None:
-    with pytest.raises(InputError, match="'black' is none of dark, middle, bright"):
+    with pytest.raises(InputError, match="'black' is not one of dark, middle, bright"):
         _levels().in_order(["black", "middle", "bright"])
     with pytest.raises(InputError, match="must be named once"):
         _levels().in_order(["dark", "middle", "middle"])
@@ -240,7 +241,7 @@ def test_outputs_that_are_no_logits_are_refused(tmp_path: Path) -> None:
     x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
     heads = [layers.Dense(3, activation="softmax")(x) for _ in range(2)]
     keras.Model(image, layers.Average()(heads)).save(tmp_path / "ensemble.keras")
-    with pytest.raises(InputError, match="between 0 and 1 on every picture, as probabilities"):
+    with pytest.raises(InputError, match="between 0 and 1 for every image, like probabilities"):
         _opened(tmp_path / "ensemble.keras", dataset, scale="0..255", ordered=True)
     two = _changed(dataset, lambda each: Split(each.name, each.images, np.minimum(each.labels, 1)))
     two = dataclasses.replace(two, class_names=("dark", "light"))
@@ -250,7 +251,7 @@ def test_outputs_that_are_no_logits_are_refused(tmp_path: Path) -> None:
         two.train.labels,
         *_dense(rescaled=True, outputs=1),
     )
-    with pytest.raises(InputError, match=r"its one output has its threshold at 0\.5"):
+    with pytest.raises(InputError, match=r"its single output has the threshold 0\.5"):
         _opened(file, two)
 
 
@@ -262,7 +263,7 @@ def test_a_network_that_is_not_its_layers_is_refused(
     file = _trained(tmp_path / "mine.keras", train.images, train.labels, *_dense(rescaled=True))
     opened = open_keras_file(file)
     monkeypatch.setattr(type(opened), "outputs", lambda self, images: -np.ones((180, 3)))
-    with pytest.raises(InputError, match="its results are not those of its layers"):
+    with pytest.raises(InputError, match="its outputs differ from those of its graph of layers"):
         from_keras(opened, dataset)
 
 
@@ -300,11 +301,11 @@ def test_what_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
 def test_a_network_of_any_size_needs_one(tmp_path: Path) -> None:
     stack = (layers.Conv2D(3, 3), layers.GlobalAveragePooling2D())
     file = _saved(tmp_path, "any.keras", *stack, shape=(None, None, 1))
-    with pytest.raises(InputError, match="takes images of any size; give theirs with --image-size"):
+    with pytest.raises(InputError, match="takes images of any size; set one with --image-size"):
         open_keras_file(file)
     assert open_keras_file(file, (9, 8)).image_shape == (9, 8, 1)
     file = _saved(tmp_path, "one.keras", layers.Flatten(), layers.Dense(2), shape=(4, 4, 1))
-    with pytest.raises(InputError, match="takes images of 4x4, not of --image-size 8x8"):
+    with pytest.raises(InputError, match="takes images of 4x4, received --image-size 8x8"):
         open_keras_file(file, (8, 8))
 
 
@@ -312,7 +313,7 @@ def test_h5_files_are_opened(tmp_path: Path) -> None:
     file = _saved(tmp_path, "mine.h5", layers.Flatten(), layers.Dense(2), shape=(4, 4, 1))
     assert open_keras_file(file).classes == 2
     file.write_bytes(file.read_bytes()[:2_000])
-    with pytest.raises(InputError, match=r"if an older Keras wrote it, save it there"):
+    with pytest.raises(InputError, match=r"if an older Keras wrote it, save it again there"):
         open_keras_file(file)
 
 
@@ -400,13 +401,13 @@ def test_what_a_default_format_cannot_hold_is_left_out(tmp_path: Path, command: 
     manifest = json.loads((version / "manifest.json").read_text())
     assert manifest["left_out"].keys() == {"microcontroller"}
     reason = manifest["left_out"]["microcontroller"]
-    assert "not known to run UpSampling2D (layer 'up_sampling2d" in reason
+    assert "does not support UpSampling2D (layer 'up_sampling2d" in reason
     card = (version / "README.md").read_text()
     for text in (card, done.stdout):
         assert re.search(rf"[Ff]ormat microcontroller is left out: {re.escape(reason)}", text)
-    # The card says what is known of such a network, and nothing more.
+    # The card states only what is known about such a network.
     assert "mine, verified on pictures" in card
-    assert "of its training nothing is known" in card
+    assert "its training is unknown" in card
     assert "60 test images are too few for the bounds of" in card
     assert "https://www.tensorflow.org/datasets" not in card
     for file in version.rglob("*"):
@@ -423,7 +424,7 @@ def test_what_a_format_cannot_hold_is_said_before_anything_is_converted(
     assert done.returncode == 2
     assert "Converting" not in done.stdout
     complaint = done.stderr.splitlines()[-1]
-    assert "not known to run UpSampling2D (layer 'up_sampling2d" in complaint
+    assert "does not support UpSampling2D (layer 'up_sampling2d" in complaint
     assert not (tmp_path / "exports").exists()
 
 
@@ -445,4 +446,4 @@ def test_a_keras_file_needs_fitting_data(tmp_path: Path, command: Command) -> No
     other = command("export", "mine.keras", "--data", "digits", cwd=tmp_path)
     assert other.returncode == 2
     complaint = other.stderr.splitlines()[-1]
-    assert "mine.keras knows 3 classes, digits has 10" in complaint
+    assert "mine.keras has 3 classes, but digits has 10" in complaint

@@ -1,4 +1,4 @@
-"""Fine-tuning for an int8 file that loses too much."""
+"""Test fine-tuning for an int8 file that loses too much accuracy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoo.runs import Run
 
 
 def _unbalanced(model: keras.Model, factor: float) -> None:
-    """Make a few channels large and what reads them small: the same function, hard to round."""
+    """Scale some channels up and their readers down: the same function, hard to quantize."""
     norm, reader = model.get_layer("layer2_norm"), model.get_layer("layer3")
     gamma, beta, kernel = norm.gamma.numpy(), norm.beta.numpy(), reader.kernel.numpy()
     gamma[:3] *= factor
@@ -44,10 +44,10 @@ def test_it_mends_what_rounding_broke(source: Source, digits: Dataset, tmp_path:
     told: list[str] = []
     request = Request(formats=formats.choose("microcontroller"))
     version, _ = export_bundle(source, digits, request, tmp_path, told.append)
-    assert any("fine-tuning with rounded weights" in line for line in told)
+    assert any("fine-tuning with simulated quantization" in line for line in told)
     facts = json.loads((version / "manifest.json").read_text())["finetuned"]
     assert facts["validation_losses_before"] > 2 >= facts["validation_losses_after"]
-    assert "in which they were rounded" in (version / "README.md").read_text()
+    assert "fine-tuned with simulated quantization" in (version / "README.md").read_text()
 
 
 def test_a_network_that_loses_nothing_is_left_alone(small: Path) -> None:

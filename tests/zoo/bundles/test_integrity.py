@@ -1,4 +1,4 @@
-"""A bundle that was damaged is not opened, and one that is whole computes what it did."""
+"""Test that damaged bundles are rejected, and that the outputs of intact ones are verified."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import ROOT, Command
 from zoo.bundles import integrity
 from zoo.errors import DamagedError, InputError, VerificationError
 
-# One file of each kind that a bundle holds.
+# One file of each kind in a bundle.
 KINDS = [
     "README.md",
     "assets.extra/tf_serving_warmup_requests",
@@ -48,7 +48,7 @@ def copy(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _reseal(folder: Path, change: Any) -> None:
-    """Change the manifest, and hash all again: what remains wrong is what the files compute."""
+    """Change the manifest and update all hashes, so that only the files' outputs can be wrong."""
     manifest = json.loads((folder / integrity.MANIFEST).read_text())
     (folder / integrity.MANIFEST).unlink()
     (folder / integrity.CHECKSUM).unlink()
@@ -70,7 +70,7 @@ def test_every_damage_is_refused_by_name(kind: str, copy: Path) -> None:
             flipped[bit // 8] ^= 1 << (bit % 8)
             for damaged in (content[:cut], bytes(flipped)):
                 file.write_bytes(damaged)
-                # A manifest and its checksum are refused together.
+                # Damage to the checksum of the manifest is reported for the manifest.
                 with pytest.raises(DamagedError, match=kind.removesuffix(".sha256")):
                     export.load(copy, runtime="int8")
     finally:
@@ -90,7 +90,7 @@ def test_a_missing_or_strange_file_is_refused(copy: Path) -> None:
         with pytest.raises(DamagedError, match=name):
             export.load(copy)
         moved.rename(copy / name)
-    with pytest.raises(DamagedError, match="is not a whole bundle"):
+    with pytest.raises(DamagedError, match="is not a complete bundle"):
         export.load(copy.parent / "nothing")
 
 
@@ -141,11 +141,11 @@ def test_verify_replays_every_file(
     done = command("export.verify", bundle)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{len(manifest['files'])} files are as they were published"
-    replayed = [line.split(":")[0] for line in lines if "replayed, differs by" in line]
+    assert lines[0] == f"{len(manifest['files'])} files are unchanged since publication"
+    replayed = [line.split(":")[0] for line in lines if "replayed, largest logit diff" in line]
     assert replayed == [artifact["file"] for artifact in manifest["artifacts"]]
     assert lines[-1].startswith(
-        "microcontroller/src/model_data.cpp: tflite/compact-10k-int8.tflite"
+        "microcontroller/src/model_data.cpp: identical to tflite/compact-10k-int8.tflite"
     )
 
 
@@ -166,8 +166,8 @@ assert "tensorflow" not in sys.modules
     line = [sys.executable, "-c", program, str(bundle)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "saved_model.pb: not replayed, tensorflow is missing" in done.stdout
-    assert done.stdout.count("replayed, differs by") == 7
+    assert "saved_model.pb: not replayed, tensorflow is not installed" in done.stdout
+    assert done.stdout.count("replayed, largest logit difference") == 7
 
 
 def test_a_damaged_bundle_fails_with_its_code(copy: Path, command: Command) -> None:
@@ -205,5 +205,7 @@ def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: P
     source = folder / "microcontroller" / "src" / "model_data.cpp"
     source.write_text(source.read_text().replace("0x54", "0x55", 1))
     _reseal(folder, lambda manifest: None)
-    with pytest.raises(VerificationError, match=r"model_data\.cpp is not tflite/compact-10k-int8"):
+    with pytest.raises(
+        VerificationError, match=r"model_data\.cpp does not contain tflite/compact-10k-int8"
+    ):
         verify.verify(folder)

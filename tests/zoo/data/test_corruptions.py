@@ -11,7 +11,7 @@ MOVING = ("shift", "rotation", "scale", "occlusion")
 
 @pytest.fixture(scope="module")
 def color(digits: Dataset) -> np.ndarray:
-    """Color images that are not square, on a background of one color."""
+    """Return non-square color images on a background of one color."""
     images = np.repeat(digits.test.images[:8, :, 4:24], 3, axis=3) // 2
     return images + np.array([120, 60, 0], np.uint8)
 

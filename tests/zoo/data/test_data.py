@@ -45,7 +45,7 @@ def test_digits_look_as_mnist_does(digits: Dataset) -> None:
     assert not images[:, :, :4].any()
     assert not images[:, :, -4:].any()
     assert images.max() == 255
-    # MNIST's mean pixel is 33.3; ink on black, not black on white.
+    # White on black, as in MNIST, whose mean pixel is 33.3.
     assert 20 < images.mean() < 60
 
 
@@ -106,13 +106,13 @@ def test_the_variable_is_mnists_alone(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_an_unknown_set_is_refused() -> None:
     with pytest.raises(
         InputError,
-        match=r"unknown data set 'mnits'; did you mean 'mnist'\? allowed: auto, digits, a tensor",
+        match=r"unknown dataset 'mnits'; did you mean 'mnist'\? allowed: auto, digits, a tensor",
     ):
         data.load("mnits")
 
 
 class Stripes(tfds.core.GeneratorBasedBuilder):
-    """A registered set as others are, but small: pictures of three sizes, in one split."""
+    """A small registered dataset: pictures of three sizes, in one split."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -153,7 +153,7 @@ def test_another_set_without_a_way_to_it_names_three(tmp_path: Path) -> None:
 
 
 def test_a_set_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="imdb_reviews is no image classification set"):
+    with pytest.raises(InputError, match="imdb_reviews is not an image classification dataset"):
         data.load("imdb_reviews", data_dir=str(tmp_path))
 
 
@@ -170,7 +170,7 @@ def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
     assert mnist.image_shape == (28, 28, 1)
     assert mnist.train.images.mean() == pytest.approx(33.3, abs=0.2)
     assert np.bincount(mnist.test.labels)[1] == 1135
-    # Prepared now: the manual folder is needed no more.
+    # Once the dataset is prepared, the manual folder is not needed.
     again = data.load("mnist", data_dir=str(tmp_path), offline=True)
     np.testing.assert_array_equal(again.train.labels, mnist.train.labels)
 
@@ -191,7 +191,7 @@ def test_a_set_is_decoded_once_and_memory_mapped(
     assert isinstance(again.train.images, np.memmap)
     np.testing.assert_array_equal(again.train.images, first.train.images)
     np.testing.assert_array_equal(again.train.labels, first.train.labels)
-    # Another size is another array; a lost one is decoded anew.
+    # Each size has a separate array; a missing array is decoded again.
     assert data.load("digits", data_dir=str(tmp_path), image_size=(9, 8)).image_shape == (9, 8, 1)
     kept.unlink()
     anew = data.load("digits", data_dir=str(tmp_path))
@@ -205,7 +205,7 @@ def test_a_grey_set_is_read_in_colour(size: tuple[int, int] | None, data_dir: Pa
     assert coloured.image_shape == (*grey.image_shape[:2], 3)
     for channel in range(3):
         np.testing.assert_array_equal(coloured.test.images[..., channel], grey.test.images[..., 0])
-    # Both are kept: one is not read as the other.
+    # Both are stored: the grey array is not read as colour, nor the reverse.
     assert data.load("digits", data_dir=str(data_dir), image_size=size).image_shape[2] == 1
 
 
@@ -248,7 +248,7 @@ def test_damaged_arrays_are_decoded_again(damage: str, digits: Dataset, tmp_path
     name, do = DAMAGES[damage]
     do(tmp_path / "digits" / "1.0.0" / "decoded" / "28x28" / f"train.{name}")
     lines: list[str] = []
-    for announced in (1, 0):  # once, and then they are whole again
+    for announced in (1, 0):  # reported once, then repaired
         lines.clear()
         again = data.load("digits", data_dir=str(tmp_path), announce=lines.append)
         np.testing.assert_array_equal(again.train.images, digits.train.images)
@@ -300,7 +300,7 @@ def test_a_full_disk_ends_in_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("test: error: cannot keep the decoded images in")
+    assert last.startswith("test: error: cannot cache the decoded images in")
     assert "--data-dir" in last
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*images.npy"))
@@ -319,7 +319,7 @@ def test_where_nothing_can_be_written_each_start_decodes(tmp_path: Path) -> None
 
 
 class Halves(Stripes):
-    """A set with the splits that ``SPLITS`` names."""
+    """A dataset with the splits listed in ``SPLITS``."""
 
     name = "halves"
     SPLITS: tuple[str, ...] = ()
@@ -349,7 +349,7 @@ def test_no_split_that_exists_is_dropped(
     assert [len(split) for split in (found.train, found.validation, found.test)] == counts
     assert found.taken == taken
     assert any("taken from train" in line for line in lines) == bool(taken)
-    assert any("its splits extra" in line for line in lines) == ("extra" in given)
+    assert any("the splits extra" in line for line in lines) == ("extra" in given)
 
 
 def test_a_set_without_training_images_can_only_be_scored(
@@ -365,13 +365,13 @@ def test_a_set_without_training_images_can_only_be_scored(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("MNIST", r"unknown data set 'MNIST'; did you mean 'mnist'\?"),
+        ("MNIST", r"unknown dataset 'MNIST'; did you mean 'mnist'\?"),
         ("emnist/leters", r"unknown configuration of emnist 'leters'; did you mean 'letters'\?"),
         ("mnist:9.0.0", r"unknown version of mnist '9\.0\.0'; allowed: 3\.0\.1|did you mean"),
         ("pets.zip", r"pets\.zip is an archive; unpack it"),
         ("", "--data takes auto, digits"),
         (" ", "--data takes auto, digits"),
-        ("./a/b", r"there is no folder \./a/b: it does not exist"),
+        ("./a/b", r"\./a/b does not exist; give a dataset"),
     ],
 )
 def test_names_of_no_set_are_refused_with_the_reason(name: str, message: str) -> None:

@@ -26,7 +26,7 @@ def _write(folder: Path, images: np.ndarray, ending: str = ".png") -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, digits: Dataset) -> Path:
-    """Twenty pictures each of zeros and ones, as a user keeps them."""
+    """Return a folder of twenty pictures each of zeros and ones, as users have them."""
     root = tmp_path / "mine"
     for digit, name in enumerate(("zero", "one")):
         _write(root / name, digits.train.images[digits.train.labels == digit][:20])
@@ -74,7 +74,7 @@ def test_the_users_own_splits_are_kept(folder: Path) -> None:
     for path in (own / "test").glob("*/0[1-9]*.png"):
         path.unlink()
     mine = _load(own)
-    # Without a validation folder a tenth of the training pictures is held out.
+    # Without a validation folder, 10 % of the training pictures are held out.
     assert [len(split) for split in (mine.train, mine.validation, mine.test)] == [36, 4, 20]
 
 
@@ -85,7 +85,7 @@ def test_a_folder_is_decoded_once_and_again_when_its_content_changed(
     monkeypatch.setattr(preprocessing, "decode", _not_again)
     again = _load(folder)
     np.testing.assert_array_equal(again.train.images, first.train.images)
-    # A new time stamp alone changes nothing; a new pixel does, whatever its time stamp.
+    # A new timestamp alone is ignored; new content is detected with any timestamp.
     changed = folder / "one" / "000.png"
     times = changed.stat().st_atime_ns, changed.stat().st_mtime_ns
     os.utime(changed, (1, 1))
@@ -103,7 +103,7 @@ def _not_again(content: bytes) -> None:
 
 
 def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no folder \./nothing"):
+    with pytest.raises(InputError, match=r"\./nothing does not exist"):
         data.load("./nothing", image_size=(28, 28))
     with pytest.raises(InputError, match="need a size"):
         data.load(str(folder))
@@ -112,10 +112,10 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1 of the pictures .*one/004\.png is damaged"):
         _load(folder)
     shutil.rmtree(folder / "one")
-    with pytest.raises(InputError, match="at least two classes, it holds 1"):
+    with pytest.raises(InputError, match="at least two classes, found 1"):
         _load(folder)
     (folder / "one").mkdir()
-    with pytest.raises(InputError, match=r"mine/one holds 0 pictures .* at least 10"):
+    with pytest.raises(InputError, match=r"mine/one contains 0 pictures .* at least 10"):
         _load(folder)
     own = tmp_path / "own"
     (own / "test" / "two").mkdir(parents=True)
@@ -123,7 +123,7 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
         _load(own)
     for name in ("zero", "one"):
         _write(own / "train" / name, np.zeros((1, 8, 8, 1), np.uint8))
-    with pytest.raises(InputError, match=r"test/two is a class that .*own/train lacks"):
+    with pytest.raises(InputError, match=r"test/two is a class that is missing in .*own/train;"):
         _load(own)
 
 
@@ -139,7 +139,7 @@ def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
     manifest = json.loads((place / "exports/compact-4k/1/manifest.json").read_text())
     assert manifest["labels"] == ["one", "zero"]
     assert manifest["data"]["name"] == "mine"
-    # No path of this machine is published.
+    # Local paths are not published.
     assert str(place) not in json.dumps(manifest)
     assert str(place) not in (place / "exports/compact-4k/1/README.md").read_text()
     for artifact in manifest["artifacts"]:
@@ -152,7 +152,7 @@ def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
 
 
 def _own(root: Path, names: dict[str, int]) -> Path:
-    """Write split folders with so many pictures of each class, all of them different."""
+    """Write split folders with the given number of different pictures of each class."""
     rng = np.random.default_rng(0)
     for name, count in names.items():
         for label in ("one", "zero"):
@@ -232,12 +232,12 @@ def test_the_table_says_what_was_found_and_what_was_not_read(tmp_path: Path) -> 
     assert re.search(r"^one +5 +10 +10$", text, re.MULTILINE)
     assert re.search(r"^zero +10 +10 +11$", text, re.MULTILINE)
     assert (
-        "Largest class of train: zero; a classifier that always answers it would reach 52.4 %"
+        "Largest class of train: zero; a classifier that always predicts it would reach 52.4 %"
         in text
     )
     assert "Not read: 1 .txt files, 1 hidden files, 1 hidden folders, 1 nested folders." in text
     assert (
-        "WARNING: 1 of the 21 test pictures are in train too, such as "
+        "WARNING: 1 of the 21 test pictures are also in train, such as "
         f"{Path(copied).relative_to(own)} = train/zero/003.png" in text
     )
 
@@ -257,11 +257,11 @@ def test_names_that_are_not_utf8(folder: Path) -> None:
     expected = _load(folder).facts()
     picture = folder / "one" / "000.png"
     picture.rename(os.fsdecode(os.fsencode(folder / "one") + b"/caf\xe9.png"))
-    # Another place in the order, or not; but the same pictures in all.
+    # The order may differ, but not the set of pictures.
     found = _load(folder)
     assert len(found.train) == expected["train_count"]
     (folder / "one").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))
-    with pytest.raises(InputError, match=r"caf\\xe9 has no UTF-8 name; rename it"):
+    with pytest.raises(InputError, match=r"caf\\xe9 has a name that is not UTF-8; rename it"):
         _load(folder)
 
 
@@ -269,7 +269,7 @@ def test_names_with_spaces_and_line_breaks(folder: Path) -> None:
     (folder / "one").rename(folder / "one ")
     assert _load(folder).class_names == ("one ", "zero")
     (folder / "one ").rename(folder / "one\n")
-    with pytest.raises(InputError, match="has a line break; rename it") as caught:
+    with pytest.raises(InputError, match="has a line break in its name; rename it") as caught:
         _load(folder)
     assert "\n" not in str(caught.value)
 
@@ -301,13 +301,15 @@ def test_what_changed_is_named(command: Command, folder: Path) -> None:
         done = command(name, "runs/compact-4k", cwd=place)
         assert done.returncode == 2
         assert re.search(
-            r"error: the data is not what .* records: .* has .* images, recorded", done.stderr
+            r"error: the dataset differs from the record in .*: "
+            r".* has .* images instead of the recorded",
+            done.stderr,
         )
     shutil.rmtree(folder)
     gone = command("zoo.evaluate", "runs/compact-4k", cwd=place)
     assert gone.returncode == 2
-    assert "there is no folder" in gone.stderr
-    # The same pictures elsewhere, but two with each other's labels.
+    assert "mine does not exist" in gone.stderr
+    # The same pictures in another folder, with the labels of two swapped.
     one, zero = (moved / name / "005.png" for name in ("one", "zero"))
     pixels = one.read_bytes()
     one.write_bytes(zero.read_bytes())

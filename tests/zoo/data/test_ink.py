@@ -68,7 +68,7 @@ def plain() -> np.ndarray:
 
 
 def extent(image: np.ndarray) -> tuple[int, int]:
-    """Return the height and width of what is at least half ink."""
+    """Return the height and width of the area with at least half ink."""
     rows, columns = np.nonzero(image > 127)
     return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
 

@@ -44,7 +44,7 @@ def _oriented(orientation: int) -> PIL.Image.Exif:
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
-    """Yield PNG and JPEG files of every kind that a server may be sent."""
+    """Yield PNG and JPEG files of every kind that a server may receive."""
     picture = PIL.Image.fromarray(PIXELS)
     alpha = picture.convert("RGBA")
     alpha.putalpha(PIL.Image.fromarray(np.arange(37 * 91).astype(np.uint8).reshape(37, 91)))
@@ -90,7 +90,7 @@ def test_the_graph_gives_the_same_pixels(
         ours = preprocessing.prepare(preprocessing.decode(content), wanted).image
         theirs = graph(tf.constant([content]))[0].numpy()
         different = np.abs(ours.astype(int) - theirs)
-        # A tie in the rounding of a mean: one of 255, in few pixels.
+        # Rounding ties may change a few pixels by 1 of 255.
         assert different.max() <= 1, name
         assert np.mean(different > 0) < 0.05, name
 
@@ -124,9 +124,10 @@ def test_dark_ink_on_transparent_paper_becomes_the_same(digit: PIL.Image.Image) 
     picture.putalpha(ink)
     prepared = _prepared(picture, _wanted(polarity="light-on-dark"))
     assert prepared.steps == (
-        "put on white", "converted to grey", "inverted", "resized from 280x280 to 28x28",
+        "transparency filled with white", "converted to grey", "inverted",
+        "resized from 280x280 to 28x28",
     )  # fmt: skip
-    # The triangle filter takes in some of the neighbours.
+    # The triangle filter includes some neighbouring pixels.
     assert np.abs(prepared.image[:, :, 0].astype(int) - np.asarray(digit)).mean() < 6
 
 
@@ -241,7 +242,7 @@ def test_choices_that_do_not_go_together_are_refused() -> None:
 
 
 def _header(width: int, height: int) -> bytes:
-    """A PNG file that claims a size."""
+    """Return a PNG file whose header claims this size."""
     content = bytearray(_saved(PIL.Image.new("L", (1, 1))))
     content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     checksum = zlib.crc32(bytes(content[12:29]))
@@ -259,7 +260,7 @@ def _header(width: int, height: int) -> bytes:
         (_saved(PIL.Image.fromarray(PIXELS))[:-900], "is damaged"),
         (_header(100_000, 100_000), "is too large"),
         (_header(20_000, 8_000), "is too large: 20,000x8,000 pixels"),
-        (_saved(PIL.Image.new("F", (9, 9)), "TIFF"), "unsupported kind of pixels, F"),
+        (_saved(PIL.Image.new("F", (9, 9)), "TIFF"), "has the unsupported pixel format F"),
         (
             _saved(PIL.Image.fromarray(np.full((9, 9), 1 << 20, np.int32)), "TIFF"),
             "has 32-bit pixels",
@@ -296,9 +297,9 @@ def test_ink_is_found_in_pictures_of_other_sizes(digit: PIL.Image.Image) -> None
     np.testing.assert_array_equal(
         preprocessing.prepare(PIL.Image.fromarray(page), dark).image, 255 - found.image
     )
-    # A picture of the network's own size is no photograph.
+    # A picture of the network's input size is not treated as a photograph.
     assert preprocessing.prepare(digit, wanted).steps == ()
-    # A labelled picture without ink still has an image, and no answer is made of it.
+    # A picture without ink is not classified, but with a label it still gives an image.
     blank = PIL.Image.new("L", (200, 300), 230)
     assert preprocessing.prepare_each(blank, wanted) == []
     assert preprocessing.prepare(blank, wanted).box == (0, 0, 200, 300)

@@ -13,7 +13,7 @@ from zoo.models.batch_norm import FusedBatchNormalization
 
 
 def _trained(kind: type[keras.Layer], dtype: str, images: np.ndarray) -> list[np.ndarray]:
-    """Return outputs, gradients, moving averages after one step, and outputs without training."""
+    """Return the outputs, gradients and moving averages of one step, and inference outputs."""
     layer = kind(momentum=0.9, dtype=dtype)
     layer.build(images.shape)
     layer.gamma.assign([1.5, 0.5, -2.0])

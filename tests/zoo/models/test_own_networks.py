@@ -1,4 +1,4 @@
-"""Networks of a user's own module: registered, trained, drawn, scored and exported."""
+"""Test that networks of user modules are registered, trained, drawn, scored and exported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoo.errors import InputError
 from zoo.models import cost
 from zoo.runs import Run
 
-# It computes something when it is imported, as a user's module may.
+# It computes something on import, as user modules may.
 MODULE = '''
 import keras
 import zoo
@@ -53,7 +53,7 @@ IMPORT = ("--import", "shop.nets")
 
 @pytest.fixture(scope="module")
 def shop(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a user's package, a run of its network and a picture."""
+    """Return a folder with a user's package, a run of its network and a picture."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "shop").mkdir()
     (folder / "shop" / "nets.py").write_text(MODULE)
@@ -124,7 +124,7 @@ def test_it_is_listed_with_its_costs(command: Command, shop: Path) -> None:
         ("nothing", "ModuleNotFoundError: No module named 'nothing'; it must be in the current"),
         ("broken", "RuntimeError: first; it must be in the current folder or installed"),
         ("leaving", "SystemExit: 0; it must be in the current folder or installed"),
-        ("taken", "--import taken: taken registers the model 'ltfn5', and so does zoo.models.ltfn"),
+        ("taken", "--import taken: taken registers the model 'ltfn5', but zoo.models.ltfn already"),
     ],
 )
 def test_a_module_that_cannot_be_used_gets_one_line(
@@ -153,21 +153,27 @@ def _normalized() -> keras.Model:
 
 
 BAD = {
-    "nothing": (lambda: None, "own as NoneType; return a functional model"),
-    "sequential": (lambda: keras.Sequential([layers.Dense(3)]), "own as Sequential; return a"),
+    "nothing": (lambda: None, "own in .* returned NoneType; return a functional model"),
+    "sequential": (
+        lambda: keras.Sequential([layers.Dense(3)]),
+        "own in .* returned Sequential; return a",
+    ),
     "failing": (lambda: 1 // 0, "8x8x1 and 3 classes: ZeroDivisionError: integer division"),
-    "classes": (lambda: _network(layers.Dense(4)), r"it must take \(None, 8, 8, 1\) and return"),
-    "channels": (lambda: _network(layers.Dense(3), 2), "own as a model of .* it must take"),
-    "precision": (lambda: _network(layers.Dense(3)), 'last layer dtype="float32"'),
+    "classes": (lambda: _network(layers.Dense(4)), r"it must map \(None, 8, 8, 1\) to"),
+    "channels": (
+        lambda: _network(layers.Dense(3), 2),
+        "own in .* returned a model that maps .* it must map",
+    ),
+    "precision": (lambda: _network(layers.Dense(3)), 'set dtype="float32" in its last layer'),
     "softmax": (
         lambda: _network(layers.Dense(3, activation="softmax", dtype="float32")),
-        "must return logits: leave out the softmax",
+        "must return logits: remove the softmax",
     ),
     "softmax layer": (
         lambda: _network(lambda x: layers.Softmax(dtype="float32")(layers.Dense(3)(x))),
-        "must return logits: leave out the softmax",
+        "must return logits: remove the softmax",
     ),
-    "nested": (_nested, "holds another, 'functional"),
+    "nested": (_nested, "contains another model, 'functional"),
     "normalized": (_normalized, r"register it with register_model\(batch_statistics=True"),
 }
 

@@ -15,10 +15,10 @@ from tests.conftest import ROOT
 from zoo.errors import InputError
 from zoo.models import cost, registry
 
-# name -> layer -> output shape without the batch; tools/update_golden.py writes it.
+# name -> layer -> output shape without the batch axis; written by tools/update_golden.py.
 SHAPES = json.loads((ROOT / "tests" / "golden_shapes.json").read_text(encoding="utf-8"))
 
-# In a process of Keras alone, every network computes what it computed here.
+# In a process with Keras alone, every network computes the same logits as here.
 LOADED = """
 import pathlib, sys, keras, numpy as np
 pixels = np.load("pixels.npy")
@@ -28,7 +28,7 @@ for file in pathlib.Path().glob("*.keras"):
 assert not {"zoo", "export"} & sys.modules.keys()
 """
 
-# What the papers and posts print, or what follows from their layer tables.
+# As stated in the papers and posts, or computed from their layer tables.
 PARAMETERS = {
     "all-cnn-a": 1_254_250,
     "all-cnn-b": 1_300_618,
@@ -150,5 +150,5 @@ def test_every_network_is_saved_as_keras_own_layers(tmp_path: Path) -> None:
         model = zoo.create_model(name, input_shape=(16, 16, 1))
         model.save(tmp_path / f"{name}.keras")
         np.save(tmp_path / f"{name}.npy", model(pixels))
-    # Isolated: the folder of this project is not on its path.
+    # -I: the folder of this project is not on the path.
     subprocess.run([sys.executable, "-I", "-c", LOADED], cwd=tmp_path, check=True)

@@ -14,7 +14,7 @@ from zoo.runs import plots
 
 @pytest.fixture(scope="module")
 def score(digits: Dataset) -> Metrics:
-    """All right, but for a hesitant mistake and two convinced ones."""
+    """Return a score with one uncertain and two confident errors."""
     logits = 5 * np.eye(10, dtype=np.float32)[digits.test.labels]
     for image, conviction in ((3, 6), (7, 90), (9, 20)):
         logits[image, (digits.test.labels[image] + 1) % 10] = conviction
@@ -25,7 +25,7 @@ def test_the_worst_mistake_comes_first(digits: Dataset, score: Metrics) -> None:
     picture = plots.mistakes(digits, score)
     shown = [axes for axes in picture.axes if axes.images]
     expected = [
-        f"{digits.test.labels[at]} taken for {(digits.test.labels[at] + 1) % 10}"
+        f"true: {digits.test.labels[at]}\npredicted: {(digits.test.labels[at] + 1) % 10}"
         for at in (7, 9, 3)
     ]
     assert [axes.get_title() for axes in shown] == expected
@@ -36,7 +36,7 @@ def test_the_confusion_counts_every_image(digits: Dataset, score: Metrics) -> No
     (axes,) = plots.confusion(digits, score).axes
     assert sum(int(text.get_text()) for text in axes.texts) == len(digits.test)
     assert np.asarray(axes.images[0].get_array()).sum() == 3
-    assert axes.get_title() == "3 mistakes"
+    assert axes.get_title() == "3 errors"
 
 
 @pytest.mark.parametrize(("name", "count", "side"), [("ltfn5", 64, 3), ("ltfn1", 10, 28)])

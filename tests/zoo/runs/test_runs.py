@@ -67,7 +67,7 @@ def test_force_keeps_the_old_run_until_the_new_one_is_whole(finished: Run) -> No
     finished.create({"model": "new"}, force=True)
     assert not finished.result.exists()
     assert json.loads((previous / "result.json").read_text())["model"] == "ltfn5"
-    # Forced again before it was finished: what is kept is still the finished one.
+    # Replaced again before it was finished: the finished run is still kept.
     finished.create({"model": "newer"}, force=True)
     assert (previous / "result.json").exists()
     finished.finish(zoo.create_model("ltfn5"), FACTS)

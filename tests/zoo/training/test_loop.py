@@ -35,7 +35,7 @@ class _Any:
 
 @pytest.fixture
 def few(digits: Dataset) -> Dataset:
-    """The digits with few images to validate on."""
+    """Return the digits with few validation images."""
     held = digits.validation
     return dataclasses.replace(
         digits, validation=Split(held.name, held.images[:20], held.labels[:20])
@@ -53,7 +53,7 @@ def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) 
     model = zoo.create_model(name, input_shape=(16, 16, 1))
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
-            layer.rate = 0  # what is dropped would drown so few steps
+            layer.rate = 0  # dropout noise would dominate so few steps
     # Large steps kill the last ReLU of the All-CNN paper's networks on so few images.
     recipe = recipes.get_recipe("all-cnn" if "cnn" in name else "quick")
     costs: list[float] = []
@@ -67,7 +67,7 @@ def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) 
         steps=40, batch_size=16, learning_rate=1e-3, schedule="constant", shift=0
     )
     loop.train(model, short, data, new_run, Costs())
-    # Below the beginning and below the cost of knowing nothing.
+    # Below the initial cost and below that of uniform predictions.
     assert np.mean(costs[-4:]) < 0.9 * min(np.mean(costs[:2]), np.log(10))
 
 
@@ -88,7 +88,7 @@ def test_a_resumed_training_ends_in_the_same_bits(
     for one, other in zip(*ends, strict=True):
         np.testing.assert_array_equal(one, other)
     steps = [json.loads(line)["step"] for line in parted.metrics.read_text().splitlines()]
-    # The validation after the steps that the checkpoint holds stays, the cost of the next goes.
+    # The validation at the checkpoint's step is kept; the costs after it are removed.
     assert steps == [0, 4, 7, 8]
 
 
@@ -170,8 +170,8 @@ def test_best_is_no_worse_than_quick_on_a_small_set(
         request = recipes.get_recipe(recipe).replace(precision="float32")
         result = experiment.run_experiment(name, digits, request, Run(tmp_path / recipe))
         correct[recipe] = result["test_correct"]
-    # Two scores on the same images differ by chance by about the square root of the number that
-    # only one of them gets right; two such deviations of the mistakes of quick, and at least two.
+    # The difference of two scores has a standard deviation of about the square root of the number
+    # of images that only one gets right. Allowed are two roots of quick's errors, at least 2.
     mistakes = len(digits.test) - correct["quick"]
     assert correct["best"] >= correct["quick"] - max(2, round(2 * mistakes**0.5))
 
@@ -182,7 +182,7 @@ def test_weight_decay_pulls_kernels_and_nothing_else() -> None:
     model.set_weights([np.ones((4, 2)), np.ones(2)])
     optimizer = keras.optimizers.SGD(0.5)
     step = make_train_step(model, optimizer, SHORT.replace(weight_decay=0.1))
-    # Black images give kernels no gradient, and two labels in balance give biases none.
+    # Black images give kernels no gradient, and balanced labels give biases none.
     step(np.zeros((2, 4), np.float32), np.array([0, 1]))
     kernel, bias = model.get_weights()
     np.testing.assert_allclose(kernel, 1 - 0.5 * 0.1)

@@ -17,7 +17,7 @@ OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 
 @pytest.mark.parametrize("fast", ["float32", "bfloat16"])
 def test_the_faster_format_is_found(fast: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "_MULTIPLY_ADDS", 10**12)  # as many images for either
+    monkeypatch.setattr(precision, "_MULTIPLY_ADDS", 10**12)  # the same number of images for both
 
     def build(name: str) -> keras.Model:
         return zoo.create_model("compact-4k" if name == fast else "ltfn5", precision=name)
@@ -43,7 +43,7 @@ def test_a_run_records_what_auto_came_to_and_keeps_to_it(
     monkeypatch.setattr(precision, "fastest", lambda build: found)
     whole = experiment.run_experiment("ltfn1", few, recipe, run)
     assert whole["precision"] == whole["recipe"]["precision"] == found
-    # What another day finds changes neither an unfinished run nor a study's finished one.
+    # A later choice changes neither an unfinished run nor the finished run of a study.
     monkeypatch.setattr(precision, "fastest", lambda build: OTHER[found])
     assert compare._result("ltfn1", few, recipe, run)["precision"] == found
     run.result.unlink()

@@ -29,7 +29,7 @@ def test_a_small_set_gets_the_minimum_but_a_given_length_is_kept() -> None:
 
 def test_every_recipe_trains_enough_on_a_small_set() -> None:
     quick = recipes.get_recipe("quick")
-    for name in recipes.RECIPES.keys() - {"all-cnn"}:  # which the paper fixes
+    for name in recipes.RECIPES.keys() - {"all-cnn"}:  # fixed by the paper
         assert recipes.get_recipe(name).total_steps(100) >= quick.minimum_steps
 
 
@@ -79,12 +79,15 @@ def test_bad_overrides_say_what_is_allowed(text: str, message: str) -> None:
     ("changes", "message"),
     [
         ({"optimizer": "adamm"}, "unknown optimizer 'adamm'; did you mean 'adam'"),
-        ({"learning_rate": -1.0}, "learning_rate takes a number at least 0, received -1"),
-        ({"learning_rate": float("nan")}, "learning_rate takes a number at least 0, received nan"),
+        ({"learning_rate": -1.0}, "learning_rate takes a number of at least 0, received -1"),
+        (
+            {"learning_rate": float("nan")},
+            "learning_rate takes a number of at least 0, received nan",
+        ),
         ({"learning_rate": float("inf")}, "received inf"),
         ({"average": 1.5}, "average takes a number from 0 to 1, received 1.5"),
-        ({"steps": -3}, "steps takes a number at least 1, received -3"),
-        ({"momentum": 0.9}, "momentum goes with sgd, not with adam"),
+        ({"steps": -3}, "steps takes a number of at least 1, received -3"),
+        ({"momentum": 0.9}, "momentum requires optimizer=sgd, received adam"),
         ({"steps": 3, "epochs": 2}, "either epochs or steps"),
     ],
 )

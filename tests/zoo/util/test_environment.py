@@ -1,4 +1,4 @@
-"""The facts of the machine that are kept with a result."""
+"""Test the machine properties that are stored with a result."""
 
 from __future__ import annotations
 

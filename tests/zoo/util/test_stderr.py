@@ -1,4 +1,4 @@
-"""What libraries write to standard error is held back, also by overlapping threads."""
+"""Test that standard error is held back, also by overlapping threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_overlapping_threads_give_standard_error_back(capfd: pytest.CaptureFixtu
     def first() -> None:
         with stderr.held_back():
             first_is_in.set()
-            second_is_in.wait(0.3)  # in vain if the second has to wait
+            second_is_in.wait(0.3)  # times out if the second thread has to wait
         first_is_out.set()
 
     def second() -> None:

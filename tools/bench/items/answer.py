@@ -1,4 +1,4 @@
-"""One picture classified by a process that has just been started."""
+"""Time to classify one picture with a newly started process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.bundles.integrity import open_bundle
 
 
 def measure(rounds: int) -> Result:
-    """Time ``zoo.predict`` on a bundle and on a run, in turns."""
+    """Time ``zoo.predict`` on a bundle and on a run, interleaved."""
     digit = open_bundle(bundle()).golden_images[0, :, :, 0]
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "digit.png"
@@ -31,7 +31,7 @@ def measure(rounds: int) -> Result:
         title="python -m zoo.predict, one picture, whole process, seconds",
         columns=["from", "median (range)", "peak memory"],
         rows=whole.rows(seconds, peaks),
-        notes=f"{rounds} turns; every byte of the bundle is checked each time.",
+        notes=f"{rounds} rounds; each process verifies every byte of the bundle.",
         headlines={
             "`zoo.predict BUNDLE picture.png`, whole process": f"{first:.2f} s",
             "the same from a run, with TensorFlow": f"{last:.1f} s",

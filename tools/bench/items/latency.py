@@ -1,4 +1,4 @@
-"""How long each runtime takes for an image: one and two threads, one image and 32 at once."""
+"""Latency of each runtime per image, on 1 and 2 threads, with batches of 1 and 32."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.metrics import PredictFn
 
 _THREADS = (1, 2)
 _BATCHES = ("1", "32")
-_SECONDS = 0.3  # of each turn
+_SECONDS = 0.3  # duration of each measurement
 _FOREIGN = "OpenVINO on LiteRT's int8 file"
 _FORMATS = {
     "SavedModel": "saved_model",
@@ -33,7 +33,7 @@ _FORMATS = {
 
 
 def measure(rounds: int) -> Result:
-    """Race all runtimes with each number of threads and size of batch."""
+    """Measure all runtimes in turns with each number of threads and batch size."""
     found = {}
     for threads in _THREADS:
         contestants = {name: [__name__, name, str(threads), *_paths(name)] for name in _FORMATS}
@@ -49,8 +49,8 @@ def measure(rounds: int) -> Result:
         columns=["runtime", *(f"threads x batch: {course}" for course in found)],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of {_SECONDS} s, all runtimes in turn; uint8 pixels in, "
-            "float32 logits out, each called from Python."
+            f"Medians of {rounds} rounds of {_SECONDS} s, all runtimes interleaved; uint8 pixels "
+            "in, float32 logits out, called from Python."
         ),
         headlines={
             f"one image on one thread, {name}": f"{1e6 / median(first[name]):,.0f} us"
@@ -61,7 +61,7 @@ def measure(rounds: int) -> Result:
 
 
 def _paths(name: str) -> list[str]:
-    """Return the files that a runtime opens for each batch; LiteRT's have their batch fixed."""
+    """Return the file that a runtime opens for each batch size, which is fixed in LiteRT files."""
     found = []
     for batch in _BATCHES:
         single = batch == "1" or _FORMATS[name] not in LITERT
@@ -73,7 +73,7 @@ def _paths(name: str) -> list[str]:
 
 
 def main(name: str, threads: str, *paths: str) -> None:
-    """Serve one runtime; a course is a batch, each answer is in images per second."""
+    """Serve one runtime; a course is a batch size, measured in images per second."""
     opener = runtimes.open_openvino if name == _FOREIGN else runtimes.open_alone
     files = dict(zip(_BATCHES, paths, strict=True))
 

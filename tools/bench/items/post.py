@@ -1,4 +1,4 @@
-"""The post's own recipe, all of its steps, beside the same step elsewhere."""
+"""Training speed over all steps of the post's recipe, compared with Keras and PyTorch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _OURS, _STOCK = "zoo", "Keras fit, float32"
 
 
 def measure(rounds: int) -> Result:
-    """Train by the post's recipe in as many parts as there are rounds, the others in between."""
+    """Train by the post's recipe in ``rounds`` parts, and measure the others after each part."""
     contestants = {_OURS: [__name__, str(rounds)]} | OTHERS
     found = race(contestants, [_COURSE], rounds)[_COURSE]
-    # Ours becomes faster on its way, so all its steps count; the others' steps are all alike.
+    # The zoo gets faster during training, so all its steps count; the others keep their speed.
     rates = {name: median(values) for name, values in found.items()}
     parts = _parts(rounds)
     rates[_OURS] = statistics.harmonic_mean(found[_OURS], weights=[len(part) for part in parts])
@@ -42,9 +42,9 @@ def measure(rounds: int) -> Result:
         columns=["steps of 100", *contestants, "zoo / Keras float32"],
         rows=[*rows, _row("**all**", rates)],
         notes=(
-            "Every step of the zoo's, in the format that `auto` finds; after each part of them "
-            "400 images of each other, whose steps are all alike: of all, their medians. The "
-            "zoo's become faster as more images are right, whose gradient is zero."
+            "The zoo runs every step, in the format that `auto` selects. After each part the "
+            "others run 400 images each; their speed is constant, so **all** is their median. The "
+            "zoo gets faster as more images are classified correctly and have a zero gradient."
         ),
         headlines={
             "the post's recipe, all its steps / the same with stock Keras `fit`": (
@@ -61,14 +61,14 @@ def _row(steps: str, rates: Mapping[str, float]) -> list[str]:
 
 
 def _parts(rounds: int) -> list[range]:
-    """Return the recipe's steps in as many parts, as equal as can be."""
+    """Split the recipe's steps into ``rounds`` parts of nearly equal length."""
     steps = recipes.post().steps
     assert steps
     return [range(steps * at // rounds, steps * (at + 1) // rounds) for at in range(rounds)]
 
 
 def main(rounds: int) -> None:
-    """Serve one training: images per second of each part, after a first answer that warms up."""
+    """Serve the images per second of each part of one training, after one warm-up measurement."""
     backend.start_tensorflow()
     recipe = recipes.post()
     shards.prepare(["ltfn5"], recipe.batch_size)
@@ -77,7 +77,7 @@ def main(rounds: int) -> None:
     dataset = data.load("mnist", offline=True)
 
     def answers() -> Iterator[float]:
-        # Compiled, not carried out: no step is taken before it is timed.
+        # The step is only compiled, so that every executed step is timed.
         step.get_concrete_function(*next(loop.recipe_batches(recipe, dataset, 0, 1)))
         yield math.nan
         for part in _parts(rounds):

@@ -1,4 +1,4 @@
-"""Whether bfloat16 costs accuracy: the same short training in either format, over five seeds."""
+"""Test accuracy with bfloat16 and float32: the same short training with several seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEPS = 100
 
 
 def measure(rounds: int) -> Result:
-    """Train with as many seeds as there are rounds: one study of each format."""
+    """Run one study per format, with ``rounds`` seeds each."""
     found, peaks = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         for precision in PRECISIONS:
@@ -47,7 +47,7 @@ def measure(rounds: int) -> Result:
             for name, values in found.items()
         ],
         notes=(
-            f"{rounds} seeds each, one after another in one process, recipe `quick` shortened. "
+            f"{rounds} seeds each, trained in sequence in one process with a shortened `quick`. "
             f"bfloat16 differs by {difference:+.2f} points, {verdict} twice the standard error of "
             f"the difference, {noise:.2f}."
         ),

@@ -1,4 +1,4 @@
-"""Which operation takes which share of a training step, and how near it comes to the ceiling."""
+"""Time share of each operation in a training step, and its speed relative to the ceiling."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with epy.lazy_imports():
 _BATCH = 100
 _STEPS = 10
 _MARK = "-- profiled --"
-_SIZE = 3_072  # of the square matrices whose product is the ceiling
+_SIZE = 3_072  # side of the square matrices whose product is the ceiling
 _KINDS = {
     "forward_training": "forward",
     "backward_data": "input gradient",
@@ -34,7 +34,7 @@ _KINDS = {
 
 
 def measure(rounds: int) -> Result:
-    """Profile a step in either format by what oneDNN tells of each of its primitives."""
+    """Profile a step in each format, using oneDNN's log of its primitives."""
     rows, figures = [], {}
     for precision in ("float32", "bfloat16"):
         primitives, step, ceiling = _profile(precision)
@@ -57,8 +57,8 @@ def measure(rounds: int) -> Result:
         columns=["format", "primitive", "ms", "share", "GFLOP/s", "of the ceiling"],
         rows=rows,
         notes=(
-            f"Medians of {_STEPS} steps, one operation at a time on all threads. The ceiling is a "
-            f"{_SIZE:,}-cube matrix product in the same format, through TensorFlow: "
+            f"Medians of {_STEPS} steps, one operation at a time on all threads. The ceiling is "
+            f"TensorFlow's product of two {_SIZE:,} x {_SIZE:,} matrices in the same format: "
             + ", ".join(f"{name} {each['ceiling']:,.0f} GFLOP/s" for name, each in figures.items())
             + "."
         ),
@@ -93,7 +93,7 @@ def _profile(precision: str) -> tuple[dict[str, float], float, float]:
 
 
 def _name(kind: str, direction: str, shape: str) -> str:
-    """Return what a reader calls a primitive: a convolution by its sizes and what it computes."""
+    """Return a readable name of a primitive: a convolution's sizes and what it computes."""
     found = re.search(r"ic(\d+)oc(\d+)_ih(\d+)", shape)
     if kind != "convolution" or not found:
         return kind
@@ -103,7 +103,7 @@ def _name(kind: str, direction: str, shape: str) -> str:
 
 
 def _operations(name: str) -> float:
-    """Return the floating-point operations of a convolution of this name, 0 of others."""
+    """Return the floating-point operations of the named convolution, or 0 for other names."""
     found = re.search(r"convolution (\d+)x\d+, (\d+) to (\d+)", name)
     if not found:
         return 0.0
@@ -112,9 +112,9 @@ def _operations(name: str) -> float:
 
 
 def main(precision: str) -> None:
-    """Run the steps to be profiled, then the ceiling."""
+    """Run the steps to be profiled, then measure the ceiling."""
     backend.start_tensorflow()
-    # Side by side, operations would share the threads and none would show its own time.
+    # Concurrent operations would share the threads and distort each other's times.
     tf.config.threading.set_inter_op_parallelism_threads(1)
     step = training_step(recipes.get_recipe("adam").replace(precision=precision))
     random = np.random.default_rng(0)

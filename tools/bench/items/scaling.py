@@ -1,4 +1,4 @@
-"""Whether the cost of an image depends on how many there are, and how it grows with its size."""
+"""Training time per image for different numbers and sizes of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BATCH = 100
 
 
 def measure(rounds: int) -> Result:
-    """Time training on sets of several lengths, and at several sizes."""
+    """Time training on datasets of several lengths and on images of several sizes."""
     courses = [*(f"{count} 28" for count in _COUNTS), *(f"1000 {size}" for size in _SIZES[1:])]
     found = race({"zoo": [__name__]}, courses, rounds)
     milliseconds = {course: 1e3 * median(found[course]["zoo"]) for course in courses}
@@ -34,7 +34,7 @@ def measure(rounds: int) -> Result:
     rows = []
     for course in courses:
         count, size = map(int, course.split())
-        adds = size**2 / 28**2  # every layer of ltfn5, the last included, has as many times more
+        adds = size**2 / 28**2  # true of every layer of ltfn5, including the last
         cost = milliseconds[course] / first
         cells = (f"{milliseconds[course]:.2f}", f"{cost:.2f}", f"{adds:.2f}", f"{cost / adds:.2f}")
         rows.append([f"{count:,}", f"{size}x{size}", *cells])
@@ -43,7 +43,7 @@ def measure(rounds: int) -> Result:
         columns=["images", "size", "ms", "cost", "multiply-adds", "cost / multiply-adds"],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns in float32 on synthetic images in a memory-mapped file, "
+            f"Medians of {rounds} rounds in float32 on synthetic images in a memory-mapped file, "
             "shuffled and shifted; the last three columns are relative to the first row."
         ),
         headlines={
@@ -56,7 +56,7 @@ def measure(rounds: int) -> Result:
 
 
 def main() -> None:
-    """Serve the zoo's step loop; a course is ``COUNT SIZE``, an answer seconds for an image."""
+    """Serve the zoo's training loop; a course is ``COUNT SIZE``, measured in seconds per image."""
     backend.start_tensorflow()
     shards.prepare(["ltfn5"], _BATCH)
     recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)

@@ -1,4 +1,4 @@
-"""The zoo's training step of ltfn5 with the batch whole and in shards."""
+"""Time of the zoo's training step of ltfn5 with the whole batch and with shards."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ with epy.lazy_imports():
 _WHOLE, _PARTED, _CEILING = "whole", "in shards", "matrix products"
 _BATCHES = ("100", "256")
 _COURSES = [f"{precision} {batch}" for precision in PRECISIONS for batch in _BATCHES]
-_IMAGES = 400  # in each turn, or nearly
-_SIZE = 3_072  # of the square matrices
+_IMAGES = 400  # per measurement, approximately
+_SIZE = 3_072  # side of the square matrices
 
 
 def measure(rounds: int) -> Result:
-    """Race the same step, whole and in shards, and matrix products of as many operations."""
+    """Compare the same step, whole and in shards, with matrix products of as many operations."""
     contestants = {each: [__name__, each] for each in (_WHOLE, _PARTED, _CEILING)}
     found = race(contestants, _COURSES, rounds)
     rows, headlines = [], {}
@@ -52,9 +52,9 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of about {_IMAGES} images, all in turn; whole: each "
-            "operation on all threads, as TensorFlow does by itself; in shards: each on one. The "
-            f"ceiling: {_SIZE:,}-cube matrix products with as many multiply-adds."
+            f"Medians of {rounds} rounds of about {_IMAGES} images, interleaved. Whole: each "
+            "operation uses all threads, TensorFlow's default; in shards: each uses one. Ceiling: "
+            f"products of {_SIZE:,} x {_SIZE:,} matrices with as many multiply-adds."
         ),
         headlines=headlines,
         figures=found,
@@ -62,7 +62,7 @@ def measure(rounds: int) -> Result:
 
 
 def main(how: str) -> None:
-    """Serve milliseconds for a step; a course is ``PRECISION BATCH``."""
+    """Serve one contestant; a course is ``PRECISION BATCH``, measured in milliseconds per step."""
     backend.start_tensorflow()
     if how == _PARTED:
         shards.prepare(["ltfn5"], 100)
@@ -74,7 +74,7 @@ def main(how: str) -> None:
         begin = time.perf_counter()
         float(tf.matmul(matrix, matrix)[0, 0])
         milliseconds = 1e3 * (time.perf_counter() - begin)
-        # Forward, and the gradients of inputs and weights; the image needs none.
+        # Forward pass and gradients of inputs and weights; the image needs no gradient.
         adds = 3 * registry.get_costs("ltfn5").multiply_adds - 28 * 28 * 9 * 64
         return milliseconds * int(batch) * adds / _SIZE**3
 

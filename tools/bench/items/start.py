@@ -1,4 +1,4 @@
-"""From the start of a process to its answer, or to its first training step."""
+"""Time from the start of a process to its exit, or to its first training step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TRAIN = ["-m", "zoo.train", "ltfn5", "--data", "mnist", "--offline", "--steps",
 
 
 def measure(rounds: int) -> Result:
-    """Time each command, in turns, beside the import that it avoids."""
+    """Time the commands, interleaved with the TensorFlow import that most of them avoid."""
     with tempfile.TemporaryDirectory() as out:
         asked = {
             "zoo.train --help": ["-m", "zoo.train", "--help"],
@@ -21,13 +21,13 @@ def measure(rounds: int) -> Result:
             "zoo.train to its first step": [*_TRAIN, "--out", f"{out}/run"],
             "(import tensorflow, for comparison)": ["-c", "import tensorflow"],
         }
-        whole.run(asked["zoo.train to its first step"])  # prepares the data, once
+        whole.run(asked["zoo.train to its first step"])  # prepares the dataset
         seconds, peaks = whole.take_turns(asked, rounds, until="Step     0")
     return Result(
         title="from the start of a process, seconds",
         columns=["command", "median (range)", "peak memory"],
         rows=whole.rows(seconds, peaks),
-        notes=f"{rounds} turns, data prepared before; peak memory up to there.",
+        notes=f"{rounds} rounds with the dataset already prepared; peak memory until then.",
         headlines={
             "`zoo.list`, whole process": f"{median(seconds['zoo.list']):.2f} s",
             "`zoo.train ltfn5` on MNIST, from process start to the first step": (

@@ -1,4 +1,4 @@
-"""From the start of a process to 99 % of MNIST's test images, beside two published examples."""
+"""Time from process start to 99 % accuracy on MNIST, compared with two published examples."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KERAS, _TORCH = "keras.io, mnist_convnet", "pytorch/examples, mnist"
 
 
 def measure(rounds: int) -> Result:
-    """Train ours and the Keras example in turns, then PyTorch's until it is known to be slower.
+    """Train the zoo and the Keras example in turns, then PyTorch's until it is known to be slower.
 
-    Of ours everything counts, of the others everything but the scoring of the test images.
+    The zoo's time is that of the whole process; the others' times exclude scoring the test images.
     """
     seconds: dict[str, list[float]] = {"ours": [], _KERAS: [], _TORCH: []}
     accuracies: dict[str, list[float]] = {name: [] for name in seconds}
@@ -31,7 +31,7 @@ def measure(rounds: int) -> Result:
             keep("ours", *_ours(seed, f"{out}/{seed}"))
             keep(_KERAS, *_published("keras"))
     limit = median(seconds[_KERAS])
-    # Once most of its runs are slower than that median, so is their own.
+    # Once most of its runs exceed the limit, so does their median.
     while _slower(seconds[_TORCH], limit) <= rounds / 2 and len(seconds[_TORCH]) < rounds:
         keep(_TORCH, *_published("torch", limit))
     torch = median(seconds[_TORCH])
@@ -50,11 +50,11 @@ def measure(rounds: int) -> Result:
             for what, (name, cell) in told.items()
         ],
         notes=(
-            f"{rounds} seeds of ours, of which {reached} reached it, the whole process with its "
-            f"scoring and pictures; {rounds} runs of the Keras example in turn with them, each up "
-            "to the first epoch after which it had reached it, its scoring taken off; then "
-            "PyTorch's, each given up before an epoch that would end after the Keras example's "
-            "median, until it was slower in most."
+            f"Zoo: {rounds} seeds, of which {reached} reached 99 %, the whole process with scoring "
+            f"and plots. Keras example: {rounds} runs interleaved with the zoo's, each until the "
+            "first epoch that reached 99 %, without the time to score the test images. PyTorch "
+            "example: repeated until most runs were slower than the Keras median; each run stopped "
+            "before an epoch that would end after that median."
         ),
         headlines={
             "time to 99 % on MNIST, the faster of two published examples / ours": (
@@ -75,7 +75,7 @@ def _ours(seed: int, out: str) -> tuple[float, float]:
 
 
 def _published(kind: str, within: float = math.inf) -> tuple[float, float]:
-    """Return the seconds that an example took, infinite where it gave up, and its accuracy."""
+    """Return the seconds that an example took, infinite below 99 %, and its accuracy."""
     done = whole.run(["-m", "tools.bench.published", kind, within])
     scoring, accuracy = map(float, done.output.split()[-2:])
     return (done.seconds - scoring if accuracy >= WANTED else math.inf), accuracy

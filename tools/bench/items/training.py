@@ -1,4 +1,4 @@
-"""Training ltfn5 beside stock Keras and PyTorch."""
+"""Training speed of ltfn5, compared with stock Keras and PyTorch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COMPILED = "PyTorch compiled, bfloat16"
 
 
 def measure(rounds: int) -> Result:
-    """Race the contestants on every course; the compiled one, slow to start, on the first."""
+    """Measure all contestants on every course; compiled PyTorch, slow to start, on the first."""
     commands = _OURS | OTHERS
     found = race(commands, _COURSES, rounds)
     first, *_ = _COURSES
@@ -66,9 +66,9 @@ def measure(rounds: int) -> Result:
         ],
         rows=rows,
         notes=(
-            f"Medians of {rounds} turns of at least 400 images, all contestants in turn. "
-            "Shifted by one pixel at most: by the zoo's pipeline, by Keras' RandomTranslation, "
-            "by slicing in PyTorch."
+            f"Medians of {rounds} rounds of at least 400 images, all contestants interleaved. "
+            "Shifted: by at most one pixel, by the zoo's pipeline, Keras' RandomTranslation, or "
+            "slicing in PyTorch."
         ),
         headlines={
             "training, `quick`'s batches, `--precision auto` / stock Keras `fit`": f"{default:.2f}",

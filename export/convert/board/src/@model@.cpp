@@ -27,7 +27,7 @@ constexpr std::size_t kArenaBytes = kCmsisNnArenaBytes;
 #endif
 
 alignas(16) std::uint8_t arena[kArenaBytes];
-tflite::MicroInterpreter* interpreter = nullptr;  // set once Setup has succeeded
+tflite::MicroInterpreter* interpreter = nullptr;  // not null after Setup has succeeded
 
 }  // namespace
 

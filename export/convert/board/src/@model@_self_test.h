@@ -1,4 +1,4 @@
-// The self-test: golden images, and the output bytes that the network must compute for them.
+// The self-test: golden images, and their expected output bytes.
 #ifndef @MODEL@_SELF_TEST_H_
 #define @MODEL@_SELF_TEST_H_
 
@@ -8,8 +8,9 @@ namespace @model@ {
 
 constexpr std::size_t kGoldenCount = @golden_count@;
 
-// Classifies the golden images, after Setup. Returns nullptr if every output byte is as expected,
-// otherwise what is wrong. A program that does not call it does not contain the golden images.
+// Calls Setup and classifies the golden images. Returns nullptr if every output byte is as
+// expected, otherwise an error message. A program that does not call it does not contain the golden
+// images.
 const char* SelfTest();
 
 }  // namespace @model@

@@ -1,6 +1,6 @@
 // Runs the self-test and prints its result to the serial monitor.
 
-// The first header of your TensorFlow Lite Micro library, by which the Arduino builder finds it.
+// The Arduino builder finds TensorFlow Lite Micro by this header; use that of your library.
 #include <Chirale_TensorFlowLite.h>
 
 #include <@model@.h>

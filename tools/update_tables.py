@@ -1,0 +1,182 @@
+r"""Write the tables of results of the README and the documentation.
+
+    python -m tools.update_tables --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
+        --study studies/quick --bench
+
+Each ``--bundle`` updates the table of its dataset, each ``--run`` the row of its recipe,
+``--study`` the table of networks, and ``--bench`` the tables made from ``tools/bench/results``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tools.bench import results
+from zoo.runs import Run
+
+ROOT = Path(__file__).parent.parent
+
+PAGES = {
+    "digits": "README.md",
+    "speed": "README.md",
+    "mnist": "docs/benchmarks.md",
+    "recipes": "docs/benchmarks.md",
+    "study": "docs/benchmarks.md",
+    "bench": "docs/benchmarks.md",
+}
+"""The page that holds each generated block."""
+
+
+def main() -> None:
+    """Replace the generated blocks that the arguments update."""
+    parser = argparse.ArgumentParser(
+        description="Write the tables of results of the README and the documentation."
+    )
+    parser.add_argument("--bundle", type=Path, action="append", default=[])
+    parser.add_argument("--run", type=Path, action="append", default=[])
+    parser.add_argument("--study", type=Path)
+    parser.add_argument("--bench", action="store_true")
+    arguments = parser.parse_args()
+    for bundle in arguments.bundle:
+        manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+        write_block(manifest["data"]["name"], _bundle_table(bundle, manifest))
+    if arguments.run:
+        runs = [Run(folder).read_result() for folder in arguments.run]
+        write_block("recipes", _recipe_table(read_block("recipes"), runs))
+    if arguments.study:
+        write_block("study", _study_table(arguments.study))
+    if arguments.bench:
+        write_block("speed", _speed_table())
+        write_block("bench", _bench_table())
+
+
+def read_block(name: str) -> str:
+    """Return the content of a generated block."""
+    _, match = _find_block(name)
+    return match[1]
+
+
+def write_block(name: str, content: str) -> None:
+    """Replace the content of a generated block in its page."""
+    page, match = _find_block(name)
+    start, end = match.span(1)
+    text = f"{match.string[:start]}{content}\n{match.string[end:]}"
+    page.write_text(text, encoding="utf-8")
+
+
+def _find_block(name: str) -> tuple[Path, re.Match[str]]:
+    """Return the page of a block, and the match whose group 1 is the block's content."""
+    assert name in PAGES, f"no page has a generated block named {name}"
+    page = ROOT / PAGES[name]
+    pattern = rf"<!-- generated: {name} -->\n(.*?)<!-- end -->"
+    found = list(re.finditer(pattern, page.read_text(encoding="utf-8"), re.DOTALL))
+    assert len(found) == 1, f"{page} has {len(found)} generated blocks named {name}"
+    return page, found[0]
+
+
+def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
+    """Return the table of the bundle's card, and how and where it was measured."""
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    rows = re.search(r"\n\n(\| file .*?)\n\n", card, re.DOTALL)
+    assert rows
+    run = manifest["origin"]["run"]
+    return "\n".join(
+        [
+            rows[1],
+            "",
+            f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps in "
+            f"{run['precision']}, seed {run['seed']}; one image on one thread)",
+        ]
+    )
+
+
+def _study_table(folder: Path) -> str:
+    """Return the table of a study, and how and where it was measured."""
+    rows = (folder / "table.md").read_text(encoding="utf-8").strip()
+    run = Run(next(iter(sorted(folder.glob("*-seed0"))))).read_result()
+    recipe = run["recipe"]
+    return (
+        f"{rows}\n\n({_place(run)}; {run['data']['name']}, recipe `{recipe['name']}`, "
+        f"{run['steps']:,} steps of {recipe['batch_size']} in {run['precision']})"
+    )
+
+
+def _recipe_table(block: str, runs: list[dict[str, Any]]) -> str:
+    """Return the table of recipes with the rows of these runs added or replaced."""
+    head, rule, *lines = re.findall(r"^\|.*$", block, re.MULTILINE)
+    kept = {line.split("|")[1].strip(): line for line in lines}
+    for run in runs:
+        name = f"`{run['recipe']['name']}`"
+        cells = (
+            name,
+            f"{run['steps']:,} of {run['recipe']['batch_size']}",
+            run["precision"],
+            f"{100 * run['test_accuracy']:.2f} %",
+            _cost(run["test_cost"]),
+            f"{run['seconds'] / 60:.0f} min",
+            f"{run['images_per_second']:,.0f}",
+            f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        )
+        kept[name] = f"| {' | '.join(cells)} |"
+    return "\n".join(
+        [head, rule, *kept.values(), "", f"({_place(runs[-1])}; seed {runs[-1]['seed']})"]
+    )
+
+
+def _speed_table() -> str:
+    """Return a few of the benchmarks' headlines, and where they were measured."""
+    items = ("answer", "latency", "export", "training", "time-to-99")
+    found = {item: results.load(item) for item in items}
+    values = {item: list(result["headlines"].values()) for item, result in found.items()}
+    bundle, run = values["answer"]
+    int8, float32, _ = values["latency"]
+    (export,) = values["export"]
+    stock, _, fastest, _ = values["training"]
+    (example,) = values["time-to-99"]
+    rows = [
+        ["`zoo.predict`, whole process", f"{bundle} with a bundle, {run} with a run"],
+        ["one image on one thread, LiteRT", f"{int8} in int8, {float32} in float32"],
+        ["export of `ltfn5` to all formats, with verification", export],
+        [
+            "training speed relative to Keras `fit`",
+            f"{stock} times Keras in float32, {fastest} times Keras in its faster format",
+        ],
+        [
+            "time to 99 % on MNIST",
+            f"the faster of two published examples takes {example} times as long",
+        ],
+    ]
+    return _with_places(rows, list(found.values()))
+
+
+def _bench_table() -> str:
+    """Return the headlines of every benchmark, and where they were measured."""
+    kept = [results.load(item) for item in results.kept()]
+    rows = [list(line) for result in kept for line in result["headlines"].items()]
+    return _with_places(rows, kept)
+
+
+def _with_places(rows: list[list[str]], measured: list[dict[str, Any]]) -> str:
+    places = sorted({results.place(result) for result in measured})
+    return f"{results.table(['what', 'measured'], rows)}\n\n({'; '.join(places)})"
+
+
+def _cost(nats: float) -> str:
+    return f"{nats:,.0f}" if nats >= 100 else f"{nats:.4f}"
+
+
+def _place(facts: dict[str, Any]) -> str:
+    machine, versions = facts["machine"], facts["versions"]
+    return (
+        f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}, {machine['processor']}, "
+        f"{machine['cores']} cores, TensorFlow {versions['tensorflow']}, Keras {versions['keras']}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -205,7 +205,7 @@ def test_a_notebook_registers_its_network_again() -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_a_name_is_registered_once() -> None:
-    with pytest.raises(InputError, match=r"the model 'ltfn5', and so does zoo\.models\.ltfn"):
+    with pytest.raises(InputError, match=r"the model 'ltfn5', but zoo\.models\.ltfn"):
 
         @zoo.register_model(input_shape=(8, 8, 1), classes=3)
         def ltfn5() -> None: ...

@@ -1,11 +1,13 @@
-"""Export trained networks for servers and devices, and verify every file against Keras.
+"""Export trained networks to files for servers and devices, and verify each file.
 
 >>> import export
->>> predict_fn = export.load("exports/ltfn5/1", runtime="int8")  # checks every file's hash first
->>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] -> float32 [N, 10]
+>>> predict_fn = export.load("exports/ltfn5/1", runtime="int8")  # checks every byte first
+>>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] to float32 [N, 10]
 """
 
-from zoo.bundles import load
+from export.bundle.replay import verify
+from export.pipeline import export_model
+from zoo.bundles import labels, load, open_bundle
 from zoo.bundles.runtimes import load_predict_fn
 
-__all__ = ["load", "load_predict_fn"]
+__all__ = ["export_model", "labels", "load", "load_predict_fn", "open_bundle", "verify"]

@@ -15,7 +15,7 @@ from export.pipeline import Request, export_bundle
 from zoo import cli, data
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.runs import Run
+from zoo.runs import Run, load_data
 from zoo.util import backend
 
 
@@ -129,7 +129,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
     run = Run(path)
     run.read_result()
     backend.start_tensorflow()
-    return from_run(run), cli.load_run_data(run, arguments, arguments.data)
+    return from_run(run), load_data(run, arguments.data, **cli.data_options(arguments))
 
 
 def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Dataset]:

@@ -35,10 +35,10 @@ from export.convert import (
     tflite,
     warmup,
 )
-from export.formats import FORMATS, Format, loosened
+from export.formats import FORMATS, Format, choose, loosened, named
 from export.litert.metadata import add as add_metadata
 from export.network import qat
-from export.network.sources import Source, deployable
+from export.network.sources import Source, deployable, from_run
 from zoo.bundles import integrity
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split, stratified
@@ -46,6 +46,7 @@ from zoo.errors import InputError, VerificationError
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate, wilson_interval
 from zoo.models import cost
+from zoo.runs import Run, load_data
 from zoo.util import atomic
 from zoo.util.environment import machine, versions
 
@@ -83,6 +84,41 @@ class Request:
                 f"format microcontroller requires --batch 1, received --batch {self.batch}; "
                 "list the other formats with --formats"
             )
+
+
+def export_model(
+    run: str | Path,
+    formats: str | None = None,
+    *,
+    out: str | Path | None = None,
+    batch: int = 1,
+    announce: Announce = print,
+    **options: Any,
+) -> Path:
+    """Export the network of a run and return the folder of the published version.
+
+    Args:
+        run: the run folder, such as ``runs/ltfn5``.
+        formats: names separated by commas, or ``all``; by default the usual ones.
+        out: the folder of the versions; by default ``exports/MODEL``.
+        batch: images in each call of a LiteRT file.
+        announce: called with a line at each step of the work.
+        **options: ``data_dir``, ``manual_dir`` and ``offline`` of ``zoo.load_data``.
+
+    Raises:
+        InputError: an argument is invalid, or the dataset differs from that of the run.
+        VerificationError: a file exceeds the bounds of its format; nothing is published.
+
+    >>> version = export.export_model("runs/ltfn5", "float32", announce=lambda line: None)
+    >>> sorted(path.name for path in (version / "tflite").iterdir())
+    ['ltfn5-float32.tflite']
+    """
+    finished = Run(run)
+    source, dataset = from_run(finished), load_data(finished, **options)
+    request = Request(formats=choose(formats), required=named(formats), batch=batch)
+    folder = Path(out or f"exports/{source.name}")
+    version, _ = export_bundle(source, dataset, request, folder, announce)
+    return version
 
 
 def export_bundle(

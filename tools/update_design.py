@@ -16,7 +16,8 @@ LAYERS = (
     # From top to bottom: a part imports only parts on lower lines.
     ("export commands",),
     ("export.pipeline",),
-    ("export.bundle", "export.check", "export.convert"),
+    ("export.bundle",),
+    ("export.check", "export.convert"),
     ("export.network",),
     ("export.litert", "export.formats", "export.subprocesses"),
     ("zoo commands",),

@@ -3,10 +3,24 @@
 >>> import zoo
 >>> zoo.list_models()[:3]
 ['all-cnn-a', 'all-cnn-b', 'all-cnn-c']
->>> model = zoo.create_model("ltfn5")  # raw pixels in, logits out
+>>> model = zoo.create_model("ltfn5")  # maps raw pixels to logits
 """
 
-from zoo.models.registry import create_model, list_models, register_model
+from zoo.data import load as load_data
+from zoo.inference import preprocess
+from zoo.models.registry import create_model, get_spec, list_models, register_model
 from zoo.runs import load_model
+from zoo.training.experiment import train_model
 
-__all__ = ["create_model", "list_models", "load_model", "register_model"]
+__version__ = "0.1.0"
+
+__all__ = [
+    "create_model",
+    "get_spec",
+    "list_models",
+    "load_data",
+    "load_model",
+    "preprocess",
+    "register_model",
+    "train_model",
+]

@@ -10,11 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from zoo import data
-from zoo.data import preprocessing
 from zoo.data.preprocessing import BACKGROUNDS, FITS, POLARITIES
 from zoo.errors import EXIT_CODES, InputError, ZooError
 from zoo.models import registry, user_modules
-from zoo.runs import Run
 from zoo.training import recipes
 from zoo.training.recipes import Recipe
 from zoo.util import backend
@@ -198,63 +196,12 @@ def size(text: str) -> tuple[int, int]:
 
 def load_data(name: str, arguments: argparse.Namespace, **choices: Any) -> data.Dataset:
     """Load a dataset with the data options and further arguments of ``data.load``."""
-    return data.load(
-        name,
-        data_dir=arguments.data_dir,
-        manual_dir=arguments.manual_dir,
-        offline=arguments.offline,
-        **choices,
-    )
+    return data.load(name, **data_options(arguments), **choices)
 
 
-def load_recorded_data(
-    recorded: dict[str, Any],
-    arguments: argparse.Namespace,
-    name: str | None = None,
-    **choices: Any,
-) -> data.Dataset:
-    """Load a dataset with the preprocessing that a run recorded.
-
-    Args:
-        recorded: ``Dataset.record()`` of the run.
-        arguments: parsed arguments with the data options.
-        name: another dataset, or the new path of the folder; by default the recorded source.
-        **choices: further arguments of ``data.load``.
-    """
-    how = preprocessing.recorded(recorded)
-    return load_data(
-        recorded["source"] if name is None else name,
-        arguments,
-        image_size=how.size,
-        channels=how.channels,
-        fit=how.fit,
-        background=how.background,
-        polarity=how.polarity,
-        ink="on" if how.ink else "off",
-        report=False,
-        **choices,
-    )
-
-
-def load_run_data(run: Run, arguments: argparse.Namespace, name: str | None = None) -> data.Dataset:
-    """Load the dataset that a finished run was trained on.
-
-    Args:
-        run: the run.
-        arguments: parsed arguments with the data options.
-        name: the new path of the dataset, if it was moved.
-
-    Raises:
-        InputError: the dataset differs from the run's record; the message lists the differences.
-    """
-    recorded = run.read_result()["data"]
-    dataset = load_recorded_data(recorded, arguments, name)
-    if told := data.differences(recorded, dataset.facts()):
-        raise InputError(
-            f"the dataset differs from the record in {run.result}: {'; '.join(told)}; "
-            "train again, or give the original dataset with --data"
-        )
-    return dataset
+def data_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of ``data.load`` that the data options give."""
+    return {name: getattr(arguments, name) for name in ("data_dir", "manual_dir", "offline")}
 
 
 def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:

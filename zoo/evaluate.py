@@ -21,7 +21,7 @@ from zoo.metrics import (
     evaluate,
     wilson_interval,
 )
-from zoo.runs import Run, load_model, plots
+from zoo.runs import Run, load_data, load_model, plots
 from zoo.util import atomic, backend
 
 # Each image is scored 36 times: about half a minute for ltfn5 on two cores.
@@ -90,10 +90,11 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
         InputError: the classes or channels differ; the message names the first difference.
     """
     if arguments.data is None:
-        return cli.load_run_data(run, arguments)
+        return load_data(run, **cli.data_options(arguments))
     recorded = run.read_result()["data"]
     channels = recorded["image_shape"][2]
-    dataset = cli.load_recorded_data(recorded, arguments, arguments.data, trainable=False)
+    options = cli.data_options(arguments)
+    dataset = data.load_recorded(recorded, arguments.data, trainable=False, **options)
     wanted, given = recorded["class_names"], list(dataset.class_names)
     if len(given) != len(wanted):
         raise InputError(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from zoo import cli
+from zoo import cli, data
 from zoo.errors import InputError
 from zoo.models import registry, shards, user_modules
 from zoo.runs import Run
@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
         recipe = Recipe(**recorded["recipe"])
-        load = partial(cli.load_recorded_data, recorded["data"], arguments)
+        load = partial(data.load_recorded, recorded["data"], **cli.data_options(arguments))
     else:
         recipe = cli.recipe(arguments)
         name, choices = cli.data_request(arguments, arguments.model)

@@ -73,6 +73,9 @@ def open_bundle(folder: str | Path) -> Bundle:
 
     Raises:
         DamagedError: a file is missing, altered, or not part of it; the message names it.
+
+    >>> export.open_bundle("exports/ltfn5/1").manifest["model"]
+    'ltfn5'
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)

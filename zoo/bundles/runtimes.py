@@ -40,6 +40,10 @@ def load_predict_fn(path: str | Path) -> PredictFn:
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
+
+    >>> predict_fn = export.load_predict_fn("exports/ltfn5/1/tflite/ltfn5-float32.tflite")
+    >>> predict_fn(np.zeros((3, 28, 28, 1), np.uint8)).shape
+    (3, 10)
     """
     return open_artifact(Path(path)).predict_fn
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.data import image_folder, tfds_sets
+from zoo.data import image_folder, preprocessing, tfds_sets
 from zoo.data.preprocessing import POLARITIES, Preprocessing, plain_background, shown
 from zoo.data.splits import NAMES, Split
 from zoo.data.tfds_sets import Announce
@@ -120,6 +120,31 @@ class Dataset:
         return {"source": self.source, **self.facts()}
 
 
+def load_recorded(recorded: dict[str, Any], name: str | None = None, **options: Any) -> Dataset:
+    """Load a dataset with the preprocessing that a run recorded.
+
+    Args:
+        recorded: ``Dataset.record()`` of the run.
+        name: another dataset, or the new path of the folder; by default the recorded source.
+        **options: further arguments of ``load``.
+
+    Raises:
+        InputError: as ``load``, or no preprocessing is recorded.
+    """
+    how = preprocessing.recorded(recorded)
+    return load(
+        recorded["source"] if name is None else name,
+        image_size=how.size,
+        channels=how.channels,
+        fit=how.fit,
+        background=how.background,
+        polarity=how.polarity,
+        ink="on" if how.ink else "off",
+        report=False,
+        **options,
+    )
+
+
 def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return a phrase for each difference between the facts of two datasets.
 
@@ -162,6 +187,10 @@ def check_name(name: str) -> None:
         raise unknown("dataset", name, known, told=HELP)
 
 
+def _print_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def load(
     name: str = AUTO,
     *,
@@ -176,7 +205,7 @@ def load(
     offline: bool = False,
     trainable: bool = True,
     report: bool = True,
-    announce: Announce = lambda line: print(line, file=sys.stderr),
+    announce: Announce = _print_to_stderr,
 ) -> Dataset:
     """Load a dataset, preparing it first if necessary.
 
@@ -204,6 +233,10 @@ def load(
         InputError: the dataset is unknown, unavailable, not for image classification, or cannot be
             written; or the folder has a wrong structure or contains unreadable pictures.
         ZooError: the disk is full.
+
+    >>> digits = zoo.load_data("digits")
+    >>> digits.train.images.shape, digits.test.labels.shape
+    ((1266, 28, 28, 1), (353,))
     """
     check_name(name)
     if polarity not in (AUTO, *POLARITIES):

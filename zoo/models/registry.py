@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,14 @@ def register_model(
 
     Raises:
         InputError: another module has registered this name.
+
+    >>> @zoo.register_model(input_shape=(28, 28, 1), classes=10)
+    ... def my_net(input_shape, classes):
+    ...     image = keras.Input(input_shape)
+    ...     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+    ...     return keras.Model(image, keras.layers.Dense(classes)(x))
+    >>> zoo.create_model("my-net").output_shape
+    (None, 10)
     """
 
     def register(build: Build) -> Build:
@@ -120,9 +129,16 @@ def register_model(
     return register
 
 
-def list_models() -> list[str]:
-    """Return the name of every network, sorted. Does not start TensorFlow."""
-    return sorted(_specs)
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of the networks, sorted. Does not start TensorFlow.
+
+    Args:
+        pattern: of the names, in which ``*`` matches any text and ``?`` any character.
+
+    >>> zoo.list_models("compact-*")
+    ['compact-10k', 'compact-40k', 'compact-4k']
+    """
+    return fnmatch.filter(sorted(_specs), pattern)
 
 
 def get_spec(name: str) -> ModelSpec:
@@ -130,6 +146,9 @@ def get_spec(name: str) -> ModelSpec:
 
     Raises:
         InputError: no network has this name; the message suggests the closest one.
+
+    >>> zoo.get_spec("ltfn5").input_shape
+    (28, 28, 1)
     """
     if name not in _specs:
         allowed = f"{', '.join(sorted(_specs))}, and your own with --import MODULE"
@@ -158,6 +177,8 @@ def create_model(
     *,
     input_shape: tuple[int, int, int] | None = None,
     classes: int | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
     precision: str = "float32",
 ) -> keras.Model:
     """Build a network with newly initialized weights.
@@ -166,20 +187,29 @@ def create_model(
         name: one of ``list_models()``.
         input_shape: ``(height, width, channels)``; by default that of the registry.
         classes: number of logits; by default that of the registry.
+        include_top: whether the network ends in logits; without, it ends in its last feature maps.
+        pooling: ``"avg"`` or ``"max"`` pools each feature map to one value; requires
+            ``include_top=False``.
         precision: ``"float32"``, or ``"bfloat16"`` for mixed precision: bfloat16 arithmetic,
             float32 weights and logits.
 
     Returns:
         A functional model that maps raw pixels ``[N, height, width, channels]`` (``uint8``, or
-        floats in 0..255) to float32 logits ``[N, classes]``.
+        floats in 0..255) to float32 logits ``[N, classes]``, or to features.
 
     Raises:
-        InputError: the name or precision is unknown, the image is too small, ``classes`` is below
-            one, Keras uses another backend, or the registered function fails or returns another
-            kind of model.
+        InputError: the name, precision or pooling is unknown, the image is too small, ``classes``
+            is below one, the network has no feature maps, Keras uses another backend, or the
+            registered function fails or returns another kind of model.
+
+    >>> zoo.create_model("ltfn5", input_shape=(32, 32, 3), classes=7).output_shape
+    (None, 7)
+    >>> zoo.create_model("ltfn5", include_top=False, pooling="avg").output_shape
+    (None, 128)
     """
     spec = get_spec(name)
-    shape, classes = input_shape or spec.input_shape, classes or spec.classes
+    shape = input_shape or spec.input_shape
+    classes = spec.classes if classes is None else classes
     if len(shape) != 3 or min(shape[:2]) < spec.smallest or shape[2] < 1 or classes < 1:
         raise InputError(
             f"{name} takes images of at least {spec.smallest}x{spec.smallest}x1 and at least "
@@ -208,8 +238,34 @@ def create_model(
         keras.config.set_image_data_format(previous[1])
     if fault := _fault(model, spec, shape, classes):
         raise InputError(f"the function of {name} in {spec.module} returned {fault}")
+    if not include_top:
+        model = _without_top(model, name, pooling)
+    elif pooling:
+        raise InputError(f"pooling={pooling!r} requires include_top=False")
     model.name = name
     return model
+
+
+def _without_top(model: keras.Model, name: str, pooling: str | None) -> keras.Model:
+    """Return the model up to its last feature maps, pooled if requested.
+
+    Raises:
+        InputError: the pooling is unknown, or no feature maps precede the layer of the logits.
+    """
+    kinds = {
+        None: layers.Identity,
+        "avg": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+    }
+    if pooling not in kinds:
+        raise unknown("pooling", str(pooling), ["avg", "max"])
+    tensor = next(layer for layer in reversed(model.layers) if layer.weights).input
+    while len(tensor.shape) != 4:
+        tensor = tensor._keras_history.operation.input
+    features = keras.Model(model.input, kinds[pooling](name="features")(tensor))
+    if not features.weights:
+        raise InputError(f"{name} has no feature maps; it requires include_top=True")
+    return features
 
 
 def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: int) -> str | None:

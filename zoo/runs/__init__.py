@@ -18,6 +18,8 @@ from typing import Any
 
 from etils import epy
 
+from zoo import data
+from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError
 from zoo.models import registry
 from zoo.util import atomic
@@ -135,11 +137,15 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         precision: as in ``create_model``; it may differ from that of the training.
 
     Returns:
-        The functional model of ``create_model`` with the trained weights.
+        The functional model of ``create_model`` with the trained weights, and in addition
+        ``class_names`` and the ``preprocessing`` of its pictures.
 
     Raises:
         InputError: the folder has no finished run, its network is not registered, or its weights
             are missing or were altered.
+
+    >>> zoo.load_model("runs/ltfn5").class_names[:3]
+    ('0', '1', '2')
     """
     run = Run(folder)
     result = run.read_result()
@@ -148,7 +154,7 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     # Keras would load a damaged file without an error, and matches layers by order alone.
     if atomic.sha256(run.weights) != result["weights"]["sha256"]:
         raise InputError(f"{run.weights} was altered: its SHA-256 does not match {run.result.name}")
-    data, name, module = result["data"], result["model"], result.get("module")
+    facts, name, module = result["data"], result["model"], result.get("module")
     if module and name not in registry.list_models():
         raise InputError(
             f"{run.folder} is a run of {name!r}, a network that {module} registers; give --import "
@@ -156,9 +162,32 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         )
     model = registry.create_model(
         name,
-        input_shape=tuple(data["image_shape"]),
-        classes=len(data["class_names"]),
+        input_shape=tuple(facts["image_shape"]),
+        classes=len(facts["class_names"]),
         precision=precision,
     )
     model.load_weights(run.weights)
+    model.class_names = tuple(facts["class_names"])
+    model.preprocessing = preprocessing.recorded(facts)
     return model
+
+
+def load_data(run: Run, name: str | None = None, **options: Any) -> Dataset:
+    """Load the dataset that a finished run was trained on.
+
+    Args:
+        run: the run.
+        name: the new path of the dataset, if it was moved.
+        **options: ``data_dir``, ``manual_dir`` and ``offline`` of ``zoo.data.load``.
+
+    Raises:
+        InputError: the dataset differs from the run's record; the message lists the differences.
+    """
+    recorded = run.read_result()["data"]
+    dataset = data.load_recorded(recorded, name, **options)
+    if found := data.differences(recorded, dataset.facts()):
+        raise InputError(
+            f"the dataset differs from the record in {run.result}: {'; '.join(found)}; "
+            "train again, or give the original dataset with --data"
+        )
+    return dataset

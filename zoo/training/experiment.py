@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from etils import epy
@@ -13,14 +14,54 @@ from zoo.errors import InputError
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
 from zoo.models import registry, shards
-from zoo.runs import Run, plots
+from zoo.runs import Run, load_model, plots
 from zoo.training import precision, progress
 from zoo.training.loop import Training, train
-from zoo.training.recipes import Recipe
+from zoo.training.recipes import Recipe, get_recipe
 from zoo.util.environment import machine, versions
 
 with epy.lazy_imports():
     import keras
+
+
+def train_model(
+    model: str,
+    dataset: Dataset,
+    recipe: str = "quick",
+    *,
+    out: str | Path | None = None,
+    force: bool = False,
+    **settings: Any,
+) -> keras.Model:
+    """Train a network, evaluate it on the test split, and return it.
+
+    Args:
+        model: name of the network.
+        dataset: what ``load_data`` returns.
+        recipe: name of the recipe.
+        out: the run folder; by default ``runs/MODEL``.
+        force: whether to replace an existing run.
+        **settings: values of the recipe to replace, such as ``steps=100`` or ``seed=1``.
+
+    Returns:
+        The trained network, as ``load_model`` returns it.
+
+    Raises:
+        InputError: an argument is invalid, or the run folder exists.
+        DivergedError: a cost, a weight or a logit is not finite.
+
+    >>> digits = zoo.load_data("digits")
+    >>> model = zoo.train_model("ltfn1", digits, steps=3, out="runs/mine")  # doctest: +ELLIPSIS
+    ltfn1: ...
+    >>> model.class_names[:3]
+    ('0', '1', '2')
+    """
+    run = Run(out or f"runs/{model}")
+    wanted = get_recipe(recipe).replace(**settings)
+    registry.get_spec(model)
+    shards.prepare([model], wanted.batch_size)
+    run_experiment(model, dataset, wanted, run, force=force)
+    return load_model(run.folder)
 
 
 def run_experiment(

@@ -177,9 +177,10 @@ def test_the_warm_up_requests_are_tensorflow_serving_s(bundle: Path) -> None:
 WITHOUT = """
 import sys
 sys.modules["tensorflow_serving"] = None
-from export import __main__, verify
+import export.verify as command
+from export import __main__
 __main__.main(["runs/compact-10k", "--formats", "saved_model", "--out", sys.argv[1]])
-verify.main([sys.argv[1] + "/1"])
+command.main([sys.argv[1] + "/1"])
 """
 
 

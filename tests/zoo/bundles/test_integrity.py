@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import export
-from export import verify
 from tests.conftest import ROOT, Command
 from zoo.bundles import integrity
 from zoo.errors import DamagedError, InputError, VerificationError
@@ -159,8 +158,8 @@ class Without:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Without())
-from export import verify
-verify.main(sys.argv[1:])
+import export.verify as command
+command.main(sys.argv[1:])
 assert "tensorflow" not in sys.modules
 """
     line = [sys.executable, "-c", program, str(bundle)]
@@ -197,7 +196,7 @@ def test_a_file_that_computes_something_else_now_is_refused(
 
     _reseal(folder, change)
     with pytest.raises(VerificationError, match=f"{runtime}.tflite differs by"):
-        verify.verify(folder)
+        export.verify(folder)
 
 
 def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: Path) -> None:
@@ -208,4 +207,4 @@ def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: P
     with pytest.raises(
         VerificationError, match=r"model_data\.cpp does not contain tflite/compact-10k-int8"
     ):
-        verify.verify(folder)
+        export.verify(folder)

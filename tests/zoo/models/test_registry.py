@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -132,6 +133,49 @@ def test_a_users_channels_first_does_not_reach_the_networks() -> None:
         assert keras.config.image_data_format() == "channels_first"
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("ltfn5", (None, 7, 7, 128)),
+        ("ltfn5-allconv-gap", (None, 7, 7, 128)),
+        ("compact-40k", (None, 7, 7, 32)),
+    ],
+)
+def test_a_network_without_its_top_ends_in_its_feature_maps(
+    name: str, shape: tuple[int | None, ...]
+) -> None:
+    model = zoo.create_model(name, include_top=False)
+    assert (model.name, model.output_shape) == (name, shape)
+    pixels = np.zeros((2, 28, 28, 1), np.uint8)
+    maps = model(pixels)
+    for pooling, pool in (("avg", np.mean), ("max", np.max)):
+        pooled = zoo.create_model(name, include_top=False, pooling=pooling)
+        pooled.set_weights(model.get_weights())
+        np.testing.assert_allclose(pooled(pixels), pool(maps, axis=(1, 2)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("ltfn5", {"classes": 0}, "at least one class, received 28x28x1 and 0 classes"),
+        ("ltfn1", {"include_top": False}, "ltfn1 has no feature maps"),
+        ("ltfn3", {"include_top": False}, "ltfn3 has no feature maps"),
+        ("ltfn5", {"include_top": False, "pooling": "mean"}, "unknown pooling 'mean'"),
+        ("ltfn5", {"pooling": "avg"}, "pooling='avg' requires include_top=False"),
+    ],
+)
+def test_a_top_that_cannot_be_built_is_refused(
+    name: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        zoo.create_model(name, **options)
+
+
+def test_networks_are_listed_by_a_pattern() -> None:
+    assert zoo.list_models("*-cnn-c") == ["all-cnn-c", "convpool-cnn-c", "strided-cnn-c"]
+    assert zoo.list_models("vgg") == []
 
 
 def test_other_shapes_and_classes() -> None:

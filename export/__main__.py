@@ -41,6 +41,7 @@ def _parser() -> cli.Parser:
     parser = cli.Parser(
         "export",
         "Export a network to several formats and verify each file on the whole test split.",
+        example="runs/ltfn5 --formats float32,int8",
         imports=True,
     )
     parser.add_argument(

@@ -17,7 +17,9 @@ from zoo.util import backend
 def main(argv: Sequence[str]) -> None:
     """Verify one bundle."""
     parser = cli.Parser(
-        "export.verify", "Check the hashes of a bundle and replay its golden inputs."
+        "export.verify",
+        "Check the hashes of a bundle and replay its golden inputs.",
+        example="exports/ltfn5/1",
     )
     parser.add_argument(
         "bundle", metavar="BUNDLE", help="a version's folder, such as exports/ltfn5/1"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import PIL.Image
 import pytest
 
 import zoo
@@ -112,6 +113,16 @@ def bundle(small: Path) -> Path:
 def manifest(bundle: Path) -> dict[str, Any]:
     """Return the manifest of that bundle."""
     return json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def examples(workplace: Path, digits: data.Dataset, tmp_path: Path) -> Path:
+    """Return a folder for examples: a run, a bundle and a picture, and room for more."""
+    for folder in ("runs/ltfn5", "exports/ltfn5/1"):
+        (tmp_path / folder).parent.mkdir(parents=True)
+        (tmp_path / folder).symlink_to(workplace / folder)
+    PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
+    return tmp_path
 
 
 @pytest.fixture

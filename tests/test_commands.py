@@ -18,7 +18,7 @@ import pytest
 
 import zoo
 from tests.conftest import Command
-from zoo import evaluate
+from zoo import cli, evaluate
 from zoo.data import Dataset
 from zoo.data.corruptions import CORRUPTIONS
 from zoo.runs import Run
@@ -150,6 +150,40 @@ def test_help_explains_the_exit_codes_without_tensorflow(
         "ai_edge_litert",
         "matplotlib",
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module",
+    [
+        "zoo.train",
+        "zoo.compare",
+        "zoo.draw",
+        "zoo.list",
+        "zoo.predict",
+        "zoo.evaluate",
+        "export",
+        "export.verify",
+    ],
+)
+def test_the_example_of_the_help_works(command: Command, examples: Path, module: str) -> None:
+    shown = command(module, "--help").stdout
+    _, _, example = shown.partition("example:\n  python -m ")
+    done = command(*example.splitlines()[0].split(), cwd=examples)
+    assert done.returncode == 0, done.stderr
+
+
+def test_windows_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(SystemExit) as left:
+        cli.run("zoo.train", lambda arguments: None)
+    told = capsys.readouterr().err
+    assert (left.value.code, told) == (
+        2,
+        "zoo.train: error: Windows is not supported; use Linux, macOS or WSL\n",
+    )
 
 
 @pytest.mark.parametrize(("file", "start"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")])

@@ -27,15 +27,19 @@ class Parser(argparse.ArgumentParser):
     Args:
         prog: name of the command's module.
         description: what the command does.
+        example: arguments of an example, which the help shows.
         imports: whether the command accepts ``--import``; the modules are imported after all
             arguments are parsed.
     """
 
-    def __init__(self, prog: str, description: str, *, imports: bool = False) -> None:
+    def __init__(
+        self, prog: str, description: str, *, example: str = "", imports: bool = False
+    ) -> None:
+        shown = f"example:\n  python -m {prog} {example}\n\n" if example else ""
         super().__init__(
             prog=f"python -m {prog}",
             description=description,
-            epilog=EXIT_CODES,
+            epilog=shown + EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         # Values such as -1..1 (for --pixels) would otherwise be parsed as options.
@@ -206,6 +210,8 @@ def data_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     """Run a command with the process's arguments and exit with its documented exit code."""
+    if sys.platform == "win32":
+        _leave(prog, "Windows is not supported; use Linux, macOS or WSL", 2)
     try:
         main(sys.argv[1:])
         sys.stdout.flush()

@@ -197,7 +197,9 @@ def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
 
 def main(argv: Sequence[str]) -> None:
     """Draw one network and write the drawing to a file."""
-    parser = cli.Parser("zoo.draw", "Draw a network's volumes to scale.", imports=True)
+    parser = cli.Parser(
+        "zoo.draw", "Draw a network's volumes to scale.", example="ltfn5 -o ltfn5.svg", imports=True
+    )
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     parser.add_argument(
         "-o", "--out", type=Path, metavar="FILE", help=".svg or .png file (default: MODEL.svg)"

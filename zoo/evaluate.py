@@ -57,7 +57,12 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser("zoo.evaluate", "Score a run's network on a whole split.", imports=True)
+    parser = cli.Parser(
+        "zoo.evaluate",
+        "Score a run's network on a whole split.",
+        example="runs/ltfn5 --split validation",
+        imports=True,
+    )
     parser.add_argument("run", metavar="RUN", help="run folder, such as runs/ltfn5")
     parser.add_argument(
         "--split",

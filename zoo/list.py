@@ -18,7 +18,9 @@ _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation
 
 def main(argv: Sequence[str]) -> None:
     """Print the registry as a table, or as JSON."""
-    parser = cli.Parser("zoo.list", "List the networks and their cost per image.", imports=True)
+    parser = cli.Parser(
+        "zoo.list", "List the networks and their cost per image.", example="--json", imports=True
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON array with exact numbers")
     arguments = parser.parse_args(argv)
     specs = [registry.get_spec(name) for name in registry.list_models()]

@@ -68,6 +68,7 @@ def main(argv: Sequence[str]) -> None:
     parser = cli.Parser(
         "zoo.predict",
         "Classify pictures, and report how each was preprocessed.",
+        example="runs/ltfn5 digit.png",
         imports=True,
     )
     parser.add_argument(

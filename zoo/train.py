@@ -52,7 +52,12 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _parser() -> cli.Parser:
-    parser = cli.Parser("zoo.train", "Train a network into a run folder.", imports=True)
+    parser = cli.Parser(
+        "zoo.train",
+        "Train a network into a run folder.",
+        example="compact-4k --data digits --steps 100",
+        imports=True,
+    )
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     cli.add_experiment_arguments(parser)
     cli.add_data_arguments(parser)

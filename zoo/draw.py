@@ -85,7 +85,7 @@ def _volume(layer: keras.Layer) -> Volume | None:
     if isinstance(layer, layers.Dense):
         return Volume(layer.name, "dense", ("dense",), volume)
     if isinstance(layer, layers.Flatten):
-        return Volume(layer.name, "dense", ("the same values", "in a row"), volume)
+        return Volume(layer.name, "dense", ("flattened",), volume)
     return None
 
 

@@ -15,6 +15,7 @@ from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
+from zoo.models import shards
 from zoo.runs import Run
 from zoo.training import experiment, loop, recipes
 from zoo.training.averages import WeightAverage
@@ -75,8 +76,18 @@ def test_every_model_learns_64_images(name: str, digits: Dataset, new_run: Run) 
 def test_a_resumed_training_ends_in_the_same_bits(
     name: str, decay: float, few: Dataset, tmp_path: Path
 ) -> None:
-    recipe = SHORT.replace(average=decay)
-    whole, parted = Run(tmp_path / "whole"), Run(tmp_path / "parted")
+    _check_resume(name, SHORT.replace(average=decay), few, tmp_path)
+
+
+def test_a_training_in_shards_resumes_in_the_same_bits(
+    few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "count", lambda model, batch_size: 4)
+    _check_resume("ltfn5", SHORT, few, tmp_path)
+
+
+def _check_resume(name: str, recipe: Recipe, few: Dataset, folder: Path) -> None:
+    whole, parted = Run(folder / "whole"), Run(folder / "parted")
     ends = []
     for run in (whole, parted):
         run.create({})
@@ -98,7 +109,7 @@ def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) 
     optimizer.build(model.trainable_variables)
     initialize(model, recipe)
     average = WeightAverage(model, optimizer, recipe.average)
-    step = make_train_step(model, optimizer, recipe)
+    step = make_train_step(model, optimizer, recipe, shards.count(model, recipe.batch_size))
     for images, labels in loop.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
         average.update()

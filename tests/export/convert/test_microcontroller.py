@@ -170,8 +170,8 @@ def test_the_card_and_the_readme_say_what_a_board_needs(
     assert facts["multiply_adds"] == get_costs("compact-10k").multiply_adds
     arenas = facts["arena_bytes"]
     card = (bundle / "README.md").read_text()
-    assert "The model takes " in card
-    assert "the program's code about 75,000 more" in card
+    assert "The model needs " in card
+    assert "the program code about 75,000 more" in card
     for number in (facts["model_bytes"], facts["multiply_adds"], *arenas.values()):
         assert f"{number:,}" in card
         assert f"{number:,}" in (folder / "README.md").read_text()

@@ -387,7 +387,7 @@ def test_configurations_and_versions_are_names(tmp_path: Path) -> None:
 
 def test_a_set_to_be_downloaded_by_hand_shows_how(tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"--manual-dir names; .* says: .*ILSVRC2012_img_train"
+        InputError, match=r"given with --manual-dir; .* tensorflow-datasets: .*ILSVRC2012_img"
     ) as caught:
         data.load("imagenet2012", image_size=(28, 28), data_dir=str(tmp_path))
     assert "\n" not in str(caught.value)

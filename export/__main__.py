@@ -75,8 +75,8 @@ def _parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="FORMAT=POINTS",
-        help="largest accuracy loss of a format in percentage points, instead of its default; may "
-        "be repeated",
+        help="largest accuracy loss of a format in percentage points, instead of its default; it "
+        "also removes the images granted on small splits; may be repeated",
     )
     parser.add_argument(
         "--allow-drop",
@@ -93,7 +93,8 @@ def _parser() -> cli.Parser:
         "--pixels",
         choices=(pixels.AUTO, *pixels.NAMES),
         help="for a Keras file: the pixel scale that the network expects; caffe and imagenet are "
-        "those of keras.applications, auto selects the most accurate scale (default: 0..255)",
+        "those of keras.applications, auto selects the most accurate scale (default: 0..255; the "
+        "export stops if another scale is clearly better)",
     )
     parser.add_argument(
         "--labels",

@@ -29,11 +29,12 @@ class Format:
         made_from: name of the format whose file it is made from.
         companions: glob patterns of its other files in the bundle.
         loss: largest accuracy loss in percentage points; None if every predicted class must be the
-            same as with Keras, and every logit within 1e-4 of the logits' range.
+            same as with Keras, and every logit differs from Keras by at most 1e-4 of the range of
+            the logits of Keras.
         flips: largest percentage of images whose predicted class differs from Keras, whether it
             becomes wrong or right.
-        spare: number of images that may always be lost or change class, on a split of at least a
-            hundred times as many.
+        spare: images that may be lost or change class even if the percentages allow fewer, at most
+            one per 100 images; 0 with ``--bound``.
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
         usual: whether it is exported by default.
@@ -72,11 +73,14 @@ class Format:
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
     def allowed_losses(self, count: int) -> int:
-        """Return how many fewer of ``count`` images than Keras it may classify correctly."""
+        """Return how many of ``count`` images it may lose.
+
+        The number that it classifies correctly is compared with that of Keras.
+        """
         return 0 if self.loss is None else self._images(self.loss, count)
 
     def allowed_flips(self, count: int) -> int:
-        """Return for how many of ``count`` images its predicted class may differ from Keras."""
+        """Return how many of ``count`` predicted classes may differ from those of Keras."""
         return 0 if self.loss is None else self._images(max(self.flips, self.loss), count)
 
     def _images(self, points: float, count: int) -> int:
@@ -125,9 +129,10 @@ CMake, ESP-IDF, Arduino and PlatformIO. Its README explains how to add it to a p
 
     #include "{namespace}.h"
     if (const char* fault = {namespace}::Setup()) return fault;
-    int label = {namespace}::Classify(pixels);
+    int label = {namespace}::Classify(pixels);  // -1: an operator failed
 
-The model needs {model_bytes:,} bytes of flash, and the program code about {code_bytes:,} more. The
+The model needs {model_bytes:,} bytes of flash, and the program's code (TensorFlow Lite Micro and
+the C library) about {code_bytes:,} more. Only the self-test also contains the golden images. The
 tensor arena needs {arena_bytes[reference]:,} bytes of RAM with the reference kernels and
 {arena_bytes[cmsis_nn]:,} with CMSIS-NN. One image takes {multiply_adds:,} multiply-adds.
 
@@ -269,7 +274,10 @@ def choose(text: str | None) -> list[Format]:
 
 
 def named(text: str | None) -> frozenset[str]:
-    """Return the names of the formats in a list for ``choose``, which must not be left out."""
+    """Return the names of the formats that the user listed, and ``saved_model``.
+
+    These must not be left out.
+    """
     names = [] if text in (None, "all") else str(text).split(",")
     return frozenset({"saved_model", *names})
 

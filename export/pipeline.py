@@ -55,7 +55,7 @@ with epy.lazy_imports():
 
 _CALIBRATION_IMAGES = 500
 _GOLDEN_IMAGES = 10
-_REPORTED_IMAGES = 20
+_LAYER_ERROR_IMAGES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Request:
 
     Attributes:
         formats: formats to export, each with its bounds.
-        required: names of the formats that must not be left out if they do not support the network.
+        required: names of the formats that must not be left out if their conversion fails.
         batch: batch size of the LiteRT files.
     """
 
@@ -139,10 +139,10 @@ def export_bundle(
     Raises:
         VerificationError: a file exceeds its bounds.
         InputError: ``out`` cannot be written, the network and the dataset do not match, or a
-            required format does not support the network.
+            required format cannot be written for this network.
         ZooError: a subprocess for a conversion or a measurement failed.
     """
-    _check_fits(source, dataset)
+    _check_fits(source, dataset, request)
     early = _unsupported_layers(source, request)
     with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
         work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
@@ -223,7 +223,7 @@ class _Work:
         return [each for each in self.request.formats if each.name not in self.left_out]
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Leave out a format that does not support the network.
+        """Leave out a format that cannot be written for this network.
 
         Raises:
             InputError: the format is required.
@@ -309,8 +309,9 @@ class _Work:
             proof.check(reference, rows)
         except VerificationError:
             for row in rows:
-                if row.format.is_litert and proof.faults(reference, row):
-                    self.announce(f"{row.file}: {self._layer_errors(row)}")
+                failed = row.format.is_litert and proof.faults(reference, row)
+                if failed and (errors := self._layer_errors(row)):
+                    self.announce(f"{row.file}: {layer_errors.report(errors)}")
             raise
 
     @property
@@ -330,14 +331,15 @@ class _Work:
         """
         int8 = next(each for each in self.request.formats if each.name == "int8")
         lost = self._lost_on_validation(int8)
-        # --bound must not skip fine-tuning: it accepts a file that was fine-tuned and still failed.
+        # A looser --bound does not skip fine-tuning: it is meant for a file that still fails after
+        # it.
         bounds = (int8, FORMATS["int8"])
         allowed = min(each.allowed_losses(len(self.dataset.validation)) for each in bounds)
         if lost <= allowed:
             return
         self.announce(
-            f"The int8 file classifies {lost} fewer of {len(self.dataset.validation):,} validation "
-            f"images correctly than Keras, allowed {allowed}: fine-tuning with simulated "
+            f"Of {len(self.dataset.validation):,} validation images, the int8 file classifies "
+            f"{lost} fewer correctly than Keras ({allowed} allowed): fine-tuning it with simulated "
             "quantization"
         )
         model = qat.finetuned(self.source.model, self.dataset.train, calibration)
@@ -361,7 +363,7 @@ class _Work:
         return reference.correct - scored.correct
 
     def convert(self, formats: Sequence[Format]) -> None:
-        """Write the files of some formats, leaving out those that do not support the network."""
+        """Write the files of some formats, leaving out those whose conversion fails."""
         targets = {each.name: self._path(each) for each in formats}
         for file in targets.values():
             file.parent.mkdir(exist_ok=True)
@@ -398,17 +400,17 @@ class _Work:
             facts=latency.measure(self._opened(format), self._images, self.scratch),
         )
 
-    def _layer_errors(self, row: proof.Row) -> str:
-        """Return the per-layer quantization errors of a file that failed, as text."""
+    def _layer_errors(self, row: proof.Row) -> list[layer_errors.LayerError]:
+        """Return the per-layer quantization errors of a file that failed."""
         tuned = self.int8_model if row.format.name == "int8" else None
         models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
         for name, model in models.items():
             saved_model.save_fixed(model, self.scratch / name)
-        images = self.dataset.test.images[:_REPORTED_IMAGES]
+        images = self.dataset.test.images[:_LAYER_ERROR_IMAGES]
         calibration = np.load(self.scratch / conversion.CALIBRATION)
         original = tflite.convert(self.scratch / "original", "float32")
         converted = tflite.convert(self.scratch / "converted", row.format.name, calibration)
-        return layer_errors.report(layer_errors.measure(original, converted, images))
+        return layer_errors.measure(original, converted, images)
 
 
 def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
@@ -440,12 +442,13 @@ def _check_optional(request: Request, name: str, reason: str) -> None:
         )
 
 
-def _check_fits(source: Source, dataset: Dataset) -> None:
-    """Check that the network and the dataset match, before anything is converted.
+def _check_fits(source: Source, dataset: Dataset, request: Request) -> None:
+    """Check that network, dataset and request match, before anything is converted.
 
     Raises:
-        InputError: the image shapes or the numbers of classes differ, or the name of a class is not
-            a single line, which the labels file requires.
+        InputError: the image shapes or the numbers of classes differ, the name of a class is not a
+            single line, which the labels file requires, or a batch has more images than there are
+            for calibration.
     """
     takes, gives = source.model.input_shape[1:], source.model.output_shape[1]
     if takes != dataset.image_shape or gives != len(dataset.class_names):
@@ -456,6 +459,13 @@ def _check_fits(source: Source, dataset: Dataset) -> None:
         )
     if broken := [name for name in dataset.class_names if name.splitlines() != [name]]:
         raise InputError(f"the class name {broken[0]!r} is not a single line; rename the class")
+    integer = [each.name for each in request.formats if each.name in tflite.INTEGER]
+    calibrating = min(_CALIBRATION_IMAGES, len(dataset.train))
+    if integer and request.batch > calibrating:
+        raise InputError(
+            f"--batch {request.batch} exceeds the {calibrating} images that calibrate "
+            f"{' and '.join(integer)}; give a smaller batch, or other formats with --formats"
+        )
 
 
 def _artifact(reference: Metrics, row: proof.Row, golden: np.ndarray) -> dict[str, Any]:

@@ -62,7 +62,7 @@ FOLDERS: dict[str, tuple[Draw, str]] = {
 
 
 def fill(folder: Path, draw: Draw, ending: str, count: int, seed: int) -> None:
-    """Write ``count`` pictures of each class into sub-folders."""
+    """Write ``count`` pictures of each class into subfolders."""
     rng = np.random.default_rng(seed)
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)

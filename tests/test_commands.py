@@ -42,7 +42,7 @@ BAD = [
     ("zoo.train ltfn5 --out empty --resume", 2, "empty is not a run folder: it has no recipe.json"),
     ("zoo.train ltfn5 --resume --seed 1", 2, "--resume uses the settings in"),
     ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
-    ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) a network connection"),
+    ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) an internet connection"),
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
@@ -228,7 +228,10 @@ def test_a_run_is_scored_on_other_data(command: Command, workplace: Path, other:
     assert told["accuracy"] >= 0.8
 
 
-def test_other_classes_are_refused(command: Command, workplace: Path, other: Path) -> None:
+def test_other_classes_are_refused(
+    command: Command, workplace: Path, other: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(other, tmp_path / "pictures")
     other.joinpath("9").rename(other / "nine")
     done = command("zoo.evaluate", "runs/ltfn5", "--data", other, cwd=workplace)
     assert done.returncode == 2
@@ -398,7 +401,7 @@ def test_an_interrupted_export_publishes_nothing(
             break
     process.send_signal(signal.SIGINT)
     _, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (130, "export: interrupted; nothing was lost\n")
+    assert (process.returncode, complaint) == (130, "export: interrupted\n")
     assert not (tmp_path / "out").exists()
 
 

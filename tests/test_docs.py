@@ -25,11 +25,24 @@ def test_the_lesson_runs_as_one_program(capsys: pytest.CaptureFixture) -> None:
     assert "ltfn5-strided  321,738 weights" in told
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.stem)
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    shown = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).strip().lower() for title in titles]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in shown}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))], ids=lambda page: page.stem
+)
 def test_what_a_page_links_to_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", text):
-        assert (page.parent / target).is_file(), target
+    for name, anchor in re.findall(r"\]\((?!http)([^)#\s]*)#?([^)\s]*)[^)]*\)", text):
+        target = page.parent / name if name else page
+        assert target.exists(), name
+        if anchor:
+            assert anchor in _anchors(target), f"{name}#{anchor}"
 
 
 def test_the_lesson_is_drawn() -> None:

@@ -2,15 +2,17 @@
 
     python -m tools.check_keras_files FOLDER [NAME[=OPTIONS] ...]
 
-FOLDER contains NAME.keras or NAME.h5, and NAME.data with one folder per class of pictures of the
-network's input size, either directly or in train, val and test. OPTIONS are passed to ``export``,
-such as ``zero-one="--pixels 0..1"``; --pixels and --labels describe what the network was trained
-on.
+FOLDER contains NAME.keras or NAME.h5, and the folder NAME.data, which has one folder of pictures
+for each class, either directly or in train, val and test. The pictures have the network's input
+size.
+OPTIONS are passed to ``export``, such as ``zero-one="--pixels 0..1"``. If --pixels or --labels are
+given, they must be the true ones, because Keras' own predictions are computed with them too.
 
-Each network is exported to the default formats, and every file must predict the same classes as
-the network that Keras loads and calls, except for 2 images or 1 %. The table has the accuracy on
-all pictures, or on those in test; in brackets, the number of pictures whose class differs from the
-network's; then the export's time and the memory of its largest process.
+Each network is exported to the default formats. Every file must predict the same classes as Keras,
+except for up to 2 images or 1 %, whichever is larger. The columns of the table are the accuracy of
+Keras and of each file on all pictures, or on those in test; in brackets, the number of pictures
+whose predicted class differs from Keras; then the export's time, and the memory of its largest
+process.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ _DEFAULTS = ("saved_model", "float32", "float16", "dynamic", "int8")
 
 
 def main(argv: list[str]) -> None:
-    """Print a table row for each network; fail if a file is wrong without an error."""
+    """Print a table row for each network.
+
+    Fail if an exported file predicts wrong classes although the export reported no error.
+    """
     parser = argparse.ArgumentParser(prog="tools.check_keras_files", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*")

@@ -6,8 +6,9 @@ r"""Measure how well the commands classify users' own pictures.
 ``--pictures`` is a folder with one subfolder per variant, whose pictures are named
 ``<number>_<class>.<extension>``, as written by ``tools/paper_pictures.py``. ``--folders`` is a
 folder of datasets with ``train/`` and ``test/``: a small network is trained on each, and classifies
-the test pictures in every way. ``--tree`` is another checkout of this project, whose commands are
-measured instead.
+the test pictures in four ways: ``zoo.evaluate`` and ``zoo.predict`` with the run, ``zoo.predict``
+with a bundle, and the SavedModel's signature ``serve_bytes``. ``--tree`` is another checkout of
+this project, whose commands are measured instead.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
@@ -43,10 +45,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Measure how well the commands classify users' pictures."
     )
-    parser.add_argument("--pictures", type=Path)
-    parser.add_argument("--network", type=Path, action="append", default=[])
-    parser.add_argument("--folders", type=Path)
-    parser.add_argument("--tree", type=Path, default=ROOT)
+    parser.add_argument(
+        "--pictures", type=Path, metavar="DIR", help="folder with a subfolder for each variant"
+    )
+    parser.add_argument(
+        "--network",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="run or bundle that classifies the pictures of --pictures; may be repeated",
+    )
+    parser.add_argument(
+        "--folders", type=Path, metavar="DIR", help="folder of datasets with train/ and test/"
+    )
+    parser.add_argument(
+        "--tree",
+        type=Path,
+        default=ROOT,
+        metavar="DIR",
+        help="checkout whose commands are measured (default: this one)",
+    )
     arguments = parser.parse_args()
     if arguments.pictures:
         names = [network.name for network in arguments.network]
@@ -67,17 +86,22 @@ def main() -> None:
 
 def _right(tree: Path, network: Path, variant: Path) -> str:
     """Return how many pictures of a variant are classified correctly, and how many not at all."""
-    files = [path for path in sorted(variant.iterdir()) if "_" in path.stem]
+    files = [path for path in sorted(variant.absolute().iterdir()) if "_" in path.stem]
     if not files:
         return ""
     answers = json.loads(_run(tree, "zoo.predict", network.absolute(), *files, "--json"))
     right = refused = 0
     for path, answer in zip(files, answers, strict=True):
-        refused += not answer["classes"]
-        right += (
-            bool(answer["classes"]) and answer["classes"][0]["class"] == path.stem.split("_")[1]
-        )
+        predicted = _predicted(answer)
+        refused += predicted is None
+        right += predicted == path.stem.split("_")[1]
     return f"{right} of {len(files)}" + (f" ({refused} not classified)" if refused else "")
+
+
+def _predicted(answer: dict[str, Any]) -> str | None:
+    """Return the most probable class of a picture, or None if it was not classified."""
+    classes = answer["classes"]
+    return classes[0]["class"] if classes else None
 
 
 def _ways(tree: Path, folder: Path) -> list[str]:
@@ -97,7 +121,7 @@ def _ways(tree: Path, folder: Path) -> list[str]:
         score = json.loads(_run(tree, "zoo.evaluate", run, "--json"))
         _run(tree, "export", run, "--formats", "float32", "--out", exports)
         asked = [
-            right([each["classes"][0]["class"] for each in json.loads(answers)])
+            right([_predicted(each) for each in json.loads(answers)])
             for answers in (
                 _run(tree, "zoo.predict", run, *files, "--json"),
                 _run(tree, "zoo.predict", exports / "1", *files, "--json"),

@@ -4,7 +4,7 @@
     python tools/paper_pictures.py OUT --mnist DIR --count 100 --split train --seed 7
 
 DIR holds the four original MNIST files. The pictures are OUT/<variant>/<index>_<digit>.jpg, 400x400
-pixels in colour, the same number of each digit; the same arguments always give the same pictures.
+pixels in color, the same number of each digit; the same arguments always give the same pictures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Scene:
     """A flat scene under a lamp.
 
     Attributes:
-        surface: float [400, 400, 3], how much of each colour a point reflects, 0..1.
+        surface: float [400, 400, 3], how much of each color a point reflects, 0..1.
         light: float [400, 400], how much light reaches a point, 0..1.
         random: the random generator of this picture.
     """
@@ -43,7 +43,7 @@ class Scene:
     random: np.random.Generator
 
     def paint(self, coverage: np.ndarray, colour: tuple[float, ...] | np.ndarray) -> None:
-        """Cover the surface with a colour, where ``coverage``, float [400, 400], is above 0."""
+        """Cover the surface with a color, where ``coverage``, float [400, 400], is above 0."""
         share = coverage[..., None]
         self.surface = self.surface * (1 - share) + np.asarray(colour) * share
 
@@ -55,7 +55,7 @@ class Scene:
 
 
 def new_scene(random: np.random.Generator, colour: tuple[float, ...] = (0.93, 0.92, 0.89)) -> Scene:
-    """Return a scene of one colour whose light falls off to one side by up to a quarter."""
+    """Return a scene of one color whose light falls off to one side by up to a quarter."""
     angle = random.uniform(0, 2 * np.pi)
     light = 1 - random.uniform(0, 0.25) * (0.5 + distance_along(angle) / SIDE)
     return Scene(np.full((SIDE, SIDE, 3), colour), np.clip(light, 0, 1), random)
@@ -95,14 +95,14 @@ def place_digit(
 
 
 def any_pen(random: np.random.Generator) -> tuple[float, ...]:
-    """Return the colour of a pen or a pencil."""
+    """Return the color of a pen or a pencil."""
     return PENS[str(random.choice(list(PENS)))]
 
 
-def draw_rules(scene: Scene, spacing: float, across: bool) -> None:
-    """Draw parallel lines, nearly horizontal or (``across``) nearly vertical."""
+def draw_rules(scene: Scene, spacing: float, vertical: bool) -> None:
+    """Draw parallel lines, nearly horizontal or (``vertical``) nearly vertical."""
     random = scene.random
-    angle = np.deg2rad(random.uniform(-2, 2)) + (0 if across else np.pi / 2)
+    angle = np.deg2rad(random.uniform(-2, 2)) + (0 if vertical else np.pi / 2)
     position = distance_along(angle) + random.uniform(0, spacing)
     width = random.uniform(0.8, 2.2)
     nearest = np.abs((position + spacing / 2) % spacing - spacing / 2)
@@ -112,7 +112,7 @@ def draw_rules(scene: Scene, spacing: float, across: bool) -> None:
 def lined_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image:
     """Return a digit on lined paper."""
     scene = new_scene(random)
-    draw_rules(scene, random.uniform(35, 70), across=False)
+    draw_rules(scene, random.uniform(35, 70), vertical=False)
     scene.paint(place_digit(image, random), any_pen(random))
     return scene.photograph()
 
@@ -121,8 +121,8 @@ def squared_paper(image: np.ndarray, random: np.random.Generator) -> Image.Image
     """Return a digit on squared paper."""
     scene = new_scene(random)
     spacing = random.uniform(18, 45)
-    for across in (False, True):
-        draw_rules(scene, spacing, across)
+    for vertical in (False, True):
+        draw_rules(scene, spacing, vertical)
     scene.paint(place_digit(image, random), any_pen(random))
     return scene.photograph()
 
@@ -173,7 +173,7 @@ def slanted_page(image: np.ndarray, random: np.random.Generator) -> Image.Image:
 
 
 def felt_pen_on_a_note(image: np.ndarray, random: np.random.Generator) -> Image.Image:
-    """Return a digit in thick felt pen that fills a coloured note."""
+    """Return a digit in thick felt pen that fills a colored note."""
     scene = new_scene(random, NOTES[random.integers(len(NOTES))])
     felts = ((0.08, 0.08, 0.09), (0.12, 0.15, 0.45), (0.55, 0.08, 0.10), (0.06, 0.30, 0.16))
     pen = int(random.choice([9, 13, 17]))
@@ -275,6 +275,8 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     arguments = parser.parse_args()
+    if arguments.count < 10 or arguments.count % 10:
+        parser.error(f"--count takes a positive multiple of 10, received {arguments.count}")
     images, labels = read_mnist(arguments.mnist, arguments.split)
     each = arguments.count // 10
     chosen = np.concatenate([np.flatnonzero(labels == digit)[:each] for digit in range(10)])

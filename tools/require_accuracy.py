@@ -21,7 +21,9 @@ def main() -> None:
     result = Run(arguments.run).read_result()
     name, accuracy = result["data"]["name"], result["test_accuracy"]
     print(f"{accuracy:.2%} on {name}; required: at least {arguments.least:.2%}, below 100 %")
-    if name != arguments.data or not arguments.least <= accuracy < 1:
+    if name != arguments.data:
+        sys.exit(f"wrong dataset: expected {arguments.data}, found {name}")
+    if not arguments.least <= accuracy < 1:
         sys.exit(1)
 
 

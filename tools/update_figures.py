@@ -1,4 +1,4 @@
-"""Redraw the figures of the documentation.
+"""Redraw ltfn5.svg and fits.png, and with --network seen.png.
 
 python -m tools.update_figures --network exports/ltfn5/1
 """
@@ -26,7 +26,7 @@ FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 
 
 def main() -> None:
-    """Draw all figures; only those with the network's predictions are not reproducible."""
+    """Draw the figures; only seen.png, with the network's predictions, is not reproducible."""
     parser = argparse.ArgumentParser(description="Redraw the figures of the documentation.")
     parser.add_argument("--network", type=Path, help="run or bundle that classifies the photograph")
     arguments = parser.parse_args()

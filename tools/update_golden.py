@@ -1,6 +1,6 @@
 """Rewrite ``tests/golden_shapes.json``, every network's layers and their output shapes.
 
-    python tools/update_golden.py
+    python -m tools.update_golden
 
 Review the diff before you commit it: the tests compare the networks with this file.
 """

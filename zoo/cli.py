@@ -108,7 +108,7 @@ def add_experiment_arguments(parser: Parser) -> None:
         type=int,
         choices=(1, 3),
         help="channels of the images (default: the dataset's; for a folder, 1 if all its "
-        "pictures are grey, else 3)",
+        "files are stored as grey, else 3)",
     )
     add_picture_arguments(parser)
     parser.add_argument(
@@ -141,7 +141,7 @@ def add_picture_arguments(parser: Parser) -> None:
     pictures.add_argument(
         "--background",
         choices=BACKGROUNDS,
-        help="colour behind transparent pixels (default: white)",
+        help="color behind transparent pixels (default: white)",
     )
     pictures.add_argument(
         "--polarity",
@@ -182,7 +182,10 @@ def image_choices(arguments: argparse.Namespace) -> dict[str, Any]:
 def add_data_arguments(parser: Parser) -> None:
     """Add the options that locate the dataset."""
     parser.add_argument(
-        "--data-dir", metavar="DIR", help="prepared tfds datasets (default: TFDS_DATA_DIR or ~)"
+        "--data-dir",
+        metavar="DIR",
+        help="prepared tfds datasets, and decoded folders of pictures (default: TFDS_DATA_DIR or "
+        "~/tensorflow_datasets)",
     )
     parser.add_argument(
         "--manual-dir",
@@ -218,7 +221,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     except ZooError as error:
         _leave(prog, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _leave(prog, "interrupted; nothing was lost", 130)
+        _leave(prog, "interrupted", 130)
     except BrokenPipeError:
         # The reader closed the pipe, as in `... | head`: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
-"""``python -m zoo.compare MODEL MODEL ...``: compare networks under one recipe, over several seeds.
+"""``python -m zoo.compare MODEL ...``: compare networks under one recipe, over several seeds.
 
-A study is a folder of runs. Repeating the command resumes an interrupted study; networks or seeds
-can be added to a finished one.
+A study is a folder of runs. Repeating the command resumes an interrupted study. Repeating it with
+networks or seeds added extends the study; the table holds only those of the latest command.
 """
 
 from __future__ import annotations
@@ -42,10 +42,13 @@ def main(argv: Sequence[str]) -> None:
         "models",
         nargs="+",
         metavar="MODEL",
-        help="two or more networks; python -m zoo.list lists them",
+        help="one or more networks; python -m zoo.list lists them",
     )
     parser.add_argument(
-        "--seeds", type=cli.positive, default=3, help="seeds for each network (default: 3)"
+        "--seeds",
+        type=cli.positive,
+        default=3,
+        help="seeds for each network (default: 3); one seed gives no estimate of the noise",
     )
     cli.add_experiment_arguments(parser)
     cli.add_data_arguments(parser)

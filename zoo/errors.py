@@ -19,7 +19,7 @@ class InputError(ZooError):
 
 
 class VerificationError(ZooError):
-    """An exported file does not compute what the network computes; nothing was published."""
+    """A file does not compute what it should; it is not published, or no longer valid."""
 
     exit_code = 3
 
@@ -48,16 +48,22 @@ EXIT_CODES = """exit codes:
   2    invalid input: the message names what is allowed and what was received
   3    an exported file is wrong or damaged; it is not published, or not opened
   4    training diverged: a cost, a weight or a logit is not finite
-  130  interrupted (Ctrl-C); 143 terminated; training progress is saved"""
+  130  interrupted (Ctrl-C); 143 terminated; a training saves its state at the first signal"""
 
 
 def one_line(error: BaseException) -> str:
-    """Return the type of a third-party exception and the first line of its message."""
+    """Return the type and the first line of the message of an exception in a user's code.
+
+    The type is included because the message alone may not explain the error, as in ``KeyError: 3``.
+    """
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type if it has no message."""
+    """Return the first line of an error's message without its type; only the type if it is empty.
+
+    For errors of libraries whose messages are sentences; ``one_line`` is for any exception.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

@@ -1,4 +1,4 @@
-"""The Keras runtime: a network as a ``predict_fn``, the interface of every exported file."""
+"""The Keras runtime: a picture file as an input image, and a network as a ``predict_fn``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ with epy.lazy_imports():
 
 def preprocess(path: str | Path, model: keras.Model) -> np.ndarray:
     """Return a picture file as the input of a network.
+
+    If the network's pictures are searched for ink, and not exactly one character is found, the
+    whole picture is fitted; ``zoo.predict`` reports this instead.
 
     Args:
         path: a picture file, such as PNG or JPEG.

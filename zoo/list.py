@@ -1,4 +1,4 @@
-"""``python -m zoo.list``: list every network and its cost per image.
+"""``python -m zoo.list``: list every network with its parameters and multiply-adds per image.
 
 TensorFlow is started only if ``--import`` adds networks.
 """
@@ -19,7 +19,10 @@ _HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation
 def main(argv: Sequence[str]) -> None:
     """Print the registry as a table, or as JSON."""
     parser = cli.Parser(
-        "zoo.list", "List the networks and their cost per image.", example="--json", imports=True
+        "zoo.list",
+        "List the networks with their parameters, and multiply-adds and memory per image.",
+        example="--json",
+        imports=True,
     )
     parser.add_argument("--json", action="store_true", help="print a JSON array with exact numbers")
     arguments = parser.parse_args(argv)

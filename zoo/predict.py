@@ -30,7 +30,7 @@ class _Answer:
 
     Attributes:
         path: path of the picture.
-        place: which of several objects it is, ``" [1 of 2]"``; empty if there is one object.
+        place: which of several objects it is, ``1 of 2``; empty if there is one object.
         prepared: the input image of the network, None if the object is not classified.
         problem: why the object is not classified.
         classes: the most probable classes, most probable first.
@@ -45,6 +45,8 @@ class _Answer:
     def record(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         values: dict[str, Any] = {"picture": shown(self.path), "classes": list(self.classes)}
+        if self.place:
+            values["place"] = self.place
         if self.prepared is None:
             return values | {"done": [], "problem": self.problem}
         return values | {"done": list(self.prepared.steps), "box": list(self.prepared.box)}
@@ -54,7 +56,8 @@ class _Answer:
         if self.prepared is None:
             return f"{shown(self.path)}: {self.problem}"
         done = ", ".join(self.prepared.steps) or "used unchanged"
-        return f"{shown(self.path)}{self.place}: {self.verdict()}\n  {done}"
+        place = f" [{self.place}]" if self.place else ""
+        return f"{shown(self.path)}{place}: {self.verdict()}\n  {done}"
 
     def verdict(self) -> str:
         """Return the classes and their probabilities on one line."""
@@ -147,9 +150,7 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
         return [_Answer(path, problem=problem)]
     if len(found) == 1:
         return [_Answer(path, prepared=found[0])]
-    return [
-        _Answer(path, f" [{number} of {len(found)}]", one) for number, one in enumerate(found, 1)
-    ]
+    return [_Answer(path, f"{number} of {len(found)}", one) for number, one in enumerate(found, 1)]
 
 
 def _classified(

@@ -25,8 +25,8 @@ own runtime in a separate process and evaluated on all {test_count:,} test image
 - Data: {data_words}. {data[train_count]:,} training, {data[validation_count]:,} validation and
   {data[test_count]:,} test images.
 - {story}.
-- Calibration of the integer formats: {calibration_count} images of the training split, equally many
-  from each class.
+- Calibration of the integer formats: {calibration_count} images of the training split, the first
+  images of each class, the same number of each where there are enough.
 {finetuned}
 ## Inputs and outputs
 
@@ -103,10 +103,9 @@ def _bounds(manifest: dict[str, Any]) -> str:
     low, high = manifest["reference"]["interval"]
     text = (
         f"The 95 % confidence interval of the accuracy of Keras is {100 * low:.2f} to "
-        f"{100 * high:.2f} %. Compared with Keras, a file may classify fewer images correctly and "
-        "predict another class for some images. The accepted numbers of both are: "
-        + "; ".join([", ".join(told), "0 for other files"] if told else ["0 for all files"])
-        + "."
+        f"{100 * high:.2f} %. Accepted, as images lost and images with another class compared with "
+        "Keras: "
+        + (f"{', '.join(told)}; every other file 0 and 0." if told else "every file 0 and 0.")
     )
     if manifest["loosened"]:
         names = ", ".join(manifest["loosened"])

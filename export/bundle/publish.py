@@ -18,8 +18,8 @@ from zoo.util import atomic
 def staging(out: Path) -> Iterator[Path]:
     """Yield a temporary folder next to the versions, which is always removed on exit.
 
-    No server loads it, since its name is not a number. Stale folders of killed exports are removed:
-    a running export holds a lock on its folder.
+    No server loads it, since its name is not a number. Folders of killed exports are removed. A
+    locked folder is still in use and is kept.
 
     Args:
         out: parent folder of the versions; created if it does not exist.

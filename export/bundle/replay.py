@@ -1,4 +1,7 @@
-"""Verify a bundle: check every byte, and replay the golden inputs through every file."""
+"""Verify a bundle: check every byte, and compute the golden images again.
+
+They are computed by every file whose runtime is installed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from zoo.bundles import integrity, runtimes
 from zoo.bundles.integrity import Bundle
 from zoo.errors import InputError, VerificationError
 
-# The kernels of another processor may round integers differently, by one step in each layer.
-_INTEGER_STEPS = 4  # multiple of the logits' scale
+# Kernels of different processors may round by one step in each layer; 4 steps allow for several
+# layers. A step is the scale of the quantized logits.
+_INTEGER_STEPS = 4
 _DYNAMIC_DIFFERENCE = 1e-2  # fraction of the logits' range
 
 

@@ -4,8 +4,8 @@ The command of a subprocess, for the images from BEGIN to END - 1, is::
 
     python -m export.check.accuracy ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
 
-The images are divided among one single-threaded subprocess per core. A SavedModel has only one
-subprocess, since TensorFlow starts slowly and uses several threads.
+The images are divided among single-threaded subprocesses, one for each core. A SavedModel has only
+one subprocess, since TensorFlow starts slowly and uses several threads.
 """
 
 from __future__ import annotations

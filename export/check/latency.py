@@ -35,9 +35,9 @@ def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
         scratch: folder for the results from the subprocess.
 
     Returns:
-        ``inputs``, ``outputs``, ``microseconds`` per image (the median of single calls on one
-        thread), ``peak_bytes`` of the subprocess, and for a LiteRT file ``operators`` and
-        ``activation_bytes``.
+        ``inputs``, ``outputs``, ``microseconds`` per image (the median of calls with the file's
+        batch size on one thread), ``peak_bytes`` of the subprocess, and for a LiteRT file
+        ``operators`` and ``activation_bytes``.
 
     Raises:
         ZooError: the subprocess failed.
@@ -55,11 +55,12 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("answer", type=Path, metavar="FACTS.json")
     arguments = parser.parse_args(argv)
     artifact = open_alone(arguments.artifact)
-    images = np.array(np.load(arguments.images, mmap_mode="r")[:_TIMED_IMAGES])
+    batch = artifact.inputs["image"]["shape"][0] or 1
+    images = np.array(np.load(arguments.images, mmap_mode="r")[: max(_TIMED_IMAGES, batch)])
     facts = {
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
-        "microseconds": _microseconds(artifact.predict_fn, images),
+        "microseconds": _microseconds(artifact.predict_fn, images, batch),
         "peak_bytes": _peak_bytes(),
     }
     facts |= _graph_facts(arguments.artifact)
@@ -86,14 +87,14 @@ def _graph_facts(artifact: Path) -> dict[str, Any]:
     }
 
 
-def _microseconds(predict_fn: PredictFn, images: np.ndarray) -> float:
-    """Return the median time per image, in microseconds."""
+def _microseconds(predict_fn: PredictFn, images: np.ndarray, batch: int) -> float:
+    """Return the median time per image of calls with whole batches, in microseconds."""
     seconds = []
-    for at in range(len(images)):
+    for at in range(0, max(1, len(images) - batch + 1), batch):
         begin = time.perf_counter()
-        predict_fn(images[at : at + 1])
+        predict_fn(images[at : at + batch])
         seconds.append(time.perf_counter() - begin)
-    return float(1e6 * np.median(seconds))
+    return float(1e6 * np.median(seconds) / batch)
 
 
 if __name__ == "__main__":

@@ -83,8 +83,13 @@ def check(reference: Metrics, rows: Sequence[Row]) -> None:
 
 def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> str:
     """Return the options that would publish the other files, or all of them."""
-    others = [row.format.name for row in rows if row not in failed]
-    ways = [f"--formats {','.join(others)} to leave it out"] if others else []
+    others, named = (
+        [row.format.name for row in rows if (row in failed) == has_failed]
+        for has_failed in (False, True)
+    )
+    # The SavedModel is exported always.
+    optional = others and "saved_model" not in named
+    ways = [f"--formats {','.join(others)} to leave out {', '.join(named)}"] if optional else []
     if all(row.format.loss is not None and _is_finite(row) for row in failed):
         bounds = " ".join(
             f"--bound {row.format.name}={_points_lost(reference, row):g}" for row in failed
@@ -148,17 +153,14 @@ def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) 
             f"Keras classifies only {reference.correct:,} of {reference.count:,} test images "
             f"correctly; always predicting the most frequent class would be correct on {most:,}."
         )
-    blind = [
-        each.name
-        for each in formats
-        if each.loss is not None and each.loss * reference.count / 100 < 1
-    ]
+    blind = [each.name for each in formats if each.loss and each.loss * reference.count / 100 < 1]
     if blind:
         low, high = wilson_interval(reference.correct, reference.count)
         found.append(
-            f"{reference.count:,} test images are too few for the bounds of {', '.join(blind)}, "
-            f"which are less than one image; the 95 % confidence interval of the accuracy of Keras "
-            f"is {100 * low:.1f} to {100 * high:.1f} %."
+            f"{reference.count:,} test images are too few for the bounds of {', '.join(blind)}: "
+            "these percentages are less than one image, so the files are held to the number of "
+            "images that is granted on small splits. The 95 % confidence interval of the accuracy "
+            f"of Keras is {100 * low:.1f} to {100 * high:.1f} %."
         )
     return found
 

@@ -63,12 +63,12 @@ def add_arguments(parser: Parser, formats: Sequence[str]) -> None:
         type=Path,
         required=True,
         metavar="FILE.json",
-        help="file for the reason of each format that does not support the network",
+        help="file for the reason of each conversion that fails",
     )
 
 
 def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], object]) -> None:
-    """Write each target, and the reason for each format that does not support the network.
+    """Write each target. For each conversion that fails, write the reason.
 
     Args:
         arguments: the parsed arguments of ``add_arguments``.
@@ -110,7 +110,7 @@ def convert(targets: Mapping[str, Path], scratch: Path) -> dict[str, str]:
         scratch: folder of the inputs, under the names above.
 
     Returns:
-        The reason for each format that does not support the network.
+        The reason for each format whose conversion failed.
 
     Raises:
         ZooError: a converter subprocess failed.

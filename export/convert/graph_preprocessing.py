@@ -18,7 +18,10 @@ CHANNELS = (1, 3)
 """Numbers of channels that both decoders support."""
 
 MOST_PIXELS = 1 << 24
-"""Largest height times width that is decoded; a server handles many requests at once."""
+"""Largest height times width that is decoded.
+
+Pictures with more pixels are rejected, because a server handles many requests at once.
+"""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to and including width and height; the next byte is the bit depth
@@ -38,7 +41,8 @@ _GREY = (19_595, 38_470, 7_471)
 def facts(wanted: Preprocessing) -> dict[str, Any]:
     """Return the manifest's entry on ``serve_bytes``, as JSON values.
 
-    Its pixels equal those of ``zoo.data.preprocessing``, except for rounding ties in resizing.
+    Its pixels equal those of ``zoo.data.preprocessing`` without ink detection, except for rounding
+    ties in resizing.
     """
     return {
         "formats": ["PNG", "JPEG"],
@@ -57,7 +61,7 @@ def decode(files: Any, wanted: Preprocessing) -> Any:
 
     Args:
         files: string [N], contents of the files.
-        wanted: the preprocessing; ``wanted.ink`` is ignored.
+        wanted: the preprocessing, which is applied without ink detection.
 
     Returns:
         uint8 [N, height, width, channels].
@@ -197,7 +201,7 @@ def _fitted(pixels: Any, wanted: Preprocessing) -> Any:
 
 
 def _edge_colour(pixels: Any) -> Any:
-    """Return the colour of ``zoo.data.preprocessing.edge_colour``, int32 [C]."""
+    """Return the color of ``zoo.data.preprocessing.edge_colour``, int32 [C]."""
     edges = tf.concat([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]], axis=0)
     return tf.sort(edges, axis=0)[(tf.shape(edges)[0] - 1) // 2]
 

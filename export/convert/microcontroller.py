@@ -42,10 +42,10 @@ TESTED_WITH = (
     "under QEMU on Cortex-M3, M7 and M55"
 )
 CODE_BYTES = 75_000
-"""Approximate bytes of flash that a whole program needs in addition to the model.
+"""Approximate bytes of flash for the program's code: TFLM and the C library.
 
-Measured on a Cortex-M with ltfn5 (407 kB, of which 337 kB are the model) and compact-10k (91 kB, of
-which 18 kB are the model).
+The model and, in the self-test, the golden images come in addition. Measured on a Cortex-M with
+ltfn5 (407 kB, of which 337 kB are the model) and compact-10k (91 kB, of which 18 kB are the model).
 """
 
 _TEMPLATES = Path(__file__).parent / "board"
@@ -183,7 +183,7 @@ def write(
 
 
 def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
-    """Return about ``count`` images for the self-test, the same number of each class.
+    """Return about ``count`` images for the self-test, up to the same number of each class.
 
     Args:
         content: an int8 LiteRT file of batch 1.

@@ -10,14 +10,13 @@ from typing import Any
 from etils import epy
 
 from export.convert import graph_preprocessing
+from export.litert.metadata import LABELS
 from export.network.deploy import features_model
 from zoo.data.preprocessing import Preprocessing
 
 with epy.lazy_imports():
     import keras
     import tensorflow as tf
-
-LABELS = "labels.txt"
 
 
 def save_serving(

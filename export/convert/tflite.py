@@ -47,12 +47,12 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
     Args:
         saved_model: folder that ``export.convert.saved_model.save_fixed`` wrote.
         kind: one of ``LITERT``.
-        calibration: uint8 [N, H, W, C], the representative dataset of an integer format; N is a
-            multiple of the batch size.
+        calibration: uint8 [N, H, W, C], the representative dataset of an integer format;
+            images beyond the last whole batch are not used.
 
     Raises:
-        ConverterError: an operation is not built in for this format.
-        ZooError: the file computes shapes, or an operation is not built in.
+        ConverterError: the converter does not support an operation for this format.
+        ZooError: the written file computes shapes, or contains operations that are not built in.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]

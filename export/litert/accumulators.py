@@ -46,6 +46,7 @@ def narrowed(content: bytes) -> bytes:
             buffer.data = np.frombuffer(offsets.astype("<i4").tobytes(), np.uint8)
             model.buffers.append(buffer)
             bias.type = operator.builtinOptions.quantizedBiasType = schema.TensorType.INT32
+    # The 64-bit biases that were replaced are removed from the file.
     used = {each.buffer for each in [*graph.tensors, *(model.metadata or [])]}
     for at, unused in enumerate(model.buffers):
         if at not in used:

@@ -18,6 +18,8 @@ from export.litert import flatbuffer
 
 NAME = "TFLITE_METADATA"
 LABELS = "labels.txt"
+"""File of the class names, one per line."""
+
 _FILE_IDENTIFIER = b"M001"
 _RGB, _GRAYSCALE = 1, 2
 _IMAGE_PROPERTIES = 2

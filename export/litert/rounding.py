@@ -33,7 +33,7 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
         def value(at: int) -> np.ndarray:
             return interpreter.get_tensor(at).astype(np.int64)
 
-        inputs, weights, *bias = (at for at in operator.inputs if at >= 0)
+        inputs, weights, *bias = operator.inputs
         (output,) = operator.outputs
         (scale, zero_point), (output_scale, _) = (
             details[at]["quantization"] for at in (inputs, output)

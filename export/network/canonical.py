@@ -1,6 +1,6 @@
 """Convert a Keras classifier to its canonical form: a flat float32 network, pixels to logits.
 
-Exporters and converters support only the canonical form:
+A Keras file is converted to this form before its export:
 
 - one input, float32 [N, H, W, C] of pixels 0..255, and one output, float32 logits [N, classes];
 - no nested models: their operations are part of the graph;
@@ -102,8 +102,9 @@ def canonical(
 class _Flattener:
     """Copies the operations of a model and its nested models into one graph.
 
-    A copy has the configuration and weights of its original, a new name if that is taken, and
-    computes in float32. A layer that is called twice is copied twice, so each copy has one input.
+    A copy has the configuration and weights of its original, a new name if its name is already
+    taken, and computes in float32. A layer that is called twice is copied twice, so each copy has
+    one input.
     """
 
     def __init__(self) -> None:

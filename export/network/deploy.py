@@ -42,7 +42,8 @@ def inference_model(model: keras.Model) -> keras.Model:
     def without_scale(layer: keras.Layer) -> keras.Layer:
         if layer in scales:
             return layers.Identity(name=layer.name)
-        # The zoo's own subclass is for training only.
+        # The zoo's subclass of BatchNormalization is for training only, so Keras' own class
+        # replaces it.
         norm = isinstance(layer, layers.BatchNormalization)
         kind = layers.BatchNormalization if norm else type(layer)
         return kind.from_config(layer.get_config())

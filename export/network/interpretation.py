@@ -22,7 +22,8 @@ with epy.lazy_imports():
 
 _PICTURES = 500  # per split
 _CHANCE = 1e-3  # significance level of the sign test
-_LEAST_ACCURACY = 0.5  # for another class order; a weak network fits several
+# Least accuracy for accepting another class order: several orders fit a weak network about equally.
+_LEAST_ACCURACY = 0.5
 _HIGH_COST = 0.05  # in nats; below it, a network is confident and correct
 
 Logits = Callable[[np.ndarray, str], np.ndarray]
@@ -36,8 +37,8 @@ class Reading:
     Attributes:
         scale: the pixel scale, one of ``pixels.NAMES``.
         right: bool [N], which images are correct with the classes in the given order.
-        reordered: bool [N], the same with the best class order; each half of the images uses the
-            order that is fitted to the other half.
+        reordered: bool [N], the same with the best class order, which is estimated on one half of
+            the images and applied to the other, for both halves.
         order: int [classes], the estimated class of each output.
         cost: mean cross-entropy in nats, with the better of the two orders.
     """
@@ -90,7 +91,8 @@ def read(logits: Logits, scales: Sequence[str], pictures: Split) -> list[Reading
 def beats(one: Reading, other: Reading) -> bool:
     """Return whether one pixel scale is clearly better than another.
 
-    It is more accurate, or equally accurate with less than half of a high cross-entropy.
+    It is significantly more accurate; or it is not significantly less accurate, and the other's
+    cross-entropy is above ``_HIGH_COST`` and more than twice as large.
     """
     surer = one.cost < other.cost / 2 and other.cost > _HIGH_COST
     return is_better(one.best, other.best) or (surer and not is_better(other.best, one.best))
@@ -110,7 +112,10 @@ def _reading(logits: np.ndarray, scale: str, labels: np.ndarray) -> Reading:
 
 
 def _order(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return the class of each output that maximizes the accuracy, int [classes]."""
+    """Return the assignment of outputs to classes that gives the highest accuracy.
+
+    Its type is int [classes]: the class of each output.
+    """
     counts = np.zeros((classes, classes))
     np.add.at(counts, (answers, labels), 1)
     counts += np.eye(classes) / (len(labels) + 1)  # ties keep the given order

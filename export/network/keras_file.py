@@ -65,8 +65,9 @@ def check_file(path: Path) -> None:
         raise InputError(f"there is no file {path}")
     if not _NAME.fullmatch(path.stem):
         raise InputError(
-            f"{path}: its files are published as {path.stem!r}, which must begin with an ASCII "
-            "letter or digit and contain only these, '_', '.' and '-'; rename it"
+            f"{path}: rename this file; its name without the extension names the exports, and must "
+            "start with an ASCII letter or digit and contain only ASCII letters, digits, '_', '.' "
+            "and '-'"
         )
 
 

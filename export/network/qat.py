@@ -41,7 +41,7 @@ def finetuned(
     """
     rounded = _with_rounded_activations(model, calibration)
     kernels = [
-        (layer.kernel, _kept_axes(layer)) for layer in rounded.layers if hasattr(layer, "kernel")
+        (layer.kernel, _shared_axes(layer)) for layer in rounded.layers if hasattr(layer, "kernel")
     ]
     schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
     optimizer = keras.optimizers.Adam(schedule)
@@ -51,8 +51,8 @@ def finetuned(
     @tf.function(autograph=False)
     def step(images: Any, labels: Any) -> None:
         unrounded = [tf.identity(kernel.value) for kernel, _ in kernels]
-        for (kernel, kept), values in zip(kernels, unrounded, strict=True):
-            kernel.assign(_rounded_weights(values, kept))
+        for (kernel, shared), values in zip(kernels, unrounded, strict=True):
+            kernel.assign(_rounded_weights(values, shared))
         with tf.GradientTape() as tape:
             # training=False keeps the statistics of normalization layers unchanged.
             cost = loss(labels, rounded(images, training=False))
@@ -71,13 +71,13 @@ def finetuned(
 
 def _with_rounded_activations(model: keras.Model, calibration: np.ndarray) -> keras.Model:
     """Return a copy that rounds every activation that an int8 file stores to 256 steps."""
-    kept = [layer.name for layer in model.layers if _is_kept(model, layer)]
-    results = keras.Model(model.input, [model.get_layer(name).output for name in kept])
+    stored = [layer.name for layer in model.layers if _is_stored(model, layer)]
+    results = keras.Model(model.input, [model.get_layer(name).output for name in stored])
     values = results.predict(calibration.astype(np.float32), verbose=0)
     # Every range includes zero, which int8 must represent exactly.
     ranges = {
         name: (min(0.0, float(np.min(each))), max(1e-6, float(np.max(each))))
-        for name, each in zip(kept, values if len(kept) > 1 else [values], strict=True)
+        for name, each in zip(stored, values if len(stored) > 1 else [values], strict=True)
     }
 
     def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
@@ -96,7 +96,7 @@ def _with_rounded_activations(model: keras.Model, calibration: np.ndarray) -> ke
     return copy
 
 
-def _is_kept(model: keras.Model, layer: keras.Layer) -> bool:
+def _is_stored(model: keras.Model, layer: keras.Layer) -> bool:
     """Return whether an int8 file stores a layer's output, rather than fuses it with the next."""
     passing = layers.InputLayer | layers.Rescaling | layers.Dropout | layers.Flatten
     if isinstance(layer, passing):
@@ -106,7 +106,7 @@ def _is_kept(model: keras.Model, layer: keras.Layer) -> bool:
     return not (len(followers) == 1 and isinstance(followers[0], fused))
 
 
-def _kept_axes(layer: keras.Layer) -> list[int]:
+def _shared_axes(layer: keras.Layer) -> list[int]:
     """Return the axes of a kernel that share one scale: all but the channel axes."""
     rank = len(layer.kernel.shape)
     depthwise = isinstance(layer, layers.DepthwiseConv2D)

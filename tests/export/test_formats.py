@@ -1,4 +1,4 @@
-"""Test that a format is one entry, which everything that lists or creates formats reads."""
+"""Test that a new format needs only one entry in FORMATS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Test the code of the benchmarks, but not the times that they measure."""
+"""Test the code of the benchmarks.
+
+No test depends on the measured speed of a benchmark.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def test_contestants_take_turns_after_one_that_warms_up() -> None:
     }
 
 
-def test_no_contestant_always_follows_the_same_one() -> None:
+def test_each_contestant_starts_some_rounds() -> None:
     names = ["a", "b", "c"]
     assert [race._rotated(names, by)[0] for by in range(4)] == ["a", "b", "c", "a"]
     assert all(sorted(race._rotated(names, by)) == names for by in range(4))
@@ -59,10 +62,10 @@ def test_a_whole_process_is_measured() -> None:
         whole.run(["-c", "raise SystemExit(3)"])
 
 
-def test_every_item_has_a_room_and_a_result() -> None:
+def test_every_item_has_a_module_and_a_result() -> None:
     for item in bench.ITEMS:
-        room = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
-        assert callable(room.measure)
+        module = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
+        assert callable(module.measure)
     assert results.kept() == sorted(bench.ITEMS)
 
 

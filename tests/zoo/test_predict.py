@@ -152,6 +152,8 @@ def test_no_ink_and_several_things_are_said(
     assert "two.png [1 of 2]: 2 (" in each.stdout
     assert "two.png [2 of 2]: 7 (" in each.stdout
     assert each.stdout.index("[1 of 2]") < each.stdout.index("[2 of 2]")
+    as_json = command("zoo.predict", bundle, "two.png", "--each", "--json", cwd=tmp_path)
+    assert [answer["place"] for answer in json.loads(as_json.stdout)] == ["1 of 2", "2 of 2"]
 
 
 def test_where_the_sheet_cannot_be_written_is_said(

@@ -5,5 +5,5 @@ python -m tools.bench training   run one item
 
 Each item writes its figures and the machine's properties to ``tools/bench/results``; the tables in
 the ``README.md`` there are generated from all results in that folder. Requires the extra ``bench``,
-MNIST and an otherwise idle machine. No test depends on a measured time.
+MNIST and an otherwise idle machine. No test depends on the measured speed of a benchmark.
 """

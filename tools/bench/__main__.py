@@ -44,9 +44,9 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"--rounds takes at least 2, for a range; received {arguments.rounds}")
     for item in arguments.items or ITEMS:
         print(f"Measuring {item}", file=sys.stderr)
-        room = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
+        module = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
         begin = time.perf_counter()
-        result = room.measure(arguments.rounds)
+        result = module.measure(arguments.rounds)
         results.save(item, result, time.perf_counter() - begin)
         print(f"\n{results.table(result.columns, result.rows)}\n\n{result.notes}\n")
 

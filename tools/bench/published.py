@@ -8,10 +8,10 @@ filters, each followed by max pooling, dropout of 0.5, Adam, batches of 128, at 
 pooling, two dense layers, dropout, Adadelta with a learning rate of 1.0 that is multiplied by 0.7
 after each epoch, batches of 64, at most 14 epochs.
 
-The test images are scored after each epoch. The last line printed has the seconds spent on this
-scoring, which is not part of the recipe, and the accuracy. With ``WITHIN``, training stops before
-an epoch that would end more than ``WITHIN`` seconds after the start, without the scoring, even if
-it were as fast as the fastest epoch so far.
+The test images are scored after each epoch. The last line printed contains the seconds that the
+scoring took, which is not part of the recipe, and the accuracy. With ``WITHIN``, training stops
+before the next epoch if that would end more than ``WITHIN`` seconds after the start. The end is
+predicted from the fastest epoch so far, and the time of the scoring is not counted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WANTED = 0.99
 
 
 def keras_example() -> Iterator[Callable[[], float]]:
-    """Train; after each epoch yield a function that returns the test accuracy."""
+    """Train the Keras example; yield a function that returns the test accuracy after each epoch."""
     backend.start_tensorflow()
     dataset = data.load("mnist", offline=True)
     images = np.concatenate([dataset.train.images, dataset.validation.images]) / np.float32(255)
@@ -75,7 +75,7 @@ def keras_example() -> Iterator[Callable[[], float]]:
 
 
 def pytorch_example() -> Iterator[Callable[[], float]]:
-    """Train; after each epoch yield a function that returns the test accuracy."""
+    """Train PyTorch's example; yield a function that returns the test accuracy after each epoch."""
     dataset = data.load("mnist", offline=True)
 
     def normal(images: np.ndarray) -> torch.Tensor:
@@ -111,7 +111,10 @@ def pytorch_example() -> Iterator[Callable[[], float]]:
 
 
 def main(kind: str, within: str = "inf") -> None:
-    """Train one example until it reaches 99 % or exceeds ``within`` seconds."""
+    """Train one example until it reaches 99 % or ends its last epoch, and print the result.
+
+    It also stops before an epoch that would end after ``within`` seconds, without the scoring.
+    """
     scoring, accuracy, fastest = 0.0, 0.0, float("inf")
     start = begin = time.perf_counter()
     for score in {"keras": keras_example, "torch": pytorch_example}[kind]():

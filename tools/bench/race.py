@@ -45,7 +45,7 @@ def race(
                 contestant.measure(course)
             found[course] = {name: [] for name in running}
             for turn in range(rounds):
-                # The order rotates, since the threads of the previous contestant may still spin.
+                # The order rotates, so that each contestant starts some rounds.
                 for name in _rotated(list(running), turn):
                     time.sleep(_SETTLE_SECONDS)
                     found[course][name].append(running[name].measure(course))

@@ -33,7 +33,8 @@ def load(bundle: str | Path, *, runtime: str | None = None, threads: int = 1) ->
     Args:
         bundle: the folder of a version, such as ``exports/ltfn5/1``.
         runtime: name of the format: ``float32``, ``int8``, ``saved_model`` ...; by default the
-            most precise one that needs no TensorFlow.
+            first that the bundle has of ``float32``, ``float16``, ``dynamic``, ``int8``,
+            ``int16x8``, ``onnx`` and ``openvino``, otherwise ``saved_model``.
         threads: number of threads; the SavedModel uses those of TensorFlow.
 
     Returns:

@@ -20,7 +20,8 @@ SCHEMA = 4
 MANIFEST = "manifest.json"
 CHECKSUM = "manifest.json.sha256"
 
-_QUICK_TO_OPEN = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino")
+# Formats that require no TensorFlow; a bundle's first of these is its default.
+_DEFAULT_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Bundle:
     def default_runtime(self) -> str:
         """The default format: one that requires no TensorFlow, if the bundle has one."""
         held = [each["format"] for each in self.manifest["artifacts"]]
-        return next(name for name in (*_QUICK_TO_OPEN, *held) if name in held)
+        return next(name for name in (*_DEFAULT_ORDER, *held) if name in held)
 
     def path(self, artifact: dict[str, Any]) -> Path:
         """Return the path that a runtime opens: the file, or for a SavedModel the bundle folder."""

@@ -19,9 +19,9 @@ import numpy as np
 from etils import epy
 
 from zoo.data import image_folder, preprocessing, tfds_sets
+from zoo.data.array_cache import Announce
 from zoo.data.preprocessing import POLARITIES, Preprocessing, plain_background, shown
 from zoo.data.splits import NAMES, Split
-from zoo.data.tfds_sets import Announce
 from zoo.errors import InputError, unknown
 
 with epy.lazy_imports():
@@ -215,18 +215,21 @@ def load(
         image_size: height and width to resize to; required for a folder, by default the size of a
             tfds dataset.
         channels: channels of the images; by default those of a tfds dataset, and for a folder 1 if
-            all its pictures are grey, otherwise 3.
+            all its files are stored as grey, otherwise 3.
         fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
         background: what transparent pixels are filled with, as in ``Preprocessing``.
-        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, and for a tfds dataset
-            it is detected from the edges of the images.
+        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, or ``light-on-dark``
+            with ``ink="on"``; for a tfds dataset it is detected from the edges of the images.
         ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
             handwriting; ``auto`` is off for a folder, and detected for a tfds dataset.
-        data_dir: where tfds stores prepared datasets; by default ``TFDS_DATA_DIR`` or that of tfds.
+        data_dir: where tfds stores prepared datasets, and decoded folders are cached; by default
+            ``TFDS_DATA_DIR`` or ``~/tensorflow_datasets``.
         manual_dir: folder with the original files; for MNIST by default ``ZOO_MANUAL_DIR``.
-        offline: never use the network.
-        trainable: reject a dataset without training images, which is valid only for evaluation.
-        report: announce what a folder contains, or which splits are taken from the train split.
+        offline: never use the internet.
+        trainable: whether to reject a dataset without training images; such a dataset can only be
+            evaluated.
+        report: whether to announce what a folder contains, or which splits are taken from the train
+            split.
         announce: called with each line that a user should see.
 
     Raises:
@@ -343,9 +346,10 @@ def _prepared(
         set_name, manual = "digits", None
         builder = tfds_sets.find(set_name, data_dir)
     elif obstacle:
+        variable = " or ZOO_MANUAL_DIR" if builder.name == "mnist" else ""
         raise InputError(
             f"{name} is not prepared in {builder.data_dir_root} and {obstacle}; provide it by "
-            "(1) a network connection, (2) --manual-dir or ZOO_MANUAL_DIR with the original "
+            f"(1) an internet connection, (2) --manual-dir{variable} with the original "
             f"files, or (3) --data-dir or TFDS_DATA_DIR with a prepared {name}; "
             "--data digits needs none of these"
         )

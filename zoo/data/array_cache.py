@@ -20,6 +20,7 @@ from zoo.errors import ZooError
 from zoo.util import atomic
 
 Announce = Callable[[str], None]
+"""Called with each line that a user should see."""
 
 Fill = Callable[[np.ndarray], np.ndarray]
 """Decode a split: fill uint8 images [N, H, W, C] and return their labels, int64 [N]."""
@@ -101,7 +102,10 @@ def _paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
 
 
 def _allocate(path: Path) -> None:
-    """Reserve the blocks of a mapped file: on a full disk, writing to a hole kills the process."""
+    """Reserve the blocks of a mapped file.
+
+    On a full disk, writing to an unreserved part of a mapped file kills the process.
+    """
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -74,7 +74,10 @@ def _order(count: int, seed: int, shuffle: bool, epoch: int) -> np.ndarray | Non
 def _positions(
     count: int, first: int, number: int, order_of: Callable[[int], np.ndarray | None]
 ) -> np.ndarray:
-    """Return the split positions of ``number`` images, from ``first`` in the endless epochs."""
+    """Return the positions in the split of the ``number`` images that start at image ``first``.
+
+    Images are counted over all epochs.
+    """
     parts = []
     while number > 0:
         epoch, offset = divmod(first, count)

@@ -18,9 +18,9 @@ with epy.lazy_imports():
 
 _SIDE = 280  # side of each drawing in pixels: ten times that of MNIST
 _GAP = 20
-_TEXT = 46  # height of the two lines below a drawing
+_TEXT = 46  # height of the line of text below a drawing, with margins
 _FONT = 15
-_FRAME = (0, 114, 178)  # distinct from ink for colour-blind users too
+_FRAME = (0, 114, 178)  # distinct from ink for color-blind users too
 
 
 def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None:

@@ -1,7 +1,7 @@
 """Load a folder of pictures as a dataset, with a subfolder for each class.
 
     pets/cat/1.jpg, pets/dog/7.png ...          split automatically
-    pets/train/cat/1.jpg, pets/test/dog/7.png   split by the user; pets/val/ is optional
+    pets/train/cat/1.jpg, pets/test/dog/7.png   split by the user; val/ and test/ are optional
 
 ``survey`` lists and hashes the files; ``read`` decodes each picture once, as
 ``zoo.data.preprocessing`` defines.

@@ -75,7 +75,6 @@ def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
     """Return the separate things in a picture, left to right; empty if there is no ink.
 
     A thing is one character, or several that touch. Pieces of a broken stroke belong to their
-    A thing is one character, or several that touch. Pieces of a broken stroke belong to their
     character. Things at the edge of the picture are cut off, so they are returned only if there are
     no others.
 

@@ -1,8 +1,10 @@
 """Convert picture files to network inputs: one definition for training, prediction and serving.
 
 The steps, in this order: decode, turn upright, fill transparent pixels with a background, convert
-to grey or colour, invert, fit to the network's size. Runs and bundles record which of them apply
-(``Preprocessing``); ``export.convert.graph_preprocessing`` repeats them in a TensorFlow graph.
+to grey or color, invert, fit to the network's size. With ``ink``, the search for handwriting
+(``zoo.data.ink``) replaces the last two. Runs and bundles record which steps apply
+(``Preprocessing``); ``export.convert.graph_preprocessing`` repeats them in a TensorFlow graph,
+except the search for ink.
 """
 
 from __future__ import annotations
@@ -65,9 +67,9 @@ class Preprocessing:
     Attributes:
         height: height of the network's images in pixels.
         width: width of the network's images in pixels.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for grey, 3 for color.
         fit: ``pad`` keeps the proportions and the whole picture, and fills the margins with the
-            median colour of its edges; ``crop`` keeps the proportions and the middle; ``stretch``
+            median color of its edges; ``crop`` keeps the proportions and the middle; ``stretch``
             keeps the whole picture, but not its proportions.
         background: what transparent pixels are filled with, ``white`` or ``black``.
         polarity: ``light-on-dark`` or ``dark-on-light`` inverts a grey picture whose edges indicate
@@ -105,7 +107,7 @@ class Preprocessing:
         if self.polarity != "keep" and self.channels != 1:
             raise InputError(
                 f"--polarity {self.polarity} needs grey pictures, received "
-                f"{self.channels} channels; give --polarity keep"
+                f"{self.channels} channels; give --channels 1, or --polarity keep without --ink on"
             )
         if self.ink and self.polarity == "keep":
             raise InputError("--ink on needs --polarity light-on-dark or dark-on-light")
@@ -238,9 +240,9 @@ def prepare(picture: Image.Image, wanted: Preprocessing) -> Prepared:
 
 
 def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
-    """Return each thing in a decoded picture as a network input, left to right.
+    """Return each object in a decoded picture as a network input, left to right.
 
-    Without ``wanted.ink``, or if the picture has the network's size, the only thing is the whole
+    Without ``wanted.ink``, or if the picture has the network's size, the only object is the whole
     picture.
 
     Raises:
@@ -393,7 +395,7 @@ def _channels(picture: Image.Image, wanted: Preprocessing) -> tuple[np.ndarray, 
     mode = "L" if wanted.channels == 1 else "RGB"
     colours = in_colour(picture, wanted.background)
     if picture.mode != mode:
-        steps.append("converted to grey" if mode == "L" else "converted to colour")
+        steps.append("converted to grey" if mode == "L" else "converted to color")
     # Grey is always computed from RGB, as in the exported graph.
     return np.asarray(colours.convert(mode)).reshape(picture.height, picture.width, -1), steps
 

@@ -8,7 +8,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +16,7 @@ from etils import epy
 from filelock import FileLock, Timeout
 
 from zoo.data import array_cache, preprocessing, splits
+from zoo.data.array_cache import Announce
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
 from zoo.errors import InputError, unknown
@@ -24,8 +24,6 @@ from zoo.util.tracking import track
 
 with epy.lazy_imports():
     import tensorflow_datasets as tfds
-
-Announce = Callable[[str], None]
 
 MNIST_FILES = (
     "train-images-idx3-ubyte.gz",

@@ -60,6 +60,7 @@ def _end(image: Any, x: Any, classes: int, name: str) -> keras.Model:
     """Add the head of all variants: 8x8x192 -> 6x6x192 -> 6x6xclasses, averaged to logits."""
     x = layers.Conv2D(192, 3, padding="valid", activation="relu", name="head1")(x)
     x = layers.Conv2D(192, 1, activation="relu", name="head2")(x)
+    # As in the paper's tables, a ReLU follows the class scores before they are averaged.
     x = layers.Conv2D(classes, 1, activation="relu", dtype="float32", name="head3")(x)
     logits = layers.GlobalAveragePooling2D(dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name=name)

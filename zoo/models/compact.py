@@ -1,8 +1,8 @@
-"""Networks for microcontrollers, with less than 4,000, 10,000 and 40,000 parameters.
+"""Networks for microcontrollers, with fewer than 4,000, 10,000 and 40,000 parameters.
 
 Each convolution is followed by batch normalization, which costs nothing once deployed: the
 converters fold it into the kernel. Global average pooling before the last layer makes the number of
-parameters independent of the image size. Of six architectures with less than 4,000 parameters, the
+parameters independent of the image size. Of six architectures with fewer than 4,000 parameters, the
 depthwise-separable one was the most accurate on MNIST's validation split, after six epochs and with
 one seed; the two larger networks use plain convolutions.
 """

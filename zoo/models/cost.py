@@ -1,4 +1,4 @@
-"""The cost of a network for one image: multiply-adds, and memory of the largest activation."""
+"""The multiply-adds of a network for one image, and the memory of its largest activation."""
 
 from __future__ import annotations
 

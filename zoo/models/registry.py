@@ -24,7 +24,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """The cost of a network for one image at its default shapes.
+    """The parameters of a network, and its work and memory for one image of the default shape.
 
     Attributes:
         parameters: number of weights.
@@ -49,7 +49,7 @@ class ModelSpec:
         smallest: minimum height and width of an image.
         origin: the paper, table or post that the network comes from; by default its module.
         batch_statistics: whether training normalizes by the mean and variance of the batch.
-        costs: None if they are computed when needed.
+        costs: parameters, multiply-adds and largest activation; None if computed when needed.
     """
 
     name: str
@@ -90,7 +90,8 @@ def register_model(
         smallest: minimum height and width of an image.
         origin: the paper, table or post that the network comes from; by default its module.
         batch_statistics: whether the network has batch normalization.
-        **costs: all attributes of ``Costs``; if not given, they are computed when needed.
+        **costs: ``parameters``, ``multiply_adds`` and ``largest_activation``: all three or none;
+            if not given, they are computed when needed.
 
     Raises:
         InputError: another module has registered this name.
@@ -133,7 +134,7 @@ def list_models(pattern: str = "*") -> list[str]:
     """Return the names of the networks, sorted. Does not start TensorFlow.
 
     Args:
-        pattern: of the names, in which ``*`` matches any text and ``?`` any character.
+        pattern: pattern that the names must match: ``*`` is any text, ``?`` any character.
 
     >>> zoo.list_models("compact-*")
     ['compact-10k', 'compact-40k', 'compact-4k']
@@ -157,7 +158,9 @@ def get_spec(name: str) -> ModelSpec:
 
 
 def get_costs(name: str) -> Costs:
-    """Return the cost of a network for one image; build it if it was registered without costs.
+    """Return a network's parameters, multiply-adds and largest activation for one image.
+
+    The network is built if it was registered without them.
 
     Raises:
         InputError: the network cannot be built, see ``create_model``.
@@ -187,7 +190,7 @@ def create_model(
         name: one of ``list_models()``.
         input_shape: ``(height, width, channels)``; by default that of the registry.
         classes: number of logits; by default that of the registry.
-        include_top: whether the network ends in logits; without, it ends in its last feature maps.
+        include_top: whether the network ends in logits; if False, it ends in its last feature maps.
         pooling: ``"avg"`` or ``"max"`` pools each feature map to one value; requires
             ``include_top=False``.
         precision: ``"float32"``, or ``"bfloat16"`` for mixed precision: bfloat16 arithmetic,

@@ -5,7 +5,8 @@ thread, and weight gradients add up the parts of all threads. A shard does neith
 activations stay in the CPU cache. On two cores, two shards per core were fastest;
 ``python -m tools.bench shards`` measures the gain.
 
-The number of threads per operation is global, and must be set before TensorFlow starts.
+The number of threads per operation is global, and must be set before TensorFlow runs its first
+operation.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ with epy.lazy_imports():
 
 _SHARDS_PER_CORE = 2
 
-# Each shard is traced, which takes seconds for dozens of them.
+# Each shard is traced, which takes seconds for dozens of them. A batch that would have more shards
+# than this is not split at all.
 _MAX_SHARDS = 16
 
 # With fewer images per shard, the overhead per shard exceeds the gain.

@@ -2,10 +2,14 @@
 
 runs/<model>/
     recipe.json         the request: model, dataset and the resolved recipe
-    metrics.jsonl       cost and accuracy, one line every 100 steps
+    metrics.jsonl       cost and accuracy of every hundredth batch, and the validation accuracy
+    tensorboard/        the same as events, with --tensorboard
     checkpoints/        the latest states, for --resume
     model.weights.h5    the trained weights
-    result.json         the results; written last, so a run that has it is complete
+    result.json         the results; written after the weights, so a run that has it has them too
+    curves.png, confusion.png, mistakes.png, filters.png
+                        the plots, written after the results
+    corruptions.png     written by zoo.evaluate --corruptions
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ def train_model(
 ) -> keras.Model:
     """Train a network, evaluate it on the test split, and return it.
 
+    If the run folder has an unfinished run of the same experiment, it is resumed.
+
     Args:
         model: name of the network.
         dataset: what ``load_data`` returns.
@@ -47,7 +49,8 @@ def train_model(
         The trained network, as ``load_model`` returns it.
 
     Raises:
-        InputError: an argument is invalid, or the run folder exists.
+        InputError: an argument is invalid, or the run folder has a finished run or another
+            experiment.
         DivergedError: a cost, a weight or a logit is not finite.
 
     >>> digits = zoo.load_data("digits")

@@ -23,7 +23,7 @@ Gradients = Callable[[Any, Any, Any, Any], tuple[Any, Any, list]]
 
 
 def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
-    """Return the function that computes the gradients for a recipe with the least work.
+    """Return the function that computes the recipe's gradients fastest.
 
     Args:
         model: raw pixels to logits.
@@ -62,7 +62,8 @@ def backpropagate_nonzero(
 ) -> tuple[Any, Any, list]:
     """Return the same as ``backpropagate_all``, up to rounding; skip images with zero gradient.
 
-    The other images go forward twice, so it is slower if they are more than two thirds.
+    Images with a nonzero gradient go forward twice, so this is slower if they are more than two
+    thirds of the batch.
     """
     logits = model(images, training=True)
     with tf.GradientTape() as tape:

@@ -123,11 +123,13 @@ def train(
             if received.signal:
                 going_on = ["python -m zoo.train", model.name, "--resume --out", str(run.folder)]
                 raise Interrupted(
-                    f"interrupted after step {number} of {steps}; the state is saved; "
-                    "continue with " + " ".join([*going_on, *user_modules.options()]),
+                    f"interrupted after step {number} of {steps}; the state is saved; if you gave "
+                    "--data-dir, --manual-dir or --offline, add it again; continue with "
+                    + " ".join([*going_on, *user_modules.options()]),
                     received.signal,
                 )
-        # No cost depends on the last update, or on the moving variance of batch normalization.
+        # The check of the cost misses the last update and the moving variance of batch
+        # normalization, so the weights are checked too.
         for weight in model.weights:
             if not np.isfinite(weight).all():
                 raise _diverged(f"the weights {weight.path} are not finite", steps, recipe)

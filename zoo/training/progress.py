@@ -95,6 +95,6 @@ class _Rate:
     def tick(self) -> str:
         self._ticks = [*self._ticks[-REPORT_STEPS:], time.perf_counter()]
         if len(self._ticks) == 1:
-            return "compiled"
+            return "first step: includes compilation"
         images = (len(self._ticks) - 1) * self._batch
         return f"{images / (self._ticks[-1] - self._ticks[0]):,.0f} images/s"

@@ -17,7 +17,8 @@ _lock = threading.RLock()
 def held_back() -> Iterator[None]:
     """Capture what libraries write to standard error; print it only if the block raises.
 
-    Some libraries write before they read a log level, or have none. One thread at a time captures.
+    Some libraries write before they read their log level, or have no log level. Only one thread can
+    capture at a time.
     """
     sys.stderr.flush()
     with _lock, tempfile.TemporaryFile() as chatter:

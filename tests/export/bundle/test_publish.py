@@ -104,7 +104,9 @@ def test_no_kill_leaves_a_partial_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_exporter_publishes_nothing(small: Path, tmp_path: Path, command: Command) -> None:
+def test_a_killed_exporter_leaves_no_partial_version(
+    small: Path, tmp_path: Path, command: Command
+) -> None:
     watcher = Watcher(tmp_path)
     watcher.start()
     chance = random.Random(1)

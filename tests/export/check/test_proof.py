@@ -162,3 +162,24 @@ def test_a_format_without_its_packages_is_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"onnx needs onnx, .* pip install 'ltfn-zoo\[onnx\]'"):
         choose("onnx")
     assert "onnx" not in {each.name for each in choose("all")}
+
+
+def test_the_saved_model_cannot_be_left_out(reference: Metrics, labels: np.ndarray) -> None:
+    rows = [
+        proof.compare(
+            reference,
+            _metrics(-reference.logits if FORMATS[name].loss is None else reference.logits, labels),
+            format=FORMATS[name],
+            file=name,
+            size=0,
+            facts={},
+        )
+        for name in ("saved_model", "int8")
+    ]
+    with pytest.raises(VerificationError, match="No option accepts this"):
+        proof.check(reference, rows)
+
+
+def test_a_bound_of_zero_is_not_called_too_small(reference: Metrics, labels: np.ndarray) -> None:
+    (strict,) = bounded([FORMATS["int8"]], {"int8": 0.0}, allow_drop=False)
+    assert proof.cautions(reference, labels, [strict]) == []

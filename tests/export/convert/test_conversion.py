@@ -19,7 +19,7 @@ def _arguments(folder: Path) -> argparse.Namespace:
     return argparse.Namespace(targets=targets, failures=folder / "failures.json")
 
 
-def test_what_cannot_hold_the_network_is_told_and_the_rest_is_written(tmp_path: Path) -> None:
+def test_a_failed_format_is_reported_and_the_others_are_written(tmp_path: Path) -> None:
     def convert(name: str, file: Path) -> None:
         if name == "first":
             raise ValueError("no such operation\nat length")
@@ -31,9 +31,7 @@ def test_what_cannot_hold_the_network_is_told_and_the_rest_is_written(tmp_path: 
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), MemoryError()])
-def test_a_machine_that_refuses_is_no_fault_of_the_network(
-    error: Exception, tmp_path: Path
-) -> None:
+def test_system_errors_are_raised(error: Exception, tmp_path: Path) -> None:
     def convert(name: str, file: Path) -> None:
         raise error
 

@@ -143,7 +143,7 @@ def test_images_that_tflm_rounds_otherwise_are_known(bundle: Path, digits: Datas
         microcontroller.golden_images(content, none, 1)
 
 
-def test_the_arena_is_not_named_larger_than_it_need_be(
+def test_85_percent_of_the_stated_arena_is_too_small(
     bundle: Path, manifest: dict[str, Any]
 ) -> None:
     content = microcontroller.read_model(bundle / "microcontroller")
@@ -171,7 +171,7 @@ def test_the_card_and_the_readme_say_what_a_board_needs(
     arenas = facts["arena_bytes"]
     card = (bundle / "README.md").read_text()
     assert "The model needs " in card
-    assert "the program code about 75,000 more" in card
+    assert "the C library) about 75,000 more" in " ".join(card.split())
     for number in (facts["model_bytes"], facts["multiply_adds"], *arenas.values()):
         assert f"{number:,}" in card
         assert f"{number:,}" in (folder / "README.md").read_text()

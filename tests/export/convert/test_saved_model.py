@@ -60,7 +60,7 @@ inputs += [("serve_bytes", tf.constant(each, tf.string)) for each in files.value
 inputs += [("serve_bytes", tf.constant(png)), ("serve_bytes", tf.constant([[png]])),
            ("serve_bytes", tf.zeros((1, 28, 28, 1), tf.uint8))]
 
-# A whole picture that is only too large: what it says, not that it is damaged, refuses it.
+# An intact picture that is too large must be rejected because of its size, not as damaged.
 large = tf.io.encode_png(np.zeros((5000, 5000, 1), np.uint8))
 try:
     served["serve_bytes"](image_bytes=large[None])

@@ -1,4 +1,4 @@
-"""Test which of two readings of a user's network is better than by chance."""
+"""Test when one assumption about a user's network counts as better than another."""
 
 from __future__ import annotations
 

@@ -294,7 +294,7 @@ def test_what_is_no_image_classifier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has 1 inputs and 2 outputs"):
         open_keras_file(tmp_path / "two.keras")
     file = _saved(tmp_path, "a b.keras", layers.Flatten(), shape=(4, 4, 1))
-    with pytest.raises(InputError, match="rename it"):
+    with pytest.raises(InputError, match="rename this file"):
         open_keras_file(file)
 
 

@@ -40,11 +40,11 @@ def source(small: Path) -> Source:
 
 
 @pytest.mark.slow
-def test_it_mends_what_rounding_broke(source: Source, digits: Dataset, tmp_path: Path) -> None:
+def test_fine_tuning_restores_the_accuracy(source: Source, digits: Dataset, tmp_path: Path) -> None:
     told: list[str] = []
     request = Request(formats=formats.choose("microcontroller"))
     version, _ = export_bundle(source, digits, request, tmp_path, told.append)
-    assert any("fine-tuning with simulated quantization" in line for line in told)
+    assert any("fine-tuning it with simulated quantization" in line for line in told)
     facts = json.loads((version / "manifest.json").read_text())["finetuned"]
     assert facts["validation_losses_before"] > 2 >= facts["validation_losses_after"]
     assert "fine-tuned with simulated quantization" in (version / "README.md").read_text()

@@ -73,7 +73,7 @@ def test_every_damage_is_refused_by_name(kind: str, copy: Path) -> None:
                     export.load(copy, runtime="int8")
     finally:
         file.write_bytes(content)
-    assert export.load(copy, runtime="int8") is not None
+    export.load(copy, runtime="int8")  # the restored bundle is accepted
 
 
 def test_a_missing_or_strange_file_is_refused(copy: Path) -> None:

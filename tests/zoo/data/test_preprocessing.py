@@ -230,7 +230,7 @@ def test_a_plain_background_is_recognised(digits: Dataset) -> None:
 def test_choices_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(InputError, match="unknown fit 'padd'; did you mean 'pad'"):
         _wanted(fit="padd")
-    with pytest.raises(InputError, match="needs grey pictures"):
+    with pytest.raises(InputError, match="received 3 channels; give --channels 1, or --polarity"):
         _wanted(channels=3, polarity="light-on-dark")
     with pytest.raises(InputError, match="--ink on needs --polarity"):
         _wanted(ink=True)

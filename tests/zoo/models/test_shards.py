@@ -99,7 +99,8 @@ def test_nothing_is_in_shards_where_nothing_was_prepared() -> None:
     assert shards.count(zoo.create_model("ltfn5"), 100) == 1
 
 
-def test_a_tensorflow_that_has_begun_keeps_its_threads() -> None:
+def test_a_tensorflow_that_has_begun_keeps_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "cores", lambda: 2)  # few enough to prepare shards
     threads = tf.config.threading.get_intra_op_parallelism_threads()
     tf.zeros([1])
     shards.prepare(["ltfn5"], 10_000)

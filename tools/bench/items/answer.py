@@ -31,7 +31,7 @@ def measure(rounds: int) -> Result:
         title="python -m zoo.predict, one picture, whole process, seconds",
         columns=["from", "median (range)", "peak memory"],
         rows=whole.rows(seconds, peaks),
-        notes=f"{rounds} rounds; each process verifies every byte of the bundle.",
+        notes=f"{rounds} rounds; with a bundle, each process verifies every byte of it.",
         headlines={
             "`zoo.predict BUNDLE picture.png`, whole process": f"{first:.2f} s",
             "the same from a run, with TensorFlow": f"{last:.1f} s",

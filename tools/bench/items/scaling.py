@@ -38,13 +38,15 @@ def measure(rounds: int) -> Result:
         cost = milliseconds[course] / first
         cells = (f"{milliseconds[course]:.2f}", f"{cost:.2f}", f"{adds:.2f}", f"{cost / adds:.2f}")
         rows.append([f"{count:,}", f"{size}x{size}", *cells])
+    batches = [str(_batch(size)) for size in _SIZES]
     return Result(
         title="training ltfn5, milliseconds for an image",
         columns=["images", "size", "ms", "cost", "multiply-adds", "cost / multiply-adds"],
         rows=rows,
         notes=(
             f"Medians of {rounds} rounds in float32 on synthetic images in a memory-mapped file, "
-            "shuffled and shifted; the last three columns are relative to the first row."
+            f"shuffled and shifted, in batches of {', '.join(batches[:-1])} and {batches[-1]} "
+            "images for the three sizes; the last three columns are relative to the first row."
         ),
         headlines={
             f"an image of {_COUNTS[-1]:,} / an image of {_COUNTS[0]:,}": (
@@ -64,7 +66,7 @@ def main() -> None:
 
     def start(course: str) -> tuple[Any, Any, int]:
         count, size = map(int, course.split())
-        batch = max(1, _BATCH * 28**2 // size**2)
+        batch = _batch(size)
         split = _synthetic(Path(scratch), count, size)
         data = Dataset(
             name="synthetic",
@@ -94,6 +96,11 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         serve(turn)
+
+
+def _batch(size: int) -> int:
+    """Return the number of images in a batch; larger images have smaller batches."""
+    return max(1, _BATCH * 28**2 // size**2)
 
 
 def _synthetic(folder: Path, count: int, size: int) -> Split:

@@ -323,17 +323,20 @@ def _wait_for_step(process: subprocess.Popen[str]) -> None:
     raise AssertionError(process.communicate()[1])
 
 
-SLOW = ("--data", "digits", "--batch-size", "8")
+# Steps that take a second or more on any machine, so that a signal arrives before the last.
+STEPS = 150
+SLOW = ("--data", "digits", "--batch-size", "8", "--steps", str(STEPS))
 
 
 def _interrupt(
     environment: dict[str, str], folder: Path, number: int, *arguments: str
 ) -> tuple[int, str]:
-    process = _start(environment, folder, *SLOW, "--steps", "600", *arguments)
+    process = _start(environment, folder, *SLOW, *arguments)
     _wait_for_step(process)
     process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
-    assert re.fullmatch(r"zoo.train: interrupted after step \d+ of 600; [^\n]+\n", complaint)
+    line = rf"zoo.train: interrupted after step \d+ of {STEPS}; [^\n]+\n"
+    assert re.fullmatch(line, complaint)
     return process.returncode, complaint
 
 
@@ -356,7 +359,7 @@ def test_an_interrupted_training_goes_on_exactly(
     assert proposed.endswith(" --import own\n")
     resumed = command(*proposed.split(), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    whole = command("zoo.train", "ltfn5", *SLOW, "--steps", 600, "--out", "whole", cwd=tmp_path)
+    whole = command("zoo.train", "ltfn5", *SLOW, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     models = [zoo.load_model(tmp_path / name) for name in ("runs/ltfn5", "whole")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
@@ -366,7 +369,7 @@ def test_an_interrupted_training_goes_on_exactly(
 def test_a_killed_training_leaves_a_run_that_can_begin_again(
     environment: dict[str, str], command: Command, tmp_path: Path
 ) -> None:
-    process = _start(environment, tmp_path, *SLOW, "--steps", "600")
+    process = _start(environment, tmp_path, *SLOW)
     _wait_for_step(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()

@@ -49,7 +49,7 @@ def _parser() -> cli.Parser:
         metavar="RUN|FILE.keras",
         help="run folder, such as runs/ltfn5, or a Keras file (.keras, .h5)",
     )
-    told = "; ".join(f"{each.name}: {each.says}" for each in formats.FORMATS.values())
+    told = "; ".join(f"{each.name}: {each.description}" for each in formats.FORMATS.values())
     usual = ", ".join(each.name for each in formats.choose(None))
     parser.add_argument(
         "--formats",

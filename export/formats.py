@@ -21,8 +21,8 @@ class Format:
     Attributes:
         name: name on the command line and in the manifest.
         file: path in the bundle, in which ``{model}`` is replaced by the network's name.
-        says: short description for the help text and the metadata of LiteRT files.
-        call: usage text of the model card: a Markdown template with the fields ``{file}``,
+        description: short description for the help text and the metadata of LiteRT files.
+        usage: usage text of the model card: a Markdown template with the fields ``{file}``,
             ``{name}``, ``{height}``, ``{width}``, ``{channels}`` and ``{batch}``.
         converter: module that writes the file, run by ``export.convert.conversion``; empty if
             ``export.pipeline`` writes it.
@@ -37,13 +37,13 @@ class Format:
             one per 100 images; 0 with ``--bound``.
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
-        usual: whether it is exported by default.
+        default: whether it is exported by default.
     """
 
     name: str
     file: str
-    says: str
-    call: str
+    description: str
+    usage: str
     converter: str = ""
     made_from: str = ""
     companions: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Format:
     spare: int = 0
     packages: tuple[str, ...] = ()
     extra: str = ""
-    usual: bool = True
+    default: bool = True
 
     def path(self, model: str) -> str:
         """Return the file's path in the bundle of a network with this name."""
@@ -88,7 +88,7 @@ class Format:
         return max(min(self.spare, count // 100), int(round(points * count / 100, 6)))
 
 
-_CALL_SAVED_MODEL = """\
+_USAGE_SAVED_MODEL = """\
 Python, with TensorFlow:
 
     import tensorflow as tf
@@ -104,7 +104,7 @@ signature `serve_bytes` takes PNG or JPEG files, `serving_default` takes pixels:
       "inputs": {{"image_bytes": [{{"b64": "'$(base64 -w0 picture.png)'"}}]}}}}'
 """
 
-_CALL_LITERT = """\
+_USAGE_LITERT = """\
 Python, with `pip install ai-edge-litert numpy`:
 
     from ai_edge_litert.interpreter import Interpreter
@@ -123,7 +123,7 @@ C++, with the LiteRT interpreter:
     interpreter->Invoke();  // the logits are in interpreter->output_tensor(0)
 """
 
-_CALL_MICROCONTROLLER = """\
+_USAGE_MICROCONTROLLER = """\
 C++ on a microcontroller, with TensorFlow Lite Micro: `{folder}/` is a library with a self-test for
 CMake, ESP-IDF, Arduino and PlatformIO. Its README explains how to add it to a project.
 
@@ -139,14 +139,14 @@ tensor arena needs {arena_bytes[reference]:,} bytes of RAM with the reference ke
 The networks of ltfn-zoo were tested with {tested_with}.
 """
 
-_CALL_ONNX = """\
+_USAGE_ONNX = """\
 Python, with `pip install onnxruntime`:
 
     import onnxruntime
     onnxruntime.InferenceSession("{file}").run(["logits"], {{"image": images}})
 """
 
-_CALL_OPENVINO = """\
+_USAGE_OPENVINO = """\
 Python, with `pip install openvino`. Without the hint, some processors compute in bfloat16:
 
     import openvino
@@ -161,22 +161,22 @@ FORMATS = {
             name="saved_model",
             file="saved_model.pb",
             companions=("variables/*",),
-            says="TensorFlow SavedModel for TensorFlow Serving",
-            call=_CALL_SAVED_MODEL,
+            description="TensorFlow SavedModel for TensorFlow Serving",
+            usage=_USAGE_SAVED_MODEL,
         ),
         Format(
             name="float32",
             file="tflite/{model}-float32.tflite",
-            says="LiteRT in float32",
+            description="LiteRT in float32",
             converter="export.convert.tflite",
-            call=_CALL_LITERT,
+            usage=_USAGE_LITERT,
         ),
         Format(
             name="float16",
             file="tflite/{model}-float16.tflite",
-            says="LiteRT with float16 weights, half the size",
+            description="LiteRT with float16 weights, half the size",
             converter="export.convert.tflite",
-            call=_CALL_LITERT,
+            usage=_USAGE_LITERT,
             loss=0.05,
             flips=0.2,
             spare=1,
@@ -184,9 +184,11 @@ FORMATS = {
         Format(
             name="dynamic",
             file="tflite/{model}-dynamic.tflite",
-            says="LiteRT with int8 weights and float32 input and output, a quarter of the size",
+            description=(
+                "LiteRT with int8 weights and float32 input and output, a quarter of the size"
+            ),
             converter="export.convert.tflite",
-            call=_CALL_LITERT,
+            usage=_USAGE_LITERT,
             loss=0.05,
             flips=1.0,
             spare=1,
@@ -194,9 +196,9 @@ FORMATS = {
         Format(
             name="int8",
             file="tflite/{model}-int8.tflite",
-            says="LiteRT in integers only, with uint8 pixels and int8 logits",
+            description="LiteRT in integers only, with uint8 pixels and int8 logits",
             converter="export.convert.tflite",
-            call=_CALL_LITERT,
+            usage=_USAGE_LITERT,
             loss=0.1,
             flips=2.0,
             spare=2,
@@ -204,41 +206,41 @@ FORMATS = {
         Format(
             name="int16x8",
             file="tflite/{model}-int16x8.tflite",
-            says="LiteRT with int16 activations and int8 weights",
+            description="LiteRT with int16 activations and int8 weights",
             converter="export.convert.tflite",
-            call=_CALL_LITERT,
+            usage=_USAGE_LITERT,
             loss=0.05,
             flips=1.0,
             spare=1,
-            usual=False,
+            default=False,
         ),
         Format(
             name="microcontroller",
             file="microcontroller/src/model_data.cpp",
-            says="the int8 file as a C++ library for TensorFlow Lite Micro",
+            description="the int8 file as a C++ library for TensorFlow Lite Micro",
             made_from="int8",
-            call=_CALL_MICROCONTROLLER,
+            usage=_USAGE_MICROCONTROLLER,
         ),
         Format(
             name="onnx",
             file="onnx/{model}.onnx",
-            says="for ONNX Runtime and other ONNX runtimes",
+            description="for ONNX Runtime and other ONNX runtimes",
             converter="export.convert.onnx_openvino",
-            call=_CALL_ONNX,
+            usage=_USAGE_ONNX,
             packages=("tf2onnx", "onnx", "onnxruntime"),
             extra="onnx",
-            usual=False,
+            default=False,
         ),
         Format(
             name="openvino",
             file="openvino/{model}.xml",
             companions=("openvino/{model}.bin",),
-            says="for OpenVINO",
+            description="for OpenVINO",
             converter="export.convert.onnx_openvino",
-            call=_CALL_OPENVINO,
+            usage=_USAGE_OPENVINO,
             packages=("openvino", "scipy"),
             extra="openvino",
-            usual=False,
+            default=False,
         ),
     )
 }
@@ -257,7 +259,7 @@ def choose(text: str | None) -> list[Format]:
         InputError: a format is unknown, or its packages are not installed.
     """
     if text is None:
-        return [each for each in FORMATS.values() if each.usual]
+        return [each for each in FORMATS.values() if each.default]
     if text == "all":
         return [each for each in FORMATS.values() if not each.missing()]
     names = {"saved_model", *text.split(",")}

@@ -379,7 +379,7 @@ class _Work:
         described = add_metadata(
             file.read_bytes(),
             name=self.source.name,
-            description=f"Image classifier, {relation} {self.dataset.name}; {format.says}.",
+            description=f"Image classifier, {relation} {self.dataset.name}; {format.description}.",
             labels=self.dataset.class_names,
             channels=self.dataset.image_shape[2],
         )

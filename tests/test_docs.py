@@ -52,7 +52,7 @@ def test_the_lesson_is_drawn() -> None:
     stored = (ROOT / "docs" / figures[0]).read_text(encoding="utf-8")
     assert ElementTree.fromstring(stored).tag == "{http://www.w3.org/2000/svg}svg"
     now = io.StringIO()
-    draw.draw(zoo.create_model("ltfn5")).savefig(now, format="svg")
+    draw.draw_network(zoo.create_model("ltfn5")).savefig(now, format="svg")
     # matplotlib draws each text as shapes, after a comment that holds it.
     text = re.compile(r"<!-- (.*?) -->")
     assert text.findall(stored) == text.findall(now.getvalue()), "run tools.update_figures"

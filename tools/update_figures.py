@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     backend.start_tensorflow()
     mpl.rcParams["svg.hashsalt"] = "ltfn-zoo"
-    picture = draw.draw(zoo.create_model("ltfn5"))
+    picture = draw.draw_network(zoo.create_model("ltfn5"))
     picture.savefig(FIGURES / "ltfn5.svg", format="svg", metadata={"Date": None})
     fits().savefig(FIGURES / "fits.png", format="png", metadata={"Software": None})
     if arguments.network:

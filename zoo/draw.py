@@ -89,7 +89,7 @@ def _volume(layer: keras.Layer) -> Volume | None:
     return None
 
 
-def draw(model: keras.Model) -> figure.Figure:
+def draw_network(model: keras.Model) -> figure.Figure:
     """Return a drawing of a network's volumes as a matplotlib figure.
 
     Args:
@@ -212,7 +212,7 @@ def main(argv: Sequence[str]) -> None:
     if not out.parent.is_dir():
         raise InputError(f"--out takes a file in an existing folder, received {out}")
     backend.start_tensorflow()
-    picture = draw(registry.create_model(arguments.model))
+    picture = draw_network(registry.create_model(arguments.model))
     with atomic.staged(out) as stage:
         picture.savefig(stage, format=out.suffix[1:])
     print(f"drawing of {arguments.model} saved in {out}")

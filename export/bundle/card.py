@@ -161,7 +161,7 @@ def _calls(manifest: dict[str, Any]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for each in FORMATS.values():
         if each.name in files:
-            alike.setdefault(each.call, []).append(each.name)
+            alike.setdefault(each.usage, []).append(each.name)
     # The int8 file is the example for all LiteRT formats, if it was exported.
-    shown = {call: "int8" if "int8" in names else names[0] for call, names in alike.items()}
-    return [call.format(file=files[name], **values) for call, name in shown.items()]
+    shown = {usage: "int8" if "int8" in names else names[0] for usage, names in alike.items()}
+    return [usage.format(file=files[name], **values) for usage, name in shown.items()]

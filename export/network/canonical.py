@@ -68,7 +68,7 @@ class Canonical:
         return powers / powers.sum(axis=1, keepdims=True)
 
 
-def canonical(
+def canonicalize(
     model: keras.Model,
     *,
     name: str,

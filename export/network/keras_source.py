@@ -6,7 +6,7 @@ import numpy as np
 from etils import epy
 
 from export.network import interpretation, pixels
-from export.network.canonical import Canonical, canonical
+from export.network.canonical import Canonical, canonicalize
 from export.network.deploy import scales_pixels
 from export.network.interpretation import Reading, beats, is_better
 from export.network.keras_file import KerasFile
@@ -91,7 +91,7 @@ def _from_keras(
 
 
 def _canonical(file: KerasFile, scale: str) -> Canonical:
-    return canonical(
+    return canonicalize(
         file.model,
         name=file.name,
         image_shape=file.image_shape,

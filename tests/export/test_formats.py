@@ -48,10 +48,10 @@ def test_a_new_format_is_one_entry(
         name="toy",
         file="tflite/{model}-toy.tflite",
         companions=("tflite/{model}-toy.txt",),
-        says="for children",
-        call="Throw `{file}` at the wall.\n",
+        description="for children",
+        usage="Throw `{file}` at the wall.\n",
         converter="toy_converter",
-        usual=False,
+        default=False,
     )
     monkeypatch.setitem(FORMATS, "toy", toy)
     assert "toy: for children" in " ".join(command._parser().format_help().split())

@@ -24,7 +24,7 @@ from zoo.errors import InputError
 
 
 def test_contestants_take_turns_after_one_that_warms_up() -> None:
-    found = race.race(
+    found = race.run_interleaved(
         {"slow": ["tests.pacer", "10"], "fast": ["tests.pacer", "1000"]}, ["1", "2"], rounds=2
     )
     assert found == {
@@ -41,7 +41,7 @@ def test_each_contestant_starts_some_rounds() -> None:
 
 def test_a_contestant_that_dies_is_named() -> None:
     with pytest.raises(RuntimeError, match=r"tests\.pacer x exited without a measurement"):
-        race.race({"broken": ["tests.pacer", "x"]}, ["1"], rounds=1)
+        race.run_interleaved({"broken": ["tests.pacer", "x"]}, ["1"], rounds=1)
 
 
 def test_a_whole_process_is_measured() -> None:

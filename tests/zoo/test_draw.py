@@ -11,7 +11,7 @@ from zoo import draw
 
 @pytest.mark.parametrize("name", zoo.list_models())
 def test_no_label_touches_another_or_leaves_the_picture(name: str) -> None:
-    picture = draw.draw(zoo.create_model(name))
+    picture = draw.draw_network(zoo.create_model(name))
     picture.draw_without_rendering()
     (axes,) = picture.axes
     boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
@@ -27,7 +27,7 @@ def test_no_label_touches_another_or_leaves_the_picture(name: str) -> None:
 
 
 def test_blocks_are_to_scale() -> None:
-    picture = draw.draw(zoo.create_model("ltfn5"))
+    picture = draw.draw_network(zoo.create_model("ltfn5"))
     (axes,) = picture.axes
     blue = [
         patch.get_xy()
@@ -42,7 +42,7 @@ def test_blocks_are_to_scale() -> None:
 
 
 def test_a_grey_image_is_a_sheet_not_a_block() -> None:
-    picture = draw.draw(zoo.create_model("ltfn1"))
+    picture = draw.draw_network(zoo.create_model("ltfn1"))
     front = picture.axes[0].patches[0]
     assert isinstance(front, Polygon)
     corners = front.get_xy()

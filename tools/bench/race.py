@@ -22,7 +22,7 @@ def serve(measure: Callable[[str], float]) -> None:
         print(f"{_ANSWER}{measure(course.strip())!r}", flush=True)
 
 
-def race(
+def run_interleaved(
     contestants: Mapping[str, Sequence[str]], courses: Iterable[str], rounds: int
 ) -> dict[str, dict[str, list[float]]]:
     """Return the measurements of every contestant on every course.

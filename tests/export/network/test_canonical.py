@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from export.network.canonical import Canonical, canonical
+from export.network.canonical import Canonical, canonicalize
 
 SHAPE = (8, 8, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, *SHAPE)).astype(np.float32)
@@ -30,7 +30,7 @@ def _model(head: Head) -> keras.Model:
 
 def _check(model: keras.Model, ending: str, shape: tuple[int, int, int] = SHAPE) -> Canonical:
     """Check that the canonical form returns the probabilities that the model defines."""
-    found = canonical(model, name="mine", image_shape=shape)
+    found = canonicalize(model, name="mine", image_shape=shape)
     assert found.ending == ending
     own = model.predict(IMAGES[..., : shape[2]].reshape(-1, *model.inputs[0].shape[1:]), verbose=0)
     logits = found.model.predict(IMAGES[..., : shape[2]], verbose=0)
@@ -91,7 +91,7 @@ def test_the_logits_before_any_ending_are_found(ending: str, head: Head) -> None
 )
 def test_an_ending_that_cannot_be_taken_off_is_refused(reason: str, head: Head) -> None:
     with pytest.raises(ValueError, match=reason):
-        canonical(_model(head), name="mine", image_shape=SHAPE)
+        canonicalize(_model(head), name="mine", image_shape=SHAPE)
 
 
 def test_models_within_models_are_flattened() -> None:
@@ -159,7 +159,7 @@ def test_all_is_computed_in_float32(policy: str) -> None:
         model = keras.Model(image, layers.Activation("softmax", dtype="float32")(x))
     finally:
         keras.config.set_dtype_policy("float32")
-    found = canonical(model, name="mine", image_shape=SHAPE)
+    found = canonicalize(model, name="mine", image_shape=SHAPE)
     flat = list(found.model._flatten_layers())
     assert {each.compute_dtype for each in flat} == {"float32"}
     assert {each.dtype for each in found.model.weights} == {"float32"}
@@ -189,4 +189,4 @@ def test_a_quantized_network_is_refused() -> None:
     model = _model(layers.Dense(3))
     model.quantize("int8")
     with pytest.raises(ValueError, match=r"layer .* \(Dense\) cannot be copied: it is quantized"):
-        canonical(model, name="mine", image_shape=SHAPE)
+        canonicalize(model, name="mine", image_shape=SHAPE)

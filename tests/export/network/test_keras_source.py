@@ -20,7 +20,7 @@ from keras import layers
 import export
 from export.convert import saved_model
 from export.network import pixels
-from export.network.canonical import canonical
+from export.network.canonical import canonicalize
 from export.network.deploy import scales_pixels
 from export.network.keras_file import open_keras_file
 from export.network.keras_source import from_keras
@@ -188,7 +188,7 @@ def test_pixels_that_are_used_twice_are_computed_as_before(skipped: str) -> None
 def test_whether_a_network_scales_its_pixels_is_seen() -> None:
     def network(*stack: keras.Layer) -> keras.Model:
         model = keras.Sequential([keras.Input((8, 8, 3)), *stack])
-        return canonical(model, name="mine", image_shape=(8, 8, 3)).model
+        return canonicalize(model, name="mine", image_shape=(8, 8, 3)).model
 
     assert scales_pixels(network(layers.ZeroPadding2D(), layers.Rescaling(2), layers.Flatten()))
     assert not scales_pixels(network(layers.Cropping2D(1), layers.Conv2D(2, 3), layers.Flatten()))

@@ -11,7 +11,7 @@ import numpy as np
 
 from export.formats import LITERT
 from tools.bench.models import batched_bundle, bundle
-from tools.bench.race import race, serve
+from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from zoo.bundles import runtimes
 from zoo.bundles.integrity import open_bundle
@@ -37,7 +37,7 @@ def measure(rounds: int) -> Result:
     found = {}
     for threads in _THREADS:
         contestants = {name: [__name__, name, str(threads), *_paths(name)] for name in _FORMATS}
-        for batch, rates in race(contestants, _BATCHES, rounds).items():
+        for batch, rates in run_interleaved(contestants, _BATCHES, rounds).items():
             found[f"{threads} x {batch}"] = rates
     rows = [
         [name, *(f"{1e6 / median(rates[name]):,.0f}" for rates in found.values())]

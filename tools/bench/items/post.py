@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tools.bench.items.training import OTHERS
-from tools.bench.race import race, serve
+from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo import data
@@ -25,7 +25,7 @@ _OURS, _STOCK = "zoo", "Keras fit, float32"
 def measure(rounds: int) -> Result:
     """Train by the post's recipe in ``rounds`` parts, and measure the others after each part."""
     contestants = {_OURS: [__name__, str(rounds)]} | OTHERS
-    found = race(contestants, [_COURSE], rounds)[_COURSE]
+    found = run_interleaved(contestants, [_COURSE], rounds)[_COURSE]
     # The zoo gets faster during training, so all its steps count; the others keep their speed.
     rates = {name: median(values) for name, values in found.items()}
     parts = _parts(rounds)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.bench.race import race, serve
+from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo.data import Dataset
@@ -28,7 +28,7 @@ _BATCH = 100
 def measure(rounds: int) -> Result:
     """Time training on datasets of several lengths and on images of several sizes."""
     courses = [*(f"{count} 28" for count in _COUNTS), *(f"1000 {size}" for size in _SIZES[1:])]
-    found = race({"zoo": [__name__]}, courses, rounds)
+    found = run_interleaved({"zoo": [__name__]}, courses, rounds)
     milliseconds = {course: 1e3 * median(found[course]["zoo"]) for course in courses}
     first = milliseconds[courses[0]]
     rows = []

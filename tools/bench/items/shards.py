@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from etils import epy
 
-from tools.bench.race import race, serve
+from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo.models import registry, shards
@@ -30,7 +30,7 @@ _SIZE = 3_072  # side of the square matrices
 def measure(rounds: int) -> Result:
     """Compare the same step, whole and in shards, with matrix products of as many operations."""
     contestants = {each: [__name__, each] for each in (_WHOLE, _PARTED, _CEILING)}
-    found = race(contestants, _COURSES, rounds)
+    found = run_interleaved(contestants, _COURSES, rounds)
     rows, headlines = [], {}
     for course in _COURSES:
         precision, batch = course.split()

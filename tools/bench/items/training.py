@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.bench.race import race
+from tools.bench.race import run_interleaved
 from tools.bench.results import Result, median
 
 _COURSES = {
@@ -29,13 +29,13 @@ _COMPILED = "PyTorch compiled, bfloat16"
 def measure(rounds: int) -> Result:
     """Measure all contestants on every course; compiled PyTorch, slow to start, on the first."""
     commands = _OURS | OTHERS
-    found = race(commands, _COURSES, rounds)
+    found = run_interleaved(commands, _COURSES, rounds)
     first, *_ = _COURSES
     compiled = {
         "zoo, bfloat16": commands["zoo, bfloat16"],
         _COMPILED: ["tools.bench.trainers", "torch", "bfloat16", "compiled"],
     }
-    beside = race(compiled, [first], rounds)[first]
+    beside = run_interleaved(compiled, [first], rounds)[first]
     found[first][_COMPILED] = beside[_COMPILED]
 
     rows, ratios = [], {}

@@ -59,17 +59,6 @@ def test_the_registry_knows_who_needs_the_whole_batch(name: str) -> None:
     assert registry.get_spec(name).batch_statistics == normalises
 
 
-_COUNT = """
-import zoo
-from zoo.models import shards
-from zoo.util import backend
-backend.start_tensorflow()
-shards.cores = lambda: {cores}
-shards.prepare({models}, {batch_size})
-print([shards.count(zoo.create_model(name), {batch_size}) for name in {models}])
-"""
-
-
 @pytest.mark.parametrize(
     ("models", "cores", "batch_size", "expected"),
     [
@@ -86,13 +75,35 @@ print([shards.count(zoo.create_model(name), {batch_size}) for name in {models}])
     ],
 )
 def test_shards_are_for_networks_and_batches_that_gain(
-    models: list[str], cores: int, batch_size: int, expected: list[int]
+    models: list[str],
+    cores: int,
+    batch_size: int,
+    expected: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    code = _COUNT.format(models=models, cores=cores, batch_size=batch_size)
+    threads = [0]  # TensorFlow's default, all cores
+    threading = tf.config.threading
+    monkeypatch.setattr(threading, "set_intra_op_parallelism_threads", threads.append)
+    monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: threads[-1])
+    monkeypatch.setattr(shards, "cores", lambda: cores)
+    shards.prepare(models, batch_size)
+    assert [shards.count(zoo.create_model(name), batch_size) for name in models] == expected
+
+
+def test_a_process_that_prepares_first_computes_in_shards() -> None:
+    code = """
+import zoo
+from zoo.models import shards
+from zoo.util import backend
+backend.start_tensorflow()
+shards.cores = lambda: 2
+shards.prepare(["ltfn5"], 100)
+print(shards.count(zoo.create_model("ltfn5"), 100))
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == str(expected)
+    assert done.stdout == "4\n"
 
 
 def test_nothing_is_in_shards_where_nothing_was_prepared() -> None:

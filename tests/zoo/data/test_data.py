@@ -150,7 +150,7 @@ def test_any_registered_set_is_read_and_split(tmp_path: Path) -> None:
 
 
 def test_another_set_without_a_way_to_it_names_three(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"fashion_mnist is not prepared .*\(1\) a network"):
+    with pytest.raises(InputError, match=r"fashion_mnist is not prepared .*\(1\) an internet"):
         data.load("fashion_mnist", data_dir=str(tmp_path), offline=True)
 
 

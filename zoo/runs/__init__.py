@@ -172,7 +172,8 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     )
     model.load_weights(run.weights)
     model.class_names = tuple(facts["class_names"])
-    model.preprocessing = preprocessing.recorded(facts)
+    if "preprocessing" in facts:  # not in runs of early versions
+        model.preprocessing = preprocessing.recorded(facts)
     return model
 
 

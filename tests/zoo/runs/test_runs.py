@@ -32,6 +32,13 @@ def test_a_finished_run_gives_its_network_back(new_run: Run) -> None:
         np.testing.assert_array_equal(saved, loaded)
 
 
+def test_a_run_that_records_no_preprocessing_can_be_loaded(finished: Run) -> None:
+    model = zoo.load_model(finished.folder)
+    assert model.class_names == tuple("0123456789")
+    with pytest.raises(InputError, match="does not record how pictures are prepared"):
+        zoo.preprocess("digit.png", model)
+
+
 def test_altered_weights_are_refused(finished: Run) -> None:
     content = bytearray(finished.weights.read_bytes())
     content[len(content) // 2] ^= 1

@@ -49,12 +49,14 @@ def _parser() -> cli.Parser:
         metavar="RUN|FILE.keras",
         help="run folder, such as runs/ltfn5, or a Keras file (.keras, .h5)",
     )
-    told = "; ".join(f"{each.name}: {each.description}" for each in formats.FORMATS.values())
+    descriptions = "; ".join(
+        f"{each.name}: {each.description}" for each in formats.FORMATS.values()
+    )
     usual = ", ".join(each.name for each in formats.choose(None))
     parser.add_argument(
         "--formats",
         metavar="LIST",
-        help=f"all, or a comma-separated list (default: {usual}). {told}",
+        help=f"all, or a comma-separated list (default: {usual}). {descriptions}",
     )
     parser.add_argument(
         "--out",

@@ -28,13 +28,13 @@ class Format:
             ``export.pipeline`` writes it.
         made_from: name of the format whose file it is made from.
         companions: glob patterns of its other files in the bundle.
-        loss: largest accuracy loss in percentage points; None if every predicted class must be the
-            same as with Keras, and every logit differs from Keras by at most 1e-4 of the range of
-            the logits of Keras.
-        flips: largest percentage of images whose predicted class differs from Keras, whether it
+        max_loss: largest accuracy loss in percentage points; None if every predicted class must be
+            the same as with Keras, and every logit differs from Keras by at most 1e-4 of the range
+            of the logits of Keras.
+        max_flips: largest percentage of images whose predicted class differs from Keras, whether it
             becomes wrong or right.
-        spare: images that may be lost or change class even if the percentages allow fewer, at most
-            one per 100 images; 0 with ``--bound``.
+        min_images: images that may be lost or change class even if the percentages allow fewer, at
+            most one per 100 images; 0 with ``--bound``.
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
         default: whether it is exported by default.
@@ -47,9 +47,9 @@ class Format:
     converter: str = ""
     made_from: str = ""
     companions: tuple[str, ...] = ()
-    loss: float | None = None
-    flips: float = 0.0
-    spare: int = 0
+    max_loss: float | None = None
+    max_flips: float = 0.0
+    min_images: int = 0
     packages: tuple[str, ...] = ()
     extra: str = ""
     default: bool = True
@@ -77,15 +77,17 @@ class Format:
 
         The number that it classifies correctly is compared with that of Keras.
         """
-        return 0 if self.loss is None else self._images(self.loss, count)
+        return 0 if self.max_loss is None else self._images(self.max_loss, count)
 
     def allowed_flips(self, count: int) -> int:
         """Return how many of ``count`` predicted classes may differ from those of Keras."""
-        return 0 if self.loss is None else self._images(max(self.flips, self.loss), count)
+        if self.max_loss is None:
+            return 0
+        return self._images(max(self.max_flips, self.max_loss), count)
 
     def _images(self, points: float, count: int) -> int:
         # Rounding removes the floating-point error, so that 0.1 % of 10,000 images are ten.
-        return max(min(self.spare, count // 100), int(round(points * count / 100, 6)))
+        return max(min(self.min_images, count // 100), int(round(points * count / 100, 6)))
 
 
 _USAGE_SAVED_MODEL = """\
@@ -177,9 +179,9 @@ FORMATS = {
             description="LiteRT with float16 weights, half the size",
             converter="export.convert.tflite",
             usage=_USAGE_LITERT,
-            loss=0.05,
-            flips=0.2,
-            spare=1,
+            max_loss=0.05,
+            max_flips=0.2,
+            min_images=1,
         ),
         Format(
             name="dynamic",
@@ -189,9 +191,9 @@ FORMATS = {
             ),
             converter="export.convert.tflite",
             usage=_USAGE_LITERT,
-            loss=0.05,
-            flips=1.0,
-            spare=1,
+            max_loss=0.05,
+            max_flips=1.0,
+            min_images=1,
         ),
         Format(
             name="int8",
@@ -199,9 +201,9 @@ FORMATS = {
             description="LiteRT in integers only, with uint8 pixels and int8 logits",
             converter="export.convert.tflite",
             usage=_USAGE_LITERT,
-            loss=0.1,
-            flips=2.0,
-            spare=2,
+            max_loss=0.1,
+            max_flips=2.0,
+            min_images=2,
         ),
         Format(
             name="int16x8",
@@ -209,9 +211,9 @@ FORMATS = {
             description="LiteRT with int16 activations and int8 weights",
             converter="export.convert.tflite",
             usage=_USAGE_LITERT,
-            loss=0.05,
-            flips=1.0,
-            spare=1,
+            max_loss=0.05,
+            max_flips=1.0,
+            min_images=1,
             default=False,
         ),
         Format(
@@ -265,7 +267,9 @@ def choose(text: str | None) -> list[Format]:
     names = {"saved_model", *text.split(",")}
     for name in sorted(names):
         if name not in FORMATS:
-            raise unknown("format", name, FORMATS, told=f"all, or a list of {', '.join(FORMATS)}")
+            raise unknown(
+                "format", name, FORMATS, described=f"all, or a list of {', '.join(FORMATS)}"
+            )
         if missing := FORMATS[name].missing():
             raise InputError(
                 f"format {name} needs {', '.join(missing)}, which is not installed; "
@@ -286,7 +290,9 @@ def named(text: str | None) -> frozenset[str]:
 
 def loosened(formats: Iterable[Format]) -> list[str]:
     """Return the names of the formats whose bound is looser than the default."""
-    return [each.name for each in formats if (each.loss or 0) > (FORMATS[each.name].loss or 0)]
+    return [
+        each.name for each in formats if (each.max_loss or 0) > (FORMATS[each.name].max_loss or 0)
+    ]
 
 
 def bounded(
@@ -296,18 +302,18 @@ def bounded(
 
     Args:
         formats: the formats to export.
-        losses: format name to ``Format.loss``; ``Format.spare`` becomes 0 for these formats.
+        losses: format name to ``Format.max_loss``; these formats' ``Format.min_images`` becomes 0.
         allow_drop: whether a bound may be looser than the default.
 
     Raises:
         InputError: a format is not exported or has no such bound, or its new bound is too loose.
     """
     formats = list(formats)
-    names = [each.name for each in formats if each.loss is not None]
+    names = [each.name for each in formats if each.max_loss is not None]
     for name, loss in losses.items():
         if name not in names:
             raise unknown("format for --bound", name, names)
-        usual = FORMATS[name].loss
+        usual = FORMATS[name].max_loss
         assert usual is not None
         if loss > usual and not allow_drop:
             raise InputError(
@@ -315,6 +321,8 @@ def bounded(
                 "give --allow-drop to accept such a loss, which the model card then reports"
             )
     return [
-        dataclasses.replace(each, loss=losses[each.name], spare=0) if each.name in losses else each
+        dataclasses.replace(each, max_loss=losses[each.name], min_images=0)
+        if each.name in losses
+        else each
         for each in formats
     ]

@@ -1,4 +1,8 @@
-"""Shared fixtures: a real dataset, a real run and a real bundle of it."""
+"""Shared fixtures: a real dataset, a real run and a real bundle of it.
+
+pytest-xdist runs the tests in several worker processes. What takes long to make is made by the
+first worker that needs it, and used by all.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from typing import Any
 import keras
 import PIL.Image
 import pytest
+import tensorflow as tf
+from filelock import FileLock
 
 import zoo
 from zoo import data
@@ -21,7 +27,19 @@ from zoo.models import registry, user_modules
 from zoo.runs import Run
 from zoo.util import backend
 
+
+def _keep_to_own_cores() -> None:
+    """Give each worker an equal share of the cores: threads that compete for them take longer."""
+    worker, workers = (os.environ.get(f"PYTEST_XDIST_WORKER{end}", "") for end in ("", "_COUNT"))
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        count = min(int(workers), len(cores))
+        os.sched_setaffinity(0, cores[int(worker.removeprefix("gw")) % count :: count])
+
+
+_keep_to_own_cores()
 backend.start_tensorflow()
+tf.zeros([1])  # so that no test changes the number of threads of those after it
 
 # Background processes of a shell ignore SIGINT, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,9 +64,31 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all workers of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def make_once(folder: Path, make: Callable[[], None]) -> Path:
+    """Fill a new folder with ``make`` in the first worker that calls this; return the folder."""
+    done = folder.with_name(f"{folder.name}.done")
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if not done.exists():
+            folder.mkdir()
+            make()
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir(shared: Path) -> Path:
     """Return the folder where tfds stores prepared datasets during the tests."""
-    return tmp_path_factory.mktemp("tfds")
+    folder = shared / "tfds"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -78,29 +118,35 @@ def digits(data_dir: Path) -> data.Dataset:
 
 
 @pytest.fixture(scope="session")
-def workplace(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workplace(command: Command, shared: Path) -> Path:
     """Return a folder with ``runs/ltfn5`` and ``exports/ltfn5/1``, created by the commands."""
-    folder = tmp_path_factory.mktemp("workplace")
-    arguments = ("--data", "digits", "--steps", 60, "--batch-size", 64)
-    trained = command("zoo.train", "ltfn5", *arguments, cwd=folder)
-    assert trained.returncode == 0, trained.stderr
-    exported = command("export", "runs/ltfn5", cwd=folder)
-    assert exported.returncode == 0, exported.stderr
-    (folder / "trained.txt").write_text(trained.stdout)
-    (folder / "exported.txt").write_text(exported.stdout)
-    return folder
+    folder = shared / "workplace"
+
+    def make() -> None:
+        arguments = ("--data", "digits", "--steps", 60, "--batch-size", 64)
+        trained = command("zoo.train", "ltfn5", *arguments, cwd=folder)
+        assert trained.returncode == 0, trained.stderr
+        exported = command("export", "runs/ltfn5", cwd=folder)
+        assert exported.returncode == 0, exported.stderr
+        (folder / "trained.txt").write_text(trained.stdout)
+        (folder / "exported.txt").write_text(exported.stdout)
+
+    return make_once(folder, make)
 
 
 @pytest.fixture(scope="session")
-def small(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(command: Command, shared: Path) -> Path:
     """Return a folder with a run of a small network and its bundle in every format."""
-    folder = tmp_path_factory.mktemp("small")
-    arguments = ("--data", "digits", "--steps", 150, "--set", "learning_rate=0.02")
-    trained = command("zoo.train", "compact-10k", *arguments, cwd=folder)
-    assert trained.returncode == 0, trained.stderr
-    exported = command("export", "runs/compact-10k", "--formats", "all", cwd=folder)
-    assert exported.returncode == 0, exported.stderr
-    return folder
+    folder = shared / "small"
+
+    def make() -> None:
+        arguments = ("--data", "digits", "--steps", 150, "--set", "learning_rate=0.02")
+        trained = command("zoo.train", "compact-10k", *arguments, cwd=folder)
+        assert trained.returncode == 0, trained.stderr
+        exported = command("export", "runs/compact-10k", "--formats", "all", cwd=folder)
+        assert exported.returncode == 0, exported.stderr
+
+    return make_once(folder, make)
 
 
 @pytest.fixture(scope="session")

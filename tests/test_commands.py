@@ -303,7 +303,7 @@ def test_on_a_terminal_there_is_a_live_bar(environment: dict[str, str], tmp_path
 
 
 def _start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "zoo.train", "ltfn5", *arguments]
+    line = [sys.executable, "-m", "zoo.train", "compact-4k", *arguments]
     return subprocess.Popen(
         line,
         cwd=folder,
@@ -324,8 +324,8 @@ def _wait_for_step(process: subprocess.Popen[str]) -> None:
 
 
 # Steps that take a second or more on any machine, so that a signal arrives before the last.
-STEPS = 150
-SLOW = ("--data", "digits", "--batch-size", "8", "--steps", str(STEPS))
+STEPS = 1000
+SLOW = ("--data", "digits", "--precision", "float32", "--batch-size", "8", "--steps", str(STEPS))
 
 
 def _interrupt(
@@ -344,7 +344,7 @@ def _interrupt(
 def test_a_terminated_training_saves_its_state(environment: dict[str, str], tmp_path: Path) -> None:
     code, _ = _interrupt(environment, tmp_path, signal.SIGTERM)
     assert code == 143
-    assert list((tmp_path / "runs" / "ltfn5" / "checkpoints").glob("step-*.npz"))
+    assert list((tmp_path / "runs" / "compact-4k" / "checkpoints").glob("step-*.npz"))
 
 
 @pytest.mark.usefixtures("digits")
@@ -359,9 +359,9 @@ def test_an_interrupted_training_goes_on_exactly(
     assert proposed.endswith(" --import own\n")
     resumed = command(*proposed.split(), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    whole = command("zoo.train", "ltfn5", *SLOW, "--out", "whole", cwd=tmp_path)
+    whole = command("zoo.train", "compact-4k", *SLOW, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    models = [zoo.load_model(tmp_path / name) for name in ("runs/ltfn5", "whole")]
+    models = [zoo.load_model(tmp_path / name) for name in ("runs/compact-4k", "whole")]
     for one, other in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -373,11 +373,11 @@ def test_a_killed_training_leaves_a_run_that_can_begin_again(
     _wait_for_step(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert not (tmp_path / "runs" / "ltfn5" / "result.json").exists()
-    assert command("export", "runs/ltfn5", cwd=tmp_path).returncode == 2
-    resumed = command("zoo.train", "ltfn5", "--resume", cwd=tmp_path)
+    assert not (tmp_path / "runs" / "compact-4k" / "result.json").exists()
+    assert command("export", "runs/compact-4k", cwd=tmp_path).returncode == 2
+    resumed = command("zoo.train", "compact-4k", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert zoo.load_model(tmp_path / "runs" / "ltfn5").name == "ltfn5"
+    assert zoo.load_model(tmp_path / "runs" / "compact-4k").name == "compact-4k"
 
 
 def test_a_finished_run_has_nothing_to_resume(command: Command, workplace: Path) -> None:

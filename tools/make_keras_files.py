@@ -37,7 +37,7 @@ ARCHITECTURES = {
 CLASSES = ("000 degrees", "060 degrees", "120 degrees")  # in the order of the folders
 _COUNTS = {"train": 480, "val": 120, "test": 240}
 _SIZE = 64
-_STEPS = 30
+_STEPS = {"whole": 30, "transfer": 75}
 _BATCH = 32
 
 
@@ -61,13 +61,14 @@ def main() -> None:
 def _trained(name: str, kind: str, images: np.ndarray, labels: np.ndarray) -> keras.Model:
     """Return a classifier of an architecture, trained for a few steps."""
     module = getattr(keras.applications, ARCHITECTURES[name])
+    build = getattr(keras.applications, name)
     shape = (_SIZE, _SIZE, 3)
     pixels = images.astype(np.float32)
     if kind == "whole":
-        model = getattr(module, name)(weights=None, input_shape=shape, classes=len(CLASSES))
+        model = build(weights=None, input_shape=shape, classes=len(CLASSES))
         pixels = module.preprocess_input(pixels)
     else:
-        backbone = getattr(module, name)(weights=None, include_top=False, input_shape=shape)
+        backbone = build(weights=None, include_top=False, input_shape=shape)
         image = keras.Input(shape)
         x = layers.RandomTranslation(0.1, 0.1)(image)
         x = backbone(module.preprocess_input(x))
@@ -80,7 +81,7 @@ def _trained(name: str, kind: str, images: np.ndarray, labels: np.ndarray) -> ke
         keras.optimizers.Adam(1e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=kind == "transfer"),
     )
-    epochs = _STEPS * _BATCH // len(images)
+    epochs = _STEPS[kind] * _BATCH // len(images)
     model.fit(pixels, labels, batch_size=_BATCH, epochs=epochs, verbose=0)
     return model
 

@@ -18,9 +18,10 @@ from etils import epy
 
 from zoo import cli
 from zoo.errors import InputError
-from zoo.models import registry, shards
+from zoo.models import registry
 from zoo.runs import Run
-from zoo.training.experiment import run_experiment
+from zoo.training import parallelism
+from zoo.training.experiment import as_recorded, run_experiment
 from zoo.util import atomic, backend
 
 with epy.lazy_imports():
@@ -63,7 +64,10 @@ def main(argv: Sequence[str]) -> None:
     out = arguments.out or Path("studies") / recipe.name
 
     backend.start_tensorflow()
-    shards.prepare(arguments.models, recipe.batch_size)
+    # An unfinished run can be resumed only with its number of threads.
+    unfinished = [run for run in map(Run, sorted(out.glob("*-seed*"))) if run.is_unfinished()]
+    started = as_recorded(recipe, unfinished[0].read_request()["recipe"]) if unfinished else recipe
+    parallelism.prepare(started, arguments.models)
     dataset = cli.load_data(name, arguments, **choices)
     results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
     # Seeds are the outer loop, so that an interrupted study has as many runs of each network.
@@ -130,8 +134,7 @@ def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
     if not run.result.exists():
         return run_experiment(model, dataset, recipe, run)
     result = run.read_result()
-    if recipe.precision == "auto":
-        recipe = recipe.replace(precision=result["precision"])
+    recipe = as_recorded(recipe, result["recipe"])
     wanted = {"model": model, "data": dataset.record(), "recipe": dataclasses.asdict(recipe)}
     if {key: result[key] for key in wanted} != wanted:
         raise InputError(f"{run.folder} holds another experiment; give another folder with --out")

@@ -71,14 +71,14 @@ def _volume(layer: keras.Layer) -> Volume | None:
     if isinstance(layer, layers.ZeroPadding2D):
         return Volume(layer.name, "image", ("zero padding",), volume)
     if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        told = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "conv"
+        kind = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "conv"
         window, stride = layer.kernel_size, layer.strides[0]
-        lines = (f"{window[0]}x{window[1]} {told}", f"{layer.padding}, stride {stride}")
+        lines = (f"{window[0]}x{window[1]} {kind}", f"{layer.padding}, stride {stride}")
         return Volume(layer.name, "conv", lines, volume, window, stride)
     if isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D)):
-        told = "max" if isinstance(layer, layers.MaxPooling2D) else "average"
+        kind = "max" if isinstance(layer, layers.MaxPooling2D) else "average"
         window, stride = layer.pool_size, layer.strides[0]
-        lines = (f"{window[0]}x{window[1]} {told} pool", f"{layer.padding}, stride {stride}")
+        lines = (f"{window[0]}x{window[1]} {kind} pool", f"{layer.padding}, stride {stride}")
         return Volume(layer.name, "pool", lines, volume, window, stride)
     if isinstance(layer, layers.GlobalAveragePooling2D):
         return Volume(layer.name, "pool", ("global average",), volume, layer.input.shape[1:3])

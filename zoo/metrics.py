@@ -42,12 +42,14 @@ def evaluate(predict_fn: PredictFn, split: Split, batch_size: int = 100) -> Metr
     Raises:
         DivergedError: a logit is not finite.
     """
-    logits = predictions(predict_fn, split.images, batch_size)
+    logits = predict_in_batches(predict_fn, split.images, batch_size)
     check_finite(logits, f"{split.name} images")
-    return metrics_of(logits, split)
+    return compute_metrics(logits, split)
 
 
-def predictions(predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100) -> np.ndarray:
+def predict_in_batches(
+    predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100
+) -> np.ndarray:
     """Return the logits of all images, float32 [N, classes], including a short last batch."""
     starts = range(0, len(images), batch_size)
     return np.concatenate([predict_fn(images[at : at + batch_size]) for at in starts])
@@ -72,7 +74,7 @@ def check_finite(logits: np.ndarray, images: str) -> None:
         )
 
 
-def metrics_of(logits: np.ndarray, split: Split) -> Metrics:
+def compute_metrics(logits: np.ndarray, split: Split) -> Metrics:
     """Return the score of logits [N, classes] that were computed for every image of ``split``.
 
     Logits may be non-finite: the proof of an exported file reports these itself.

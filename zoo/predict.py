@@ -19,7 +19,7 @@ from zoo.data import contact_sheet, preprocessing
 from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
 from zoo.inference import predict_fn
-from zoo.metrics import PredictFn, check_finite, predictions
+from zoo.metrics import PredictFn, check_finite, predict_in_batches
 from zoo.runs import Run, load_model
 from zoo.util import atomic, backend
 
@@ -162,7 +162,9 @@ def _classified(
         DivergedError: the logits are not finite.
     """
     images = [each.prepared.image for each in answers if each.prepared]
-    logits = predictions(load(), np.stack(images)) if images else np.empty((0, len(class_names)))
+    logits = (
+        predict_in_batches(load(), np.stack(images)) if images else np.empty((0, len(class_names)))
+    )
     check_finite(logits, "pictures")
     rows = iter(logits)
     return [

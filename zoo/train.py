@@ -9,8 +9,9 @@ from typing import Any
 
 from zoo import cli, data
 from zoo.errors import InputError
-from zoo.models import registry, shards, user_modules
+from zoo.models import registry, user_modules
 from zoo.runs import Run
+from zoo.training import parallelism
 from zoo.training.experiment import run_experiment
 from zoo.training.recipes import Recipe
 from zoo.util import backend
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> None:
         load = partial(cli.load_data, name, arguments, **choices)
 
     backend.start_tensorflow()
-    shards.prepare([arguments.model], recipe.batch_size)
+    parallelism.prepare(recipe, [arguments.model])
     dataset = load()
     result = run_experiment(
         arguments.model,

@@ -95,7 +95,7 @@ def _data(data: dict[str, Any]) -> str:
 
 
 def _bounds(manifest: dict[str, Any]) -> str:
-    told = [
+    changes = [
         f"{each['format']} {each['allowed_losses']} and {each['allowed_flips']}"
         for each in manifest["artifacts"]
         if each["allowed_flips"]
@@ -105,7 +105,7 @@ def _bounds(manifest: dict[str, Any]) -> str:
         f"The 95 % confidence interval of the accuracy of Keras is {100 * low:.2f} to "
         f"{100 * high:.2f} %. Accepted, as images lost and images with another class compared with "
         "Keras: "
-        + (f"{', '.join(told)}; every other file 0 and 0." if told else "every file 0 and 0.")
+        + (f"{', '.join(changes)}; every other file 0 and 0." if changes else "every file 0 and 0.")
     )
     if manifest["loosened"]:
         names = ", ".join(manifest["loosened"])

@@ -21,7 +21,7 @@ from export import subprocesses
 from zoo import cli
 from zoo.bundles.runtimes import open_artifact
 from zoo.data.splits import Split
-from zoo.metrics import Metrics, metrics_of, predictions
+from zoo.metrics import Metrics, compute_metrics, predict_in_batches
 from zoo.util import backend
 from zoo.util.environment import cores
 
@@ -48,7 +48,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
         return np.load(answer)
 
     with ThreadPoolExecutor(count) as pool:
-        return metrics_of(np.concatenate(list(pool.map(logits_of, parts))), split)
+        return compute_metrics(np.concatenate(list(pool.map(logits_of, parts))), split)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         backend.start_tensorflow()
     artifact = open_artifact(arguments.artifact)
     images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
-    np.save(arguments.answer, predictions(artifact.predict_fn, images))
+    np.save(arguments.answer, predict_in_batches(artifact.predict_fn, images))
 
 
 if __name__ == "__main__":

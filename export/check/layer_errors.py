@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from export.litert import flatbuffer
-from zoo.bundles.runtimes import open_for_every_result, quantized, real
+from zoo.bundles.runtimes import dequantize, open_with_all_tensors, quantize
 
 # These only convert number formats: the float32 file has no counterpart to compare with.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
@@ -65,15 +65,15 @@ def _results(content: bytes, images: np.ndarray) -> list[tuple[str, str, np.ndar
     """Return the name of each operation, and the name and the values of its result."""
     graph = flatbuffer.read(content)
     steps = [each for each in graph.operators if each.name not in _CONVERSIONS]
-    interpreter = open_for_every_result(content)
+    interpreter = open_with_all_tensors(content)
     (image,) = interpreter.get_input_details()
     details = {each["index"]: each for each in interpreter.get_tensor_details()}
     rows: list[list[np.ndarray]] = []
     for at in range(len(images)):
-        interpreter.set_tensor(image["index"], quantized(images[at : at + 1], image))
+        interpreter.set_tensor(image["index"], quantize(images[at : at + 1], image))
         interpreter.invoke()
         outputs = [details[step.outputs[0]] for step in steps]
-        rows.append([real(interpreter.get_tensor(each["index"]), each) for each in outputs])
+        rows.append([dequantize(interpreter.get_tensor(each["index"]), each) for each in outputs])
     return [
         (step.name, graph.tensors[step.outputs[0]].name, np.concatenate(results))
         for step, results in zip(steps, zip(*rows, strict=True), strict=True)

@@ -90,7 +90,7 @@ def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> 
     # The SavedModel is exported always.
     optional = others and "saved_model" not in named
     ways = [f"--formats {','.join(others)} to leave out {', '.join(named)}"] if optional else []
-    if all(row.format.loss is not None and _is_finite(row) for row in failed):
+    if all(row.format.max_loss is not None and _is_finite(row) for row in failed):
         bounds = " ".join(
             f"--bound {row.format.name}={_points_lost(reference, row):g}" for row in failed
         )
@@ -112,7 +112,7 @@ def _is_finite(row: Row) -> bool:
 def faults(reference: Metrics, row: Row) -> list[str]:
     """Return a description of each bound that a file exceeds."""
     found = []
-    if row.format.loss is not None:
+    if row.format.max_loss is not None:
         lost = reference.correct - row.metrics.correct
         allowed = row.format.allowed_losses(reference.count)
         if lost > allowed:
@@ -126,7 +126,7 @@ def faults(reference: Metrics, row: Row) -> list[str]:
             f"{row.file} predicts another class than Keras for {flipped} of {reference.count} "
             f"images, allowed {most}"
         )
-    if row.format.loss is None:
+    if row.format.max_loss is None:
         bound = FLOAT_DIFFERENCE * row.range
         if not row.difference <= bound:
             found.append(
@@ -153,7 +153,9 @@ def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) 
             f"Keras classifies only {reference.correct:,} of {reference.count:,} test images "
             f"correctly; always predicting the most frequent class would be correct on {most:,}."
         )
-    blind = [each.name for each in formats if each.loss and each.loss * reference.count / 100 < 1]
+    blind = [
+        each.name for each in formats if each.max_loss and each.max_loss * reference.count / 100 < 1
+    ]
     if blind:
         low, high = wilson_interval(reference.correct, reference.count)
         found.append(

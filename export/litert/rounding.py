@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from export.litert import flatbuffer
-from zoo.bundles.runtimes import open_for_every_result, quantized
+from zoo.bundles.runtimes import open_with_all_tensors, quantize
 
 
 def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
@@ -25,7 +25,7 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
     """
     graph = flatbuffer.read(content)
     dense = [each for each in graph.operators if each.name == "FULLY_CONNECTED"]
-    interpreter = open_for_every_result(content)
+    interpreter = open_with_all_tensors(content)
     (pixels,) = interpreter.get_input_details()
     details = {each["index"]: each for each in interpreter.get_tensor_details()}
 
@@ -42,7 +42,7 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
         return sums, _scales(details[weights]) * float(scale) / float(output_scale)
 
     def rounds_alike(image: np.ndarray) -> bool:
-        interpreter.set_tensor(pixels["index"], quantized(image[None], pixels))
+        interpreter.set_tensor(pixels["index"], quantize(image[None], pixels))
         interpreter.invoke()
         found = map(sums_and_scales, dense)
         return all(np.array_equal(_rounded_once(*each), _rounded_twice(*each)) for each in found)

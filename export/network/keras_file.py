@@ -14,7 +14,7 @@ from zoo.errors import InputError, first_line
 with epy.lazy_imports():
     import keras
 
-ENDINGS = (".keras", ".h5", ".hdf5")
+SUFFIXES = (".keras", ".h5", ".hdf5")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -52,7 +52,7 @@ class KerasFile:
 
 def is_keras_file(path: Path) -> bool:
     """Return whether a path has the extension of a Keras file."""
-    return path.suffix.lower() in ENDINGS
+    return path.suffix.lower() in SUFFIXES
 
 
 def check_file(path: Path) -> None:

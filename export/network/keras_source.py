@@ -127,10 +127,10 @@ def _reading(
         best = each if beats(each, best) else best
     alike = [each for each in readings if each is not best and not beats(best, each)]
     if alike and not scales_pixels(own):
-        told = ", ".join(f"{each.scale} ({_share(each.best)})" for each in [best, *alike])
+        equal = ", ".join(f"{each.scale} ({_share(each.best)})" for each in [best, *alike])
         raise ValueError(
             f"it does not scale its pixels, and is equally accurate on {sample.name} images with "
-            f"pixels {told}; set --pixels to the scale used in training"
+            f"pixels {equal}; set --pixels to the scale used in training"
         )
     needed = {}
     if best is not readings[0] and scale != pixels.AUTO:

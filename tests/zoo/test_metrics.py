@@ -11,8 +11,8 @@ from zoo.metrics import (
     Metrics,
     calibration_error,
     class_counts,
+    compute_metrics,
     evaluate,
-    metrics_of,
     wilson_interval,
 )
 from zoo.util import atomic
@@ -43,7 +43,7 @@ def test_logits_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(DivergedError, match="not finite for 1 of 5 test images"):
         evaluate(lambda images: broken[images.ravel()], SPLIT)
     # The proof of an exported file counts them, to report them with its other errors.
-    assert metrics_of(broken, SPLIT).count == 5
+    assert compute_metrics(broken, SPLIT).count == 5
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -65,7 +65,7 @@ def test_the_interval_is_the_published_one(
 
 
 def test_each_class_is_counted() -> None:
-    metrics = metrics_of(np.pad(LOGITS, ((0, 0), (0, 1)), constant_values=-9000), SPLIT)
+    metrics = compute_metrics(np.pad(LOGITS, ((0, 0), (0, 1)), constant_values=-9000), SPLIT)
     assert class_counts(metrics, SPLIT.labels) == [(1, 2), (2, 3), (0, 0)]
 
 

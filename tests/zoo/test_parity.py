@@ -14,7 +14,7 @@ from tests.conftest import Command
 from zoo import data
 from zoo.data import image_folder
 from zoo.inference import predict_fn
-from zoo.metrics import predictions
+from zoo.metrics import predict_in_batches
 from zoo.runs import Run, load_model
 
 # The options of each folder; together they use every option of a user.
@@ -50,7 +50,7 @@ def test_every_way_gives_the_same_answers(
         str(folder), image_size=(24, 20), data_dir=str(data_dir), report=False,
         fit=how["fit"], background=how["background"], polarity=how["polarity"],
     )  # fmt: skip
-    logits = predictions(predict_fn(load_model(run.folder)), dataset.test.images)
+    logits = predict_in_batches(predict_fn(load_model(run.folder)), dataset.test.images)
     expected = [dataset.class_names[at] for at in logits.argmax(axis=1)]
     scored = command("zoo.evaluate", "runs/compact-4k", "--json", cwd=tmp_path)
     right = sum(name == path.parent.name for name, path in zip(expected, files, strict=True))

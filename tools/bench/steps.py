@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from zoo.models import registry, shards
+from zoo.models import registry
+from zoo.training import parallelism
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
 from zoo.training.recipes import Recipe
@@ -18,5 +19,4 @@ def training_step(recipe: Recipe, size: int = 28) -> Callable:
     optimizer = make_optimizer(recipe, recipe.steps)
     optimizer.build(model.trainable_variables)
     initialize(model, recipe)
-    parts = shards.count(model, recipe.batch_size)
-    return make_train_step(model, optimizer, recipe, parts)
+    return make_train_step(model, optimizer, parallelism.resolve(recipe, "ltfn5"))

@@ -20,8 +20,8 @@ from etils import epy
 from tools.bench.race import serve
 from tools.bench.steps import training_step
 from zoo import data
-from zoo.models import registry, shards
-from zoo.training import loop, recipes
+from zoo.models import registry
+from zoo.training import loop, parallelism, recipes
 from zoo.util import backend
 
 with epy.lazy_imports():
@@ -38,7 +38,7 @@ Turn = Callable[[int], float]
 def zoo_loop(precision: str) -> Callable[[int, int, str], Turn]:
     """Return a function that sets up the zoo's training loop."""
     backend.start_tensorflow()
-    shards.prepare(["ltfn5"], 100)
+    parallelism.prepare(recipes.get_recipe("quick"), ["ltfn5"])
     dataset = data.load("mnist", offline=True)
 
     def start(batch: int, shift: int, name: str) -> Turn:

@@ -39,15 +39,15 @@ def run(arguments: Sequence[object], *, until: str | None = None) -> Whole:
     Raises:
         RuntimeError: the process failed or was killed.
     """
-    line = [sys.executable, *map(str, arguments)]
+    command = [sys.executable, *map(str, arguments)]
     begin = time.perf_counter()
     with tempfile.TemporaryFile("w+") as complaints:
-        process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=complaints, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
         assert process.stdout
         lines, ended = [], False
-        for told in process.stdout:
-            lines.append(told)
-            if until is not None and told.startswith(until):
+        for output in process.stdout:
+            lines.append(output)
+            if until is not None and output.startswith(until):
                 process.kill()
                 ended = True
                 break
@@ -59,7 +59,7 @@ def run(arguments: Sequence[object], *, until: str | None = None) -> Whole:
         if process.returncode not in {0, 2} and not ended:  # 2: bad argument
             complaints.seek(0)
             raise RuntimeError(
-                f"{' '.join(line)} exited with {process.returncode}: {complaints.read()}"
+                f"{' '.join(command)} exited with {process.returncode}: {complaints.read()}"
             )
     return Whole(seconds, usage.ru_maxrss / 1024, "".join(lines))
 

@@ -68,8 +68,8 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
     except ImportError as error:
         raise InputError(f"{path} needs {error.name}, which is not installed") from error
     except Exception as error:  # each runtime defines its own errors
-        told = str(error).strip() or type(error).__name__
-        raise InputError(f"{path} cannot be loaded: {told.splitlines()[0]}") from error
+        reason = str(error).strip() or type(error).__name__
+        raise InputError(f"{path} cannot be loaded: {reason.splitlines()[0]}") from error
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 
@@ -122,7 +122,7 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
             Micro (but see ``export.litert.rounding``); the optimized ones may differ by one step.
     """
     kind = litert.OpResolverType
-    with stderr.held_back():  # the delegate that it creates prints messages
+    with stderr.captured():  # the delegate that it creates prints messages
         interpreter = litert.Interpreter(
             model_content=content,
             num_threads=threads,
@@ -137,15 +137,15 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
     def predict_fn(images: np.ndarray) -> np.ndarray:
         # The last batch is padded with blank images, whose rows are dropped.
         blanks = np.zeros((-len(images) % batch, *images.shape[1:]), images.dtype)
-        pixels = quantized(np.concatenate([images, blanks]), image)
+        pixels = quantize(np.concatenate([images, blanks]), image)
         starts = range(0, len(pixels), batch)
         rows = [runner(image=pixels[at : at + batch])["logits"] for at in starts]
-        return real(np.concatenate(rows)[: len(images)], logits)
+        return dequantize(np.concatenate(rows)[: len(images)], logits)
 
     return Artifact(predict_fn, inputs={"image": _facts(image)}, outputs={"logits": _facts(logits)})
 
 
-def open_for_every_result(content: bytes) -> litert.Interpreter:
+def open_with_all_tensors(content: bytes) -> litert.Interpreter:
     """Load the bytes of a LiteRT file so that the result of every operation can be read.
 
     Args:
@@ -205,7 +205,7 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
     )
 
 
-def quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+def quantize(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     """Return pixels in the dtype and quantization of a LiteRT input tensor.
 
     Args:
@@ -220,7 +220,7 @@ def quantized(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     return np.clip(numbers, limits.min, limits.max).astype(tensor["dtype"])
 
 
-def real(numbers: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
+def dequantize(numbers: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     """Return the values of a LiteRT tensor as float32, dequantized if needed."""
     scale, zero_point = tensor["quantization"]
     if not scale:

@@ -20,7 +20,7 @@ from etils import epy
 
 from zoo.data import image_folder, preprocessing, tfds_sets
 from zoo.data.array_cache import Announce
-from zoo.data.preprocessing import POLARITIES, Preprocessing, plain_background, shown
+from zoo.data.preprocessing import POLARITIES, Preprocessing, detect_background, shown
 from zoo.data.splits import NAMES, Split
 from zoo.errors import InputError, unknown
 
@@ -152,18 +152,18 @@ def differences(recorded: dict[str, Any], now: dict[str, Any]) -> list[str]:
         recorded: facts that a run or a bundle records.
         now: facts of the data that was loaded.
     """
-    told = []
+    changes = []
     for name in NAMES:
         before, count = recorded[f"{name}_count"], now[f"{name}_count"]
         if before != count:
-            told.append(f"{name} has {count:,} images instead of the recorded {before:,}")
+            changes.append(f"{name} has {count:,} images instead of the recorded {before:,}")
         elif recorded["fingerprints"][name] != now["fingerprints"][name]:
-            told.append(f"images or labels of {name} have changed")
+            changes.append(f"images or labels of {name} have changed")
     for key in ("name", "version", "class_names", "image_shape", "preprocessing"):
         # A folder's version is a hash of its content: the differences of the splits say more.
-        if recorded[key] != now[key] and not (key == "version" and told):
-            told.append(f"{key} is {now[key]} instead of the recorded {recorded[key]}")
-    return told
+        if recorded[key] != now[key] and not (key == "version" and changes):
+            changes.append(f"{key} is {now[key]} instead of the recorded {recorded[key]}")
+    return changes
 
 
 def check_name(name: str) -> None:
@@ -184,7 +184,7 @@ def check_name(name: str) -> None:
         return
     known = ["auto", "digits", *tfds_sets.names()]
     if tfds_sets.set_name(name) not in known:
-        raise unknown("dataset", name, known, told=HELP)
+        raise unknown("dataset", name, known, described=HELP)
 
 
 def _print_to_stderr(line: str) -> None:
@@ -289,7 +289,7 @@ def load(
     else:
         some = next(iter(found_splits.values()))
         parts = {each: some.part(each, slice(0)) for each in NAMES} | found_splits
-    own, is_ink = plain_background(parts["train" if trainable else "test"].images)
+    own, is_ink = detect_background(parts["train" if trainable else "test"].images)
     height, width, channels = parts["test"].images.shape[1:]
     resolved = own if polarity == AUTO else polarity
     return Dataset(

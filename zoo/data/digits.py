@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from zoo.data.splits import missing_from
+from zoo.data.splits import assign_splits
 
 
 def _like_mnist(images: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator]:
         with (files("zoo.data") / "digits.npz").open("rb") as file, np.load(file) as arrays:
             images, labels = _like_mnist(arrays["images"]), arrays["labels"]
-        parts = missing_from(labels, ["train"])
+        parts = assign_splits(labels, ["train"])
         return {
             split: self._generate_examples(np.flatnonzero(parts == split), images, labels)
             for split in ("train", "validation", "test")

@@ -24,7 +24,7 @@ import numpy as np
 from etils import epy
 
 from zoo.data import array_cache, preprocessing, splits
-from zoo.data.preprocessing import ENDINGS, Preprocessing, shown
+from zoo.data.preprocessing import SUFFIXES, Preprocessing, shown
 from zoo.data.splits import Split
 from zoo.errors import InputError
 from zoo.util.environment import cores
@@ -130,7 +130,7 @@ def survey(folder: Path, *, trainable: bool = True) -> Survey:
     taken = tuple(name for name in splits.NAMES if trainable and name not in found)
     if taken:
         train = found["train"]
-        parts = splits.missing_from(np.array([each.label for each in train]), list(found))
+        parts = splits.assign_splits(np.array([each.label for each in train]), list(found))
         for name in ("train", *taken):
             found[name] = [each for each, part in zip(train, parts, strict=True) if part == name]
     pictures = {name: found.get(name, []) for name in splits.NAMES}
@@ -318,7 +318,7 @@ def _files(
         if len(found) < least:
             why = "" if least == 1 else ", so that each split gets one"
             raise InputError(
-                f"{shown(root / name)} contains {len(found)} pictures ({', '.join(ENDINGS)}), "
+                f"{shown(root / name)} contains {len(found)} pictures ({', '.join(SUFFIXES)}), "
                 f"but needs at least {least}{why}"
             )
         yield from ((path, label) for path in found)
@@ -341,7 +341,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and not _is_hidden(path)
+    return path.suffix.lower() in SUFFIXES and not _is_hidden(path)
 
 
 def _hashed(file: tuple[Path, int]) -> Picture:

@@ -26,7 +26,7 @@ from zoo.errors import InputError, unknown
 with epy.lazy_imports():
     from PIL import Image, ImageOps
 
-ENDINGS = (
+SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff",
 )  # fmt: skip
 """File extensions of pictures, in lower case."""
@@ -157,7 +157,7 @@ class Prepared:
     box: tuple[int, int, int, int]
 
 
-def plain_background(images: np.ndarray) -> tuple[str, bool]:
+def detect_background(images: np.ndarray) -> tuple[str, bool]:
     """Return the polarity of a dataset's images, and whether they look like handwriting.
 
     Args:

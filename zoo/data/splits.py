@@ -46,7 +46,7 @@ class Split:
         return Split(name, self.images[chosen], self.labels[chosen])
 
 
-def missing_from(labels: np.ndarray, present: Sequence[str]) -> np.ndarray:
+def assign_splits(labels: np.ndarray, present: Sequence[str]) -> np.ndarray:
     """Return the split to which each training image is assigned, to create the missing splits.
 
     The assignment is fixed and stratified: of every ten images of a class, in stored order, one is

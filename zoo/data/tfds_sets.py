@@ -209,7 +209,7 @@ def completed(found: dict[str, Split]) -> dict[str, Split]:
     if taken == ["validation"] and len(np.unique(first)) == len(np.unique(whole.labels)):
         at: dict[str, Any] = {"validation": slice(held), "train": slice(held, None)}
     else:
-        parts = splits.missing_from(whole.labels, present)
+        parts = splits.assign_splits(whole.labels, present)
         at = {name: np.flatnonzero(parts == name) for name in ("train", *taken)}
     return found | ({name: whole.part(name, at[name]) for name in at} if taken else {})
 

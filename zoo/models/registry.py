@@ -153,7 +153,7 @@ def get_spec(name: str) -> ModelSpec:
     """
     if name not in _specs:
         allowed = f"{', '.join(sorted(_specs))}, and your own with --import MODULE"
-        raise unknown("model", name, _specs, told=allowed)
+        raise unknown("model", name, _specs, described=allowed)
     return _specs[name]
 
 

@@ -51,6 +51,10 @@ class Run:
         place = self.folder.absolute()  # Path(".") has no name
         self._previous = place.parent / f".{place.name}.previous"
 
+    def is_unfinished(self) -> bool:
+        """Return whether the folder has a training that can be resumed."""
+        return self.recipe.exists() and not self.result.exists()
+
     def check_free(self, *, force: bool) -> None:
         """Check, before the work starts, that ``create`` will succeed.
 
@@ -115,7 +119,7 @@ class Run:
         Raises:
             InputError: the folder is not a run, or the run is not finished.
         """
-        if self.recipe.exists() and not self.result.exists():
+        if self.is_unfinished():
             raise InputError(
                 f"{self.folder} is an unfinished run without weights; "
                 f"continue it with python -m zoo.train MODEL --resume --out {self.folder}"

@@ -13,9 +13,9 @@ from zoo.data import Dataset, differences
 from zoo.errors import InputError
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
-from zoo.models import registry, shards
+from zoo.models import registry
 from zoo.runs import Run, load_model, plots
-from zoo.training import precision, progress
+from zoo.training import parallelism, precision, progress
 from zoo.training.loop import Training, train
 from zoo.training.recipes import Recipe, get_recipe
 from zoo.util.environment import machine, versions
@@ -49,8 +49,8 @@ def train_model(
         The trained network, as ``load_model`` returns it.
 
     Raises:
-        InputError: an argument is invalid, or the run folder has a finished run or another
-            experiment.
+        InputError: an argument is invalid, the run folder has a finished run or another experiment,
+            or its unfinished run used another number of threads than this process.
         DivergedError: a cost, a weight or a logit is not finite.
 
     >>> digits = zoo.load_data("digits")
@@ -62,7 +62,6 @@ def train_model(
     run = Run(out or f"runs/{model}")
     wanted = get_recipe(recipe).replace(**settings)
     registry.get_spec(model)
-    shards.prepare([model], wanted.batch_size)
     run_experiment(model, dataset, wanted, run, force=force)
     return load_model(run.folder)
 
@@ -87,16 +86,17 @@ def run_experiment(
         tensorboard: whether to write TensorBoard event files too.
 
     Raises:
-        InputError: the network does not accept images of this shape, or the folder is in use.
+        InputError: the network does not accept images of this shape, the folder is in use, or an
+            unfinished run used another number of threads.
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
-    unfinished = run.recipe.exists() and not run.result.exists() and not force
+    unfinished = run.is_unfinished() and not force
+    if unfinished:
+        recipe = as_recorded(recipe, run.read_request()["recipe"])
+    recipe = parallelism.resolve(recipe, model)
     if recipe.precision == "auto":
-        if unfinished:
-            fastest = run.read_request()["recipe"]["precision"]
-        else:
-            fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
+        fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
         recipe = recipe.replace(precision=fastest)
     request: dict[str, Any] = {
         "model": model,
@@ -107,10 +107,10 @@ def run_experiment(
     if not unfinished:
         run.create(request, force=force)
     elif (recorded := run.read_request()) != request:
-        told = differences(recorded["data"], request["data"]) if "data" in recorded else []
+        changes = differences(recorded["data"], request["data"]) if "data" in recorded else []
         raise InputError(
             f"{run.folder} holds another experiment, recorded in its {run.recipe.name}"
-            + (f": {'; '.join(told)}" if told else "")
+            + (f": {'; '.join(changes)}" if changes else "")
             + "; train into another folder with --out"
         )
 
@@ -128,11 +128,23 @@ def run_experiment(
     # Networks are used in float32, so they are evaluated in float32 for every training precision.
     trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
-    score = evaluate(predict_fn(trained, shards.count(trained, recipe.batch_size)), dataset.test)
+    score = evaluate(predict_fn(trained, recipe.shards or 1), dataset.test)
     result = request | _facts(model, recipe, training, score)
     run.finish(trained, result)
     plots.save_all(run, trained, dataset, score)
     return result
+
+
+def as_recorded(recipe: Recipe, recorded: dict[str, Any]) -> Recipe:
+    """Return the recipe with the choices for a machine that a run has recorded.
+
+    Args:
+        recipe: how to train; only the values that it leaves open are replaced.
+        recorded: the recipe of a run.
+    """
+    left_open = {"precision": "auto", "shards": None, "threads": None}
+    chosen = {name for name, value in left_open.items() if getattr(recipe, name) == value}
+    return recipe.replace(**{name: recorded[name] for name in chosen & recorded.keys()})
 
 
 def _build(name: str, dataset: Dataset, seed: int, precision: str) -> keras.Model:

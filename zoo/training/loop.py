@@ -16,7 +16,7 @@ from zoo.data.batches import training_batches
 from zoo.errors import DivergedError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import evaluate
-from zoo.models import shards, user_modules
+from zoo.models import user_modules
 from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
@@ -96,9 +96,8 @@ def train(
     checkpoints = Checkpoints(run.checkpoints, model, optimizer, average)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
-    parts = shards.count(model, recipe.batch_size)
-    train_step = make_train_step(model, optimizer, recipe, parts)
-    predict = predict_fn(model, parts)
+    train_step = make_train_step(model, optimizer, recipe)
+    predict = predict_fn(model, recipe.shards or 1)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
     events = run.tensorboard if tensorboard else None

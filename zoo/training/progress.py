@@ -30,8 +30,8 @@ class Bar:
 
     def update(self, step: int, cost: float, accuracy: float) -> None:
         """Show the cost and accuracy of the batch of ``step``."""
-        told = f"Cost: {cost:.4g}  Accuracy: {100 * accuracy:.1f} %  {self._rate.tick()}"
-        self._bar.update(self._task, completed=step + 1, description=told)
+        line = f"Cost: {cost:.4g}  Accuracy: {100 * accuracy:.1f} %  {self._rate.tick()}"
+        self._bar.update(self._task, completed=step + 1, description=line)
 
     def validated(self, step: int, accuracy: float) -> None:
         """Print the validation accuracy above the bar."""
@@ -61,8 +61,8 @@ class Lines:
         """Print the cost and accuracy of every hundredth batch, and of the last."""
         rate = self._rate.tick()
         if step % REPORT_STEPS == 0 or step == self._steps - 1:
-            told = f"Cost: {cost:.6g}  Accuracy: {100 * accuracy:.1f} %"
-            print(f"Step {step:>5}  {told}  ({rate})", flush=True)
+            line = f"Cost: {cost:.6g}  Accuracy: {100 * accuracy:.1f} %"
+            print(f"Step {step:>5}  {line}  ({rate})", flush=True)
 
     def validated(self, step: int, accuracy: float) -> None:
         """Print the validation accuracy."""

@@ -51,6 +51,9 @@ class Recipe:
         seed: random seed of weights, order and augmentation.
         precision: ``float32`` or ``bfloat16`` arithmetic; ``auto`` selects the faster one on the
             training machine, which the run records instead.
+        shards: parts of a batch that are computed in parallel; None chooses their number for the
+            training machine, and the run records it (``zoo/training/parallelism.py``).
+        threads: threads of each operation; None as for ``shards``.
     """
 
     name: str
@@ -69,6 +72,8 @@ class Recipe:
     shift: int = _number(0, least=0)
     seed: int = _number(0, least=0)
     precision: str = dataclasses.field(default="auto", metadata={"choices": PRECISION_CHOICES})
+    shards: int | None = _number(None, least=1)
+    threads: int | None = _number(None, least=1)
 
     def __post_init__(self) -> None:
         """Reject values that are out of range or incompatible.

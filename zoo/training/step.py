@@ -16,9 +16,7 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 
-def make_train_step(
-    model: keras.Model, optimizer: keras.Optimizer, recipe: Recipe, parts: int = 1
-) -> Callable:
+def make_train_step(model: keras.Model, optimizer: keras.Optimizer, recipe: Recipe) -> Callable:
     """Return a compiled function that updates the weights with one batch.
 
     It takes images and labels, and returns the cost and accuracy before the update.
@@ -26,11 +24,11 @@ def make_train_step(
     Args:
         model: raw pixels to logits.
         optimizer: built for the model's weights.
-        recipe: how to train.
-        parts: number of shards per batch; it changes the results only by rounding.
+        recipe: how to train; its shards change the results only by rounding.
     """
     kernels = {id(layer.kernel) for layer in model.layers if hasattr(layer, "kernel")}
     of_shard = choose_gradients(model, recipe)
+    parts = recipe.shards or 1
 
     @tf.function(autograph=False)
     def train_step(images: Any, labels: Any) -> tuple[Any, Any]:

@@ -15,5 +15,5 @@ def start_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with stderr.held_back():
+    with stderr.captured():
         importlib.import_module("tensorflow")

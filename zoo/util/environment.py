@@ -29,15 +29,17 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
         cpuinfo: file in which Linux describes the processor; other systems have no such file.
     """
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    processor = told.get("model name") or platform.processor() or platform.machine()
-    if "cpu family" in told:
-        processor += f", family {told['cpu family']} model {told['model']}"
+    fields = {
+        key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)
+    }
+    processor = fields.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in fields:
+        processor += f", family {fields['cpu family']} model {fields['model']}"
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor,
         "cores": os.cpu_count(),
-        "flags": [flag for flag in _FLAGS if flag in told.get("flags", "").split()],
+        "flags": [flag for flag in _FLAGS if flag in fields.get("flags", "").split()],
     }
 
 

@@ -14,7 +14,7 @@ _lock = threading.RLock()
 
 
 @contextlib.contextmanager
-def held_back() -> Iterator[None]:
+def captured() -> Iterator[None]:
     """Capture what libraries write to standard error; print it only if the block raises.
 
     Some libraries write before they read their log level, or have no log level. Only one thread can

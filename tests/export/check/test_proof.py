@@ -168,7 +168,9 @@ def test_the_saved_model_cannot_be_left_out(reference: Metrics, labels: np.ndarr
     rows = [
         proof.compare(
             reference,
-            _metrics(-reference.logits if FORMATS[name].loss is None else reference.logits, labels),
+            _metrics(
+                -reference.logits if FORMATS[name].max_loss is None else reference.logits, labels
+            ),
             format=FORMATS[name],
             file=name,
             size=0,

@@ -217,14 +217,14 @@ def test_the_polarity_that_is_recorded_decides(digit: PIL.Image.Image) -> None:
 
 def test_a_plain_background_is_recognised(digits: Dataset) -> None:
     images = digits.train.images
-    assert preprocessing.plain_background(images) == ("light-on-dark", True)
-    assert preprocessing.plain_background(255 - images) == ("dark-on-light", True)
+    assert preprocessing.detect_background(images) == ("light-on-dark", True)
+    assert preprocessing.detect_background(255 - images) == ("dark-on-light", True)
     shirts = np.zeros((50, 28, 28, 1), np.uint8)
     shirts[:, 1:-1, 4:-4] = 200
-    assert preprocessing.plain_background(shirts) == ("light-on-dark", False)
+    assert preprocessing.detect_background(shirts) == ("light-on-dark", False)
     photographs = np.random.default_rng(0).integers(0, 256, (50, 28, 28, 1)).astype(np.uint8)
-    assert preprocessing.plain_background(photographs) == ("keep", False)
-    assert preprocessing.plain_background(np.zeros((9, 28, 28, 3), np.uint8)) == ("keep", False)
+    assert preprocessing.detect_background(photographs) == ("keep", False)
+    assert preprocessing.detect_background(np.zeros((9, 28, 28, 3), np.uint8)) == ("keep", False)
 
 
 def test_choices_that_do_not_go_together_are_refused() -> None:

@@ -15,7 +15,6 @@ from tests.conftest import EVERY_MODEL
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
-from zoo.models import shards
 from zoo.runs import Run
 from zoo.training import experiment, loop, recipes
 from zoo.training.averages import WeightAverage
@@ -79,11 +78,8 @@ def test_a_resumed_training_ends_in_the_same_bits(
     _check_resume(name, SHORT.replace(average=decay), few, tmp_path)
 
 
-def test_a_training_in_shards_resumes_in_the_same_bits(
-    few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shards, "count", lambda model, batch_size: 4)
-    _check_resume("ltfn5", SHORT, few, tmp_path)
+def test_a_training_in_shards_resumes_in_the_same_bits(few: Dataset, tmp_path: Path) -> None:
+    _check_resume("ltfn5", SHORT.replace(shards=4), few, tmp_path)
 
 
 def _check_resume(name: str, recipe: Recipe, few: Dataset, folder: Path) -> None:
@@ -109,7 +105,7 @@ def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) 
     optimizer.build(model.trainable_variables)
     initialize(model, recipe)
     average = WeightAverage(model, optimizer, recipe.average)
-    step = make_train_step(model, optimizer, recipe, shards.count(model, recipe.batch_size))
+    step = make_train_step(model, optimizer, recipe)
     for images, labels in loop.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
         average.update()

@@ -12,9 +12,9 @@ from zoo.util import stderr
 
 
 def test_what_is_written_is_shown_only_after_a_failure(capfd: pytest.CaptureFixture) -> None:
-    with stderr.held_back():
+    with stderr.captured():
         os.write(2, b"chatter")
-    with pytest.raises(OSError, match="fails"), stderr.held_back():  # noqa: PT012
+    with pytest.raises(OSError, match="fails"), stderr.captured():  # noqa: PT012
         os.write(2, b"the cause")
         raise OSError("fails")
     assert capfd.readouterr().err == "the cause"
@@ -24,14 +24,14 @@ def test_overlapping_threads_give_standard_error_back(capfd: pytest.CaptureFixtu
     first_is_in, second_is_in, first_is_out = (threading.Event() for _ in range(3))
 
     def first() -> None:
-        with stderr.held_back():
+        with stderr.captured():
             first_is_in.set()
             second_is_in.wait(0.3)  # times out if the second thread has to wait
         first_is_out.set()
 
     def second() -> None:
         first_is_in.wait()
-        with stderr.held_back():
+        with stderr.captured():
             second_is_in.set()
             first_is_out.wait()
 

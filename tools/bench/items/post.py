@@ -14,8 +14,8 @@ from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
 from zoo import data
-from zoo.models import registry, shards
-from zoo.training import loop, precision, recipes
+from zoo.models import registry
+from zoo.training import loop, parallelism, precision, recipes
 from zoo.util import backend
 
 _COURSE = "100 0 post"
@@ -71,7 +71,7 @@ def main(rounds: int) -> None:
     """Serve the images per second of each part of one training, after one warm-up measurement."""
     backend.start_tensorflow()
     recipe = recipes.post()
-    shards.prepare(["ltfn5"], recipe.batch_size)
+    parallelism.prepare(recipe, ["ltfn5"])
     fastest = precision.fastest(lambda name: registry.create_model("ltfn5", precision=name))
     step: Any = training_step(recipe.replace(precision=fastest))
     dataset = data.load("mnist", offline=True)

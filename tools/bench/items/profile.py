@@ -47,8 +47,8 @@ def measure(rounds: int) -> Result:
             if milliseconds < 0.01 * step:
                 continue
             rate = _operations(name) / milliseconds / 1e6
-            told = (f"{rate:,.0f}", f"{100 * rate / ceiling:.0f} %") if rate else ("", "")
-            rows.append(_row(precision, name, milliseconds, step, *told))
+            cells = (f"{rate:,.0f}", f"{100 * rate / ceiling:.0f} %") if rate else ("", "")
+            rows.append(_row(precision, name, milliseconds, step, *cells))
         small = sum(value for value in primitives.values() if value < 0.01 * step)
         rows.append(_row(precision, "other primitives", small, step, "", ""))
         rows.append(_row(precision, "TensorFlow's own, and between", step - known, step, "", ""))
@@ -70,9 +70,9 @@ def measure(rounds: int) -> Result:
     )
 
 
-def _row(precision: str, name: str, milliseconds: float, step: float, *told: str) -> list[str]:
+def _row(precision: str, name: str, milliseconds: float, step: float, *cells: str) -> list[str]:
     share = f"{100 * milliseconds / step:.0f} %"
-    return [precision, name, f"{milliseconds:.2f}", share, *told]
+    return [precision, name, f"{milliseconds:.2f}", share, *cells]
 
 
 def _profile(precision: str) -> tuple[dict[str, float], float, float]:

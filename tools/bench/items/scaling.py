@@ -15,8 +15,7 @@ from tools.bench.steps import training_step
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
-from zoo.models import shards
-from zoo.training import loop, recipes
+from zoo.training import loop, parallelism, recipes
 from zoo.util import backend
 
 _COUNTS = (1_000, 60_000, 600_000)
@@ -60,8 +59,11 @@ def measure(rounds: int) -> Result:
 def main() -> None:
     """Serve the zoo's training loop; a course is ``COUNT SIZE``, measured in seconds per image."""
     backend.start_tensorflow()
-    shards.prepare(["ltfn5"], _BATCH)
-    recipe = recipes.get_recipe("quick").replace(precision="float32", steps=1_000_000)
+    recipe = recipes.get_recipe("quick").replace(
+        precision="float32", steps=1_000_000, batch_size=_BATCH
+    )
+    parallelism.prepare(recipe, ["ltfn5"])
+    recipe = parallelism.resolve(recipe, "ltfn5")
     started: dict[str, Any] = {}
 
     def start(course: str) -> tuple[Any, Any, int]:

@@ -12,9 +12,9 @@ from etils import epy
 from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo.models import registry, shards
+from zoo.models import registry
 from zoo.models.registry import PRECISIONS
-from zoo.training import recipes
+from zoo.training import parallelism, recipes
 from zoo.util import backend
 
 with epy.lazy_imports():
@@ -65,7 +65,7 @@ def main(how: str) -> None:
     """Serve one contestant; a course is ``PRECISION BATCH``, measured in milliseconds per step."""
     backend.start_tensorflow()
     if how == _PARTED:
-        shards.prepare(["ltfn5"], 100)
+        parallelism.prepare(recipes.get_recipe("quick"), ["ltfn5"])
     ready: dict[str, Callable[[], float]] = {}
 
     def product(course: str) -> float:

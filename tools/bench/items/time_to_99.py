@@ -37,7 +37,7 @@ def measure(rounds: int) -> Result:
     torch = median(seconds[_TORCH])
     lost = f"over {limit:.3g} in {_slower(seconds[_TORCH], limit)} runs of {len(seconds[_TORCH])}"
     reached = sum(accuracy >= 100 * WANTED for accuracy in accuracies["ours"])
-    told = {
+    cells = {
         f"`python -m zoo.train {' '.join(_OURS)}`": ("ours", spread(seconds["ours"])),
         _KERAS: (_KERAS, spread(seconds[_KERAS])),
         _TORCH: (_TORCH, spread(seconds[_TORCH]) if math.isfinite(torch) else lost),
@@ -47,7 +47,7 @@ def measure(rounds: int) -> Result:
         columns=["what", "median (range)", "test accuracy"],
         rows=[
             [what, cell, f"{min(accuracies[name]):.2f} to {max(accuracies[name]):.2f} %"]
-            for what, (name, cell) in told.items()
+            for what, (name, cell) in cells.items()
         ],
         notes=(
             f"Zoo: {rounds} seeds, of which {reached} reached 99 %, the whole process with scoring "

@@ -14,7 +14,6 @@ A bundle is a folder with every file of an exported network::
 from __future__ import annotations
 
 import base64
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -39,6 +38,7 @@ from export.formats import FORMATS, Format, choose, loosened, named
 from export.litert.metadata import add as add_metadata
 from export.network import qat
 from export.network.sources import Source, deployable, from_run
+from export.subprocesses import killed_on_interrupt
 from zoo.bundles import integrity
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split, stratified
@@ -144,14 +144,14 @@ def export_bundle(
     """
     _check_fits(source, dataset, request)
     early = _unsupported_layers(source, request)
-    with staging(out) as stage, tempfile.TemporaryDirectory() as scratch_name:
-        work = _Work(source, dataset, request, stage, Path(scratch_name), announce)
+    with staging(out) as stage, staging(out) as scratch:
+        work = _Work(source, dataset, request, stage, scratch, announce)
         for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
             announce(note)
         for name, reason in early.items():
             work.leave_out(name, reason)
         calibration = work.write_saved_model()
-        with ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as beside, killed_on_interrupt():
             # The converters leave cores idle, so the SavedModel is evaluated at the same time.
             converting = beside.submit(work.convert, work.conversions())
             announce(f"Evaluating the Keras network on the {len(dataset.test):,} test images")

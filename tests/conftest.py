@@ -6,6 +6,7 @@ first worker that needs it, and used by all.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ import tensorflow as tf
 from filelock import FileLock
 
 import zoo
-from zoo import data
+from zoo import data, recipes
 from zoo.models import registry, user_modules
 from zoo.runs import Run
 from zoo.util import backend
@@ -171,11 +172,18 @@ def examples(workplace: Path, digits: data.Dataset, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def experiment(digits: data.Dataset) -> dict[str, Any]:
+    """Return the request of a run: ltfn5 on the digits."""
+    recipe = dataclasses.asdict(recipes.get_recipe("quick"))
+    return {"model": "ltfn5", "data": digits.record(), "recipe": recipe}
+
+
 @pytest.fixture
-def new_run(tmp_path: Path) -> Run:
-    """Return an empty run folder."""
+def new_run(experiment: dict[str, Any], tmp_path: Path) -> Run:
+    """Return a run folder without training."""
     run = Run(tmp_path / "run")
-    run.create({"model": "ltfn5"})
+    run.create(experiment)
     return run
 
 

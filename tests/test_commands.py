@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from zoo import cli, evaluate
 from zoo.data import Dataset
 from zoo.data.corruptions import CORRUPTIONS
 from zoo.runs import Run
+from zoo.util import lifetime
 
 # Command line, exit code, and the message with what was received and what is allowed.
 BAD = [
@@ -386,14 +388,29 @@ def test_a_finished_run_has_nothing_to_resume(command: Command, workplace: Path)
     assert "is finished: there is nothing to resume" in done.stderr
 
 
-def test_an_interrupted_export_publishes_nothing(
-    environment: dict[str, str], workplace: Path, tmp_path: Path
+def _subprocesses(process: subprocess.Popen) -> list[str]:
+    """Return the process IDs of the subprocesses of an export."""
+    mark = f"{lifetime.PARENT}={process.pid}".encode()
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+            if mark in path.read_bytes().split(b"\0"):
+                found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for subprocesses in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_export_leaves_nothing(
+    number: signal.Signals, environment: dict[str, str], workplace: Path, tmp_path: Path
 ) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     line = [sys.executable, "-m", "export", str(workplace / "runs" / "ltfn5"), "--out", "out"]
     process = subprocess.Popen(
         line,
         cwd=tmp_path,
-        env=environment | {"PYTHONUNBUFFERED": "1"},
+        env=environment | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -402,10 +419,21 @@ def test_an_interrupted_export_publishes_nothing(
     for told in process.stdout:
         if told.startswith("Converting"):
             break
-    process.send_signal(signal.SIGINT)
+    while not _subprocesses(process):
+        time.sleep(0.05)
+    begin = time.monotonic()
+    process.send_signal(number)
     _, complaint = process.communicate(timeout=60)
-    assert (process.returncode, complaint) == (130, "export: interrupted\n")
+    while _subprocesses(process):
+        assert time.monotonic() - begin < 60
+        time.sleep(0.05)
+    if number == signal.SIGKILL:
+        assert not (tmp_path / "out" / "1").exists()
+        return
+    word = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}[number]
+    assert (process.returncode, complaint) == (128 + number, f"export: {word}\n")
     assert not (tmp_path / "out").exists()
+    assert not list(scratch.iterdir())
 
 
 def test_an_export_folder_that_cannot_be_made_is_refused(command: Command, workplace: Path) -> None:
@@ -460,7 +488,8 @@ def overflowing(small: Path, tmp_path: Path) -> Path:
     logits.set_weights([np.full_like(weight, 3e38) for weight in logits.get_weights()])
     broken = Run(tmp_path / "broken")
     broken.create({})
-    broken.finish(model, run.read_result())
+    broken.save_weights(model)
+    broken.finish(run.read_result())
     return broken.folder
 
 

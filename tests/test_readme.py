@@ -15,8 +15,8 @@ from packaging.specifiers import SpecifierSet
 import zoo
 from tests.conftest import ROOT
 from tools import update_tables
+from zoo import recipes
 from zoo.errors import EXIT_CODES
-from zoo.training import recipes
 
 PAGES = {
     path: (ROOT / path).read_text(encoding="utf-8")

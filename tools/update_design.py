@@ -24,7 +24,7 @@ LAYERS = (
     ("zoo.cli",),
     ("zoo.training",),
     ("zoo.bundles", "zoo.inference", "zoo.runs"),
-    ("zoo.metrics",),
+    ("zoo.metrics", "zoo.recipes"),
     ("zoo.data", "zoo.models"),
     ("zoo.util",),
     ("zoo.errors",),

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from zoo import data
+from zoo import data, recipes
 from zoo.data.preprocessing import BACKGROUNDS, FITS, POLARITIES
 from zoo.errors import EXIT_CODES, InputError, ZooError
 from zoo.models import registry, user_modules
-from zoo.training import recipes
-from zoo.training.recipes import Recipe
-from zoo.util import backend
+from zoo.recipes import Recipe
+from zoo.util import backend, lifetime, signals
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
 IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
@@ -216,12 +215,15 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     if sys.platform == "win32":
         _leave(prog, "Windows is not supported; use Linux, macOS or WSL", 2)
     try:
+        signals.raise_exceptions()
+        lifetime.end_with_parent()
         main(sys.argv[1:])
         sys.stdout.flush()
     except ZooError as error:
         _leave(prog, str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _leave(prog, "interrupted", 130)
+    except KeyboardInterrupt as error:
+        number = signals.number_of(error)
+        _leave(prog, "interrupted" if number == 2 else "terminated", 128 + number)
     except BrokenPipeError:
         # The reader closed the pipe, as in `... | head`: flushing it at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

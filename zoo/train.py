@@ -10,10 +10,10 @@ from typing import Any
 from zoo import cli, data
 from zoo.errors import InputError
 from zoo.models import registry, user_modules
+from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training.experiment import run_experiment
-from zoo.training.recipes import Recipe
 from zoo.util import backend
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.

@@ -16,7 +16,9 @@ from zoo.util import atomic
 
 @contextmanager
 def staging(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder next to the versions, which is always removed on exit.
+    """Yield a temporary folder next to the versions, for a bundle or for intermediate files.
+
+    It is always removed on exit.
 
     No server loads it, since its name is not a number. Folders of killed exports are removed. A
     locked folder is still in use and is kept.

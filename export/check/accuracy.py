@@ -47,7 +47,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
         subprocesses.run_module("export.check.accuracy", artifact, images_file, *part, answer)
         return np.load(answer)
 
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(count) as pool, subprocesses.killed_on_interrupt():
         return compute_metrics(np.concatenate(list(pool.map(logits_of, parts))), split)
 
 

@@ -125,5 +125,5 @@ def convert(targets: Mapping[str, Path], scratch: Path) -> dict[str, str]:
         subprocesses.run_module(module, *arguments)
         return json.loads(file.read_text(encoding="utf-8"))
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, subprocesses.killed_on_interrupt():
         return dict(itertools.chain.from_iterable(map(dict.items, pool.map(failures, work))))

@@ -15,6 +15,7 @@ from etils import epy
 
 from zoo.data.batches import training_batches
 from zoo.data.splits import Split
+from zoo.util.tracking import track
 
 with epy.lazy_imports():
     import keras
@@ -62,7 +63,7 @@ def finetuned(
         optimizer.apply(gradients, rounded.trainable_variables)
 
     stream = training_batches(train, batch_size=BATCH_SIZE, steps=steps, seed=0, shuffle=True)
-    for images, labels in stream:
+    for images, labels in track(stream, "Fine-tuning for int8", steps):
         step(images, labels)
     result = keras.models.clone_model(model)
     result.set_weights(rounded.get_weights())

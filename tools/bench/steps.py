@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zoo.models import registry
+from zoo.recipes import Recipe
 from zoo.training import parallelism
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
-from zoo.training.recipes import Recipe
 from zoo.training.step import make_train_step
 
 

@@ -19,9 +19,9 @@ from etils import epy
 
 from tools.bench.race import serve
 from tools.bench.steps import training_step
-from zoo import data
+from zoo import data, recipes
 from zoo.models import registry
-from zoo.training import loop, parallelism, recipes
+from zoo.training import loop, parallelism
 from zoo.util import backend
 
 with epy.lazy_imports():

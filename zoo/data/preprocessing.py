@@ -52,6 +52,10 @@ _UNSUPPORTED = {
     "Photoshop": (0, (b"8BPS",)),
 }
 
+# Larger inputs of a network exceed the memory of any machine.
+_MOST_SIDE = 4_096
+_MOST_CHANNELS = 64
+
 # A background is plain if this share of the edge pixels is this close to black or to white.
 _PLAIN_DISTANCE = 25
 _PLAIN_SHARE = 0.95
@@ -99,10 +103,10 @@ class Preprocessing:
         ):
             if getattr(self, name) not in allowed:
                 raise unknown(name, str(getattr(self, name)), allowed)
-        if min(self.height, self.width, self.channels) < 1:
+        if min(self.shape) < 1 or max(self.size) > _MOST_SIDE or self.channels > _MOST_CHANNELS:
             raise InputError(
-                f"images must have at least one pixel and one channel, received "
-                f"{self.height}x{self.width}x{self.channels}"
+                f"images must have sides of 1 to {_MOST_SIDE:,} pixels and 1 to {_MOST_CHANNELS} "
+                f"channels, received {self.height}x{self.width}x{self.channels}"
             )
         if self.polarity != "keep" and self.channels != 1:
             raise InputError(

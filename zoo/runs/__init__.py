@@ -6,26 +6,29 @@ runs/<model>/
     tensorboard/        the same as events, with --tensorboard
     checkpoints/        the latest states, for --resume
     model.weights.h5    the trained weights
-    result.json         the results; written after the weights, so a run that has it has them too
     curves.png, confusion.png, mistakes.png, filters.png
-                        the plots, written after the results
+                        the plots
+    result.json         the results; written last, so a run that has it has all files above
     corruptions.png     written by zoo.evaluate --corruptions
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from etils import epy
+from filelock import FileLock, Timeout
 
 from zoo import data
 from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError
-from zoo.models import registry
+from zoo.models import registry, user_modules
+from zoo.runs import records
 from zoo.util import atomic
 
 with epy.lazy_imports():
@@ -36,7 +39,9 @@ class Run:
     """One run folder; no other code defines its file names."""
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        # The name of "." and of ".." is not that of the folder.
+        unnamed = Path(folder).name in ("", "..")
+        self.folder = Path(os.path.abspath(folder) if unnamed else folder)
         self.recipe = self.folder / "recipe.json"
         self.metrics = self.folder / "metrics.jsonl"
         self.checkpoints = self.folder / "checkpoints"
@@ -48,12 +53,50 @@ class Run:
         self.mistakes = self.folder / "mistakes.png"
         self.filters = self.folder / "filters.png"
         self.corruptions = self.folder / "corruptions.png"
-        place = self.folder.absolute()  # Path(".") has no name
-        self._previous = place.parent / f".{place.name}.previous"
+        self._previous = self.folder.with_name(f".{self.folder.name}.previous")
+        self._discarded = self.folder.with_name(f".{self.folder.name}.discarded")
+        self._lock = self.folder.with_name(f".{self.folder.name}.lock")
+
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep other processes from writing to the run until the block or this process ends.
+
+        What a killed owner left behind is removed.
+
+        Raises:
+            InputError: another process owns the run, or the parent folder cannot be written.
+        """
+        lock = FileLock(self._lock)
+        try:
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(
+                f"another process is training into {self.folder}; wait until it ends, or give "
+                "another folder with --out"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self._lock}: {error.strerror}; give a run folder in a writable "
+                "folder with --out"
+            ) from error
+        with lock:
+            for folder in (self.folder, self.checkpoints):
+                atomic.remove_staged(folder)
+            shutil.rmtree(self._discarded, ignore_errors=True)
+            yield
 
     def is_unfinished(self) -> bool:
         """Return whether the folder has a training that can be resumed."""
         return self.recipe.exists() and not self.result.exists()
+
+    def how_to_resume(self, model: str) -> str:
+        """Return the end of a message: how to continue the training of a network."""
+        line = ["python -m zoo.train", model, "--resume --out", str(self.folder)]
+        return (
+            "if you gave --data-dir, --manual-dir or --offline, add it again; continue with "
+            + " ".join([*line, *user_modules.options()])
+        )
 
     def check_free(self, *, force: bool) -> None:
         """Check, before the work starts, that ``create`` will succeed.
@@ -67,7 +110,7 @@ class Run:
                 f"cannot write the run folder {self.folder}: {nearest} is not a writable "
                 "folder; give another with --out"
             )
-        if not self.folder.is_dir() or not any(self.folder.iterdir()):
+        if not self.folder.is_dir() or all(map(atomic.is_staged, self.folder.iterdir())):
             return
         if not force:
             raise InputError(
@@ -93,48 +136,55 @@ class Run:
             shutil.rmtree(self._previous, ignore_errors=True)
             self.folder.rename(self._previous)
         elif self.recipe.exists():
-            shutil.rmtree(self.folder)
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        atomic.write_json(self.recipe, request)
+            # A folder whose removal was interrupted would not be recognized as a run.
+            self.folder.rename(self._discarded)
+            shutil.rmtree(self._discarded)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        records.write(self.recipe, request)
 
     def read_request(self) -> dict[str, Any]:
         """Return the request that ``create`` recorded.
 
         Raises:
-            InputError: the folder has no such record.
+            InputError: the folder has no such record, or the record was changed.
         """
-        return self._read(self.recipe, "create a run with python -m zoo.train MODEL")
+        try:
+            return records.read_request(self.recipe)
+        except FileNotFoundError as error:
+            raise self._is_no_run(self.recipe) from error
 
-    def finish(self, model: keras.Model, result: dict[str, Any]) -> None:
-        """Write the weights and the results, which completes the run."""
+    def save_weights(self, model: keras.Model) -> None:
+        """Write the trained weights."""
         with atomic.staged(self.weights) as stage:
             model.save_weights(stage)
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the results, which completes the run; all other files must have been written."""
         weights = {"file": self.weights.name, "sha256": atomic.sha256(self.weights)}
-        atomic.write_json(self.result, result | {"weights": weights})
+        records.write(self.result, result | {"weights": weights})
         shutil.rmtree(self._previous, ignore_errors=True)
 
     def read_result(self) -> dict[str, Any]:
         """Return the results of a finished run.
 
         Raises:
-            InputError: the folder is not a run, or the run is not finished.
+            InputError: the folder is not a run, the run is not finished, or its record was changed.
         """
         if self.is_unfinished():
             raise InputError(
                 f"{self.folder} is an unfinished run without weights; "
                 f"continue it with python -m zoo.train MODEL --resume --out {self.folder}"
             )
-        return self._read(self.result, "create a run with python -m zoo.train MODEL")
-
-    def _read(self, path: Path, hint: str) -> dict[str, Any]:
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            return records.read_result(self.result)
         except FileNotFoundError as error:
-            raise InputError(
-                f"{self.folder} is not a run folder: it has no {path.name}; {hint}"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
+            raise self._is_no_run(self.result) from error
+
+    def _is_no_run(self, missing: Path) -> InputError:
+        return InputError(
+            f"{self.folder} is not a run folder: it has no {missing.name}; "
+            "create a run with python -m zoo.train MODEL"
+        )
 
 
 def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model:
@@ -162,8 +212,8 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     # Keras would load a damaged file without an error, and matches layers by order alone.
     if atomic.sha256(run.weights) != result["weights"]["sha256"]:
         raise InputError(f"{run.weights} was altered: its SHA-256 does not match {run.result.name}")
-    facts, name, module = result["data"], result["model"], result.get("module")
-    if module and name not in registry.list_models():
+    facts, name, module = result["data"], result["model"], result["module"]
+    if name not in registry.list_models():
         raise InputError(
             f"{run.folder} is a run of {name!r}, a network that {module} registers; give --import "
             f"{module}, or import it first in Python"
@@ -176,8 +226,7 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     )
     model.load_weights(run.weights)
     model.class_names = tuple(facts["class_names"])
-    if "preprocessing" in facts:  # not in runs of early versions
-        model.preprocessing = preprocessing.recorded(facts)
+    model.preprocessing = preprocessing.recorded(facts)
     return model
 
 

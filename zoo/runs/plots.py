@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from etils import epy
 
 from zoo.data import Dataset
 from zoo.metrics import Metrics
-from zoo.runs import Run
+from zoo.runs import Run, records
 from zoo.util import atomic
 
 with epy.lazy_imports():
@@ -28,16 +27,15 @@ def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> 
     """Write the four plots of a run into its folder.
 
     Args:
-        run: a finished run.
+        run: a run whose training is finished.
         model: its trained network.
         dataset: the dataset it was trained on.
         score: its metrics over ``dataset.test``.
     """
     # On its first start matplotlib logs many lines about fonts that are not needed.
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    lines = run.metrics.read_text(encoding="utf-8").splitlines()
     pictures = {
-        run.curves: curves([json.loads(line) for line in lines]),
+        run.curves: curves(records.read_metrics(run.metrics)),
         run.confusion: confusion(dataset, score),
         run.mistakes: mistakes(dataset, score),
         run.filters: filters(model),

@@ -11,6 +11,7 @@ import numpy as np
 from etils import epy
 
 from zoo.errors import InputError
+from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.util import atomic
 
@@ -32,25 +33,31 @@ class Checkpoints:
     """The checkpoints of one training.
 
     A checkpoint contains all variables of the network (including its random generators) and of the
-    optimizer, the averaged weights, and the position. The order of the data depends only on seed
-    and step, so this is enough to resume exactly.
+    optimizer, the averaged weights, the position, and the SHA-256 of the run's request. The order
+    of the data depends only on seed and step, so this is enough to resume exactly.
     """
 
     def __init__(
         self,
-        folder: Path,
+        run: Run,
         model: keras.Model,
         optimizer: keras.Optimizer,
         average: WeightAverage,
     ) -> None:
-        self._folder = folder
+        self._run = run
+        self._request = atomic.sha256(run.recipe)
         self._owners = {"model": model, "optimizer": optimizer, "average": average}
 
     def save(self, position: Position) -> None:
         """Write the state before step ``position.step``; delete all but the latest two files."""
         arrays = {name: np.asarray(variable) for name, variable in self._variables()}
-        arrays |= {"_step": np.array(position.step), "_seconds": np.array(position.seconds)}
-        with atomic.staged(self._folder / f"step-{position.step:09d}.npz") as stage:
+        arrays |= {
+            "_step": np.array(position.step),
+            "_seconds": np.array(position.seconds),
+            "_request": np.array(self._request),
+        }
+        self._run.checkpoints.mkdir(exist_ok=True)
+        with atomic.staged(self._run.checkpoints / f"step-{position.step:09d}.npz") as stage:
             np.savez(stage, allow_pickle=False, **arrays)
         for old in self._paths()[_KEPT:]:
             old.unlink()
@@ -59,34 +66,33 @@ class Checkpoints:
         """Load the latest undamaged checkpoint, and return its position (step 0 without any).
 
         Raises:
-            InputError: all checkpoints are damaged, or the latest undamaged one belongs to another
-                network or optimizer.
+            InputError: all checkpoints are damaged, or the request was replaced.
         """
-        paths = self._paths()
-        for path in paths:
+        shapes = {name: tuple(variable.shape) for name, variable in self._variables()}
+        for path in self._paths():
             try:
                 with path.open("rb") as file, np.load(file) as archive:
                     arrays = dict(archive)
+                request, step, seconds = (
+                    arrays.pop(name).item() for name in ("_request", "_step", "_seconds")
+                )
             except Exception:  # a damaged file raises more errors than NumPy documents
                 continue
-            return self._assign(arrays, path)
-        if paths:
+            if request != self._request:
+                raise InputError(
+                    f"{path} belongs to another request than {self._run.recipe.name}, which was "
+                    "replaced; train again with --force"
+                )
+            if {name: array.shape for name, array in arrays.items()} != shapes:
+                continue
+            for name, variable in self._variables():
+                variable.assign(arrays[name])
+            return Position(step, seconds)
+        if self._paths():
             raise InputError(
-                f"all checkpoints in {self._folder} are damaged; train again with --force"
+                f"all checkpoints in {self._run.checkpoints} are damaged; train again with --force"
             )
         return Position(step=0, seconds=0.0)
-
-    def _assign(self, arrays: dict[str, np.ndarray], path: Path) -> Position:
-        step, seconds = int(arrays.pop("_step")), float(arrays.pop("_seconds"))
-        variables = dict(self._variables())
-        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
-        if shapes != {name: array.shape for name, array in arrays.items()}:
-            raise InputError(
-                f"{path} belongs to another network or optimizer; train again with --force"
-            )
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
-        return Position(step, seconds)
 
     def _variables(self) -> Iterator[tuple[str, Any]]:
         for group, owner in self._owners.items():
@@ -94,4 +100,4 @@ class Checkpoints:
                 yield f"{group}/{index:04d}", variable
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("step-*.npz"), reverse=True)
+        return sorted(self._run.checkpoints.glob("step-*.npz"), reverse=True)

@@ -10,14 +10,15 @@ from typing import Any
 from etils import epy
 
 from zoo.data import Dataset, differences
-from zoo.errors import InputError
+from zoo.errors import InputError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
 from zoo.models import registry
+from zoo.recipes import Recipe, get_recipe
 from zoo.runs import Run, load_model, plots
 from zoo.training import parallelism, precision, progress
 from zoo.training.loop import Training, train
-from zoo.training.recipes import Recipe, get_recipe
+from zoo.util import signals
 from zoo.util.environment import machine, versions
 
 with epy.lazy_imports():
@@ -86,11 +87,25 @@ def run_experiment(
         tensorboard: whether to write TensorBoard event files too.
 
     Raises:
-        InputError: the network does not accept images of this shape, the folder is in use, or an
-            unfinished run used another number of threads.
+        InputError: the network does not accept images of this shape, the folder is in use, another
+            process trains into it, or an unfinished run used another number of threads.
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
+    with run.owned():
+        try:
+            return _run_owned(model, dataset, recipe, run, force=force, tensorboard=tensorboard)
+        except KeyboardInterrupt as error:
+            if not run.is_unfinished():
+                raise
+            number = signals.number_of(error)
+            raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
+
+
+def _run_owned(
+    model: str, dataset: Dataset, recipe: Recipe, run: Run, *, force: bool, tensorboard: bool
+) -> dict[str, Any]:
+    _check_fits(recipe, dataset)
     unfinished = run.is_unfinished() and not force
     if unfinished:
         recipe = as_recorded(recipe, run.read_request()["recipe"])
@@ -129,10 +144,29 @@ def run_experiment(
     trained = _build(model, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
     score = evaluate(predict_fn(trained, recipe.shards or 1), dataset.test)
-    result = request | _facts(model, recipe, training, score)
-    run.finish(trained, result)
+    run.save_weights(trained)
     plots.save_all(run, trained, dataset, score)
+    result = request | _facts(model, recipe, training, score)
+    run.finish(result)
     return result
+
+
+def _check_fits(recipe: Recipe, dataset: Dataset) -> None:
+    """Check the values of a recipe that depend on the dataset.
+
+    Raises:
+        InputError: a batch is larger than the train split, or a shift moves an image out of sight.
+    """
+    if recipe.batch_size > len(dataset.train):
+        raise InputError(
+            f"a batch of {recipe.batch_size:,} images is larger than the train split of "
+            f"{dataset.name}, which has {len(dataset.train):,}; give a smaller --batch-size"
+        )
+    if recipe.shift >= min(dataset.image_shape[:2]):
+        height, width, _ = dataset.image_shape
+        raise InputError(
+            f"a shift of {recipe.shift:,} pixels moves images of {height}x{width} out of sight"
+        )
 
 
 def as_recorded(recipe: Recipe, recorded: dict[str, Any]) -> Recipe:

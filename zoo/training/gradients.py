@@ -12,7 +12,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo.training.recipes import Recipe
+from zoo.recipes import Recipe
 
 with epy.lazy_imports():
     import keras

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from etils import epy
 
-from zoo.training.recipes import Recipe
+from zoo.recipes import Recipe
 
 with epy.lazy_imports():
     import keras

@@ -16,14 +16,13 @@ from zoo.data.batches import training_batches
 from zoo.errors import DivergedError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import evaluate
-from zoo.models import user_modules
+from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
 from zoo.training.initializers import initialize
 from zoo.training.metrics_log import MetricsLog
 from zoo.training.optimizers import make_optimizer
-from zoo.training.recipes import Recipe
 from zoo.training.step import make_train_step
 from zoo.util import signals
 
@@ -93,7 +92,7 @@ def train(
     optimizer.build(model.trainable_variables)
     initialize(model, recipe)
     average = WeightAverage(model, optimizer, recipe.average)
-    checkpoints = Checkpoints(run.checkpoints, model, optimizer, average)
+    checkpoints = Checkpoints(run, model, optimizer, average)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
 
     train_step = make_train_step(model, optimizer, recipe)
@@ -117,14 +116,13 @@ def train(
                 log.write(step=number, validation_accuracy=score.accuracy)
                 progress.validated(number, score.accuracy)
             if received.signal or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+                log.sync()
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()
             if received.signal:
-                going_on = ["python -m zoo.train", model.name, "--resume --out", str(run.folder)]
                 raise Interrupted(
-                    f"interrupted after step {number} of {steps}; the state is saved; if you gave "
-                    "--data-dir, --manual-dir or --offline, add it again; continue with "
-                    + " ".join([*going_on, *user_modules.options()]),
+                    f"interrupted after step {number} of {steps}; the state is saved; "
+                    + run.how_to_resume(model.name),
                     received.signal,
                 )
         # The check of the cost misses the last update and the moving variance of batch
@@ -132,6 +130,7 @@ def train(
         for weight in model.weights:
             if not np.isfinite(weight).all():
                 raise _diverged(f"the weights {weight.path} are not finite", steps, recipe)
+        log.sync()
         checkpoints.save(Position(steps, clock.seconds))
         average.replace_weights()
         score = evaluate(predict, data.validation)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from etils import epy
+
+from zoo.runs import records
+from zoo.util import atomic
 
 with epy.lazy_imports():
     import tensorflow as tf
@@ -16,16 +21,15 @@ class MetricsLog:
 
     def __init__(self, path: Path, start: int, events: Path | None) -> None:
         self._events = tf.summary.create_file_writer(str(events)) if events else None
-        kept = path.read_text(encoding="utf-8").splitlines() if start else []
-        self._file = path.open("w", encoding="utf-8", buffering=1)
-        for line in kept:
-            # The last line is incomplete if the process was killed.
-            if line.endswith("}") and _is_before(json.loads(line), start):
-                self._file.write(line + "\n")
+        rows = records.read_metrics(path) if start else []
+        kept = [row for row in rows if _is_before(row, start)]
+        with atomic.staged(path) as stage:
+            stage.write_text("".join(map(_line, kept)), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, *, step: int, **values: float) -> None:
         """Append the values of a step, which must be finite."""
-        self._file.write(json.dumps({"step": step} | values, allow_nan=False) + "\n")
+        self._file.write(_line({"step": step} | values))
         if self._events is not None:
             # tf.summary.scalar requires TensorBoard; this writes the same event without it.
             scalar = tf.compat.v1.SummaryMetadata(
@@ -34,6 +38,10 @@ class MetricsLog:
             with self._events.as_default(step):
                 for name, value in values.items():
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
+
+    def sync(self) -> None:
+        """Flush all rows to disk, so that no checkpoint is newer than they are."""
+        os.fsync(self._file.fileno())
 
     def __enter__(self) -> MetricsLog:
         return self
@@ -44,7 +52,11 @@ class MetricsLog:
             self._events.close()
 
 
-def _is_before(row: dict[str, float], start: int) -> bool:
+def _line(row: Mapping[str, float]) -> str:
+    return json.dumps(row, allow_nan=False) + "\n"
+
+
+def _is_before(row: Mapping[str, float], start: int) -> bool:
     """Return whether a row was written before ``start`` steps were done.
 
     A cost belongs to the network before its step, a validation to the network after that many.

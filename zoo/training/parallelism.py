@@ -19,7 +19,7 @@ from etils import epy
 
 from zoo.errors import InputError
 from zoo.models import registry
-from zoo.training.recipes import Recipe
+from zoo.recipes import Recipe
 from zoo.util.environment import cores
 
 with epy.lazy_imports():

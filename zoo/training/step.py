@@ -8,8 +8,8 @@ from typing import Any
 from etils import epy
 
 from zoo.models import shards
+from zoo.recipes import Recipe
 from zoo.training.gradients import choose_gradients
-from zoo.training.recipes import Recipe
 
 with epy.lazy_imports():
     import keras

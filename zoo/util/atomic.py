@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 
 @contextmanager
 def staged(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path``; rename it to ``path`` on success, else delete it."""
+    """Yield a temporary sibling of ``path``; rename it to ``path`` on success, else delete it.
+
+    A killed process leaves the sibling behind, for ``remove_staged``.
+    """
     stage = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield stage
@@ -22,6 +26,18 @@ def staged(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         stage.unlink(missing_ok=True)
+
+
+def is_staged(path: Path) -> bool:
+    """Return whether a path is that of a file which ``staged`` has not renamed."""
+    return re.fullmatch(r"\.\d+\..+", path.name) is not None
+
+
+def remove_staged(folder: Path) -> None:
+    """Remove what killed processes left in a folder that no other process writes to."""
+    for path in folder.glob(".*"):
+        if is_staged(path):
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import recipes
 from zoo.data import Dataset
 from zoo.inference import predict_fn
 from zoo.models import registry
-from zoo.training import recipes
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
 from zoo.training.step import make_train_step

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 import zoo
 from tests.conftest import EVERY_MODEL
+from zoo import recipes
 from zoo.data import Dataset
 from zoo.models.registry import PRECISIONS
-from zoo.training import recipes
 from zoo.training.gradients import backpropagate_all, backpropagate_nonzero, choose_gradients
 from zoo.training.initializers import initialize
 

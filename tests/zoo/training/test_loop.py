@@ -12,16 +12,17 @@ from tensorflow.core.util import event_pb2
 
 import zoo
 from tests.conftest import EVERY_MODEL
+from zoo import recipes
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
+from zoo.recipes import Recipe
 from zoo.runs import Run
-from zoo.training import experiment, loop, recipes
+from zoo.training import experiment, loop
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
 from zoo.training.initializers import initialize
 from zoo.training.optimizers import make_optimizer
-from zoo.training.recipes import Recipe
 from zoo.training.step import make_train_step
 
 SHORT = recipes.get_recipe("quick").replace(steps=8, batch_size=16)
@@ -109,10 +110,16 @@ def _train_half_then_forget(name: str, recipe: Recipe, data: Dataset, run: Run) 
     for images, labels in loop.recipe_batches(recipe, data, 0, 4):
         step(images, labels)
         average.update()
-    Checkpoints(run.checkpoints, model, optimizer, average).save(Position(step=4, seconds=0.0))
-    rows = ('{"step": 0, "cost": 1.0}', '{"step": 4, "validation_accuracy": 0.5}')
-    lost = ('{"step": 4, "cost": 9.0}', '{"step": 5, "cost": 9.0}', '{"st')
-    run.metrics.write_text("\n".join(rows + lost))
+    Checkpoints(run, model, optimizer, average).save(Position(step=4, seconds=0.0))
+    batch = {"cost": 9.0, "accuracy": 0.5, "seconds": 1.0}
+    rows = [
+        {"step": 0, **batch},
+        {"step": 4, "validation_accuracy": 0.5},
+        {"step": 4, **batch},
+        {"step": 5, **batch},
+    ]
+    text = "\n".join([*map(json.dumps, rows), '{"st'])
+    run.metrics.write_text(text)
 
 
 def test_a_training_killed_before_its_first_checkpoint_begins_again(

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 import zoo
 from tests.conftest import ROOT
+from zoo import recipes
 from zoo.errors import InputError
-from zoo.training import parallelism, recipes
+from zoo.training import parallelism
 
 RECIPE = recipes.get_recipe("quick")
 
@@ -84,7 +85,8 @@ def test_batch_normalization_needs_the_whole_batch() -> None:
 
 def test_a_process_that_prepares_first_computes_in_shards() -> None:
     code = """
-from zoo.training import parallelism, recipes
+from zoo import recipes
+from zoo.training import parallelism
 from zoo.util import backend
 backend.start_tensorflow()
 parallelism.cores = lambda: 2

@@ -7,10 +7,10 @@ import keras
 import pytest
 
 import zoo
-from zoo import compare
+from zoo import compare, recipes
 from zoo.data import Dataset
 from zoo.runs import Run
-from zoo.training import experiment, precision, recipes
+from zoo.training import experiment, precision
 
 OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 

@@ -13,9 +13,9 @@ from tools.bench.items.training import OTHERS
 from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo import data
+from zoo import data, recipes
 from zoo.models import registry
-from zoo.training import loop, parallelism, precision, recipes
+from zoo.training import loop, parallelism, precision
 from zoo.util import backend
 
 _COURSE = "100 0 post"

@@ -16,7 +16,7 @@ from etils import epy
 
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
-from zoo.training import recipes
+from zoo import recipes
 from zoo.util import backend
 
 with epy.lazy_imports():

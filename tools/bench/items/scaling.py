@@ -12,10 +12,11 @@ import numpy as np
 from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
+from zoo import recipes
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
-from zoo.training import loop, parallelism, recipes
+from zoo.training import loop, parallelism
 from zoo.util import backend
 
 _COUNTS = (1_000, 60_000, 600_000)

@@ -12,9 +12,10 @@ from etils import epy
 from tools.bench.race import run_interleaved, serve
 from tools.bench.results import Result, median
 from tools.bench.steps import training_step
+from zoo import recipes
 from zoo.models import registry
 from zoo.models.registry import PRECISIONS
-from zoo.training import parallelism, recipes
+from zoo.training import parallelism
 from zoo.util import backend
 
 with epy.lazy_imports():

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from zoo import recipes
 from zoo.errors import InputError
-from zoo.training import recipes
 
 
 def test_the_post_is_the_posts() -> None:
@@ -85,7 +85,7 @@ def test_bad_overrides_say_what_is_allowed(text: str, message: str) -> None:
             "learning_rate takes a number of at least 0, received nan",
         ),
         ({"learning_rate": float("inf")}, "received inf"),
-        ({"average": 1.5}, "average takes a number from 0 to 1, received 1.5"),
+        ({"average": 1.5}, "average takes a number of at most 1, received 1.5"),
         ({"steps": -3}, "steps takes a number of at least 1, received -3"),
         ({"momentum": 0.9}, "momentum requires optimizer=sgd, received adam"),
         ({"steps": 3, "epochs": 2}, "either epochs or steps"),

@@ -9,19 +9,23 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from zoo.errors import InputError, unknown
 from zoo.models.registry import PRECISIONS
 
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 
+_MOST = 10**9  # steps, images or pixels
+
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
+
 
 def _choice(*allowed: str) -> Any:
     return dataclasses.field(metadata={"choices": allowed})
 
 
-def _number(default: Any = dataclasses.MISSING, *, least: float, most: float = math.inf) -> Any:
+def _number(default: Any = dataclasses.MISSING, *, least: float, most: float) -> Any:
     return dataclasses.field(default=default, metadata={"least": least, "most": most})
 
 
@@ -59,21 +63,21 @@ class Recipe:
     name: str
     initializer: str = _choice("normal", "he", "glorot")
     optimizer: str = _choice("sgd", "adam")
-    learning_rate: float = _number(least=0)
+    learning_rate: float = _number(least=0, most=1e100)
     momentum: float = _number(0.0, least=0, most=1)
     schedule: str = _choice("constant", "cosine", "drops")
-    weight_decay: float = _number(0.0, least=0)
+    weight_decay: float = _number(0.0, least=0, most=1e100)
     average: float = _number(0.0, least=0, most=1)
-    batch_size: int = _number(least=1)
-    epochs: int | None = _number(None, least=1)
-    steps: int | None = _number(None, least=1)
-    minimum_steps: int = _number(1, least=1)
+    batch_size: int = _number(least=1, most=_MOST)
+    epochs: int | None = _number(None, least=1, most=_MOST)
+    steps: int | None = _number(None, least=1, most=_MOST)
+    minimum_steps: int = _number(1, least=1, most=_MOST)
     shuffle: bool = True
-    shift: int = _number(0, least=0)
-    seed: int = _number(0, least=0)
+    shift: int = _number(0, least=0, most=_MOST)
+    seed: int = _number(0, least=0, most=2**32 - 1)
     precision: str = dataclasses.field(default="auto", metadata={"choices": PRECISION_CHOICES})
-    shards: int | None = _number(None, least=1)
-    threads: int | None = _number(None, least=1)
+    shards: int | None = _number(None, least=1, most=1_024)
+    threads: int | None = _number(None, least=1, most=1_024)
 
     def __post_init__(self) -> None:
         """Reject values that are out of range or incompatible.
@@ -81,8 +85,8 @@ class Recipe:
         Raises:
             InputError: a value is not allowed; the message names the allowed ones.
         """
-        for field in dataclasses.fields(self):
-            _check_range(field, getattr(self, field.name))
+        for field, kind in zip(dataclasses.fields(self), _kinds().values(), strict=True):
+            _check(field, kind, getattr(self, field.name))
         if self.momentum and self.optimizer != "sgd":
             raise InputError(f"momentum requires optimizer=sgd, received {self.optimizer}")
         if (self.epochs is None) == (self.steps is None):
@@ -114,8 +118,8 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
     Raises:
         InputError: a text has another form, an unknown key, or a value of the wrong type.
     """
-    types = get_type_hints(Recipe)
-    keys = types.keys() - {"name"}
+    kinds = _kinds()
+    keys = kinds.keys() - {"name"}
     values = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -123,14 +127,13 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
             raise InputError(f"--set takes key=value, received {text!r}")
         if key not in keys:
             raise unknown("recipe key", key, keys)
-        values[key] = _parse(key, value, types[key])
+        values[key] = _parse(key, value, kinds[key])
     return values
 
 
-def _parse(key: str, text: str, kind: Any) -> Any:
-    parse: dict[Any, Callable[[str], Any]] = {
+def _parse(key: str, text: str, kind: type) -> Any:
+    parse: dict[type, Callable[[str], Any]] = {
         int: int,
-        int | None: int,
         float: float,
         str: str,
         bool: {"true": True, "false": False}.__getitem__,
@@ -138,19 +141,28 @@ def _parse(key: str, text: str, kind: Any) -> Any:
     try:
         return parse[kind](text)
     except (ValueError, KeyError):
-        names = {bool: "true or false", float: "a number"}
-        allowed = names.get(kind, "a whole number")
-        raise InputError(f"{key} takes {allowed}, received {text!r}") from None
+        raise InputError(f"{key} takes {_KINDS[kind]}, received {text!r}") from None
 
 
-def _check_range(field: dataclasses.Field, value: Any) -> None:
+def _check(field: dataclasses.Field, kind: type, value: Any) -> None:
+    if value is None and field.default is None:
+        return
+    is_number = isinstance(value, int | kind) and not isinstance(value, bool)
+    if not (is_number if kind is float else type(value) is kind):
+        raise InputError(f"{field.name} takes {_KINDS[kind]}, received {value!r}")
     if "choices" in field.metadata and value not in field.metadata["choices"]:
         raise unknown(field.name, value, field.metadata["choices"])
-    if "least" in field.metadata and value is not None:
+    if "least" in field.metadata:
         least, most = field.metadata["least"], field.metadata["most"]
-        if not least <= value <= most or math.isinf(value):
-            bounds = f"of at least {least}" if math.isinf(most) else f"from {least} to {most}"
-            raise InputError(f"{field.name} takes a number {bounds}, received {value}")
+        if not least <= value <= most:
+            bound = f"at most {most:,}" if value > most else f"at least {least}"
+            raise InputError(f"{field.name} takes a number of {bound}, received {value}")
+
+
+def _kinds() -> dict[str, type]:
+    """Return the type of each value of a recipe; some of them may also be None."""
+    hints = get_type_hints(Recipe)
+    return {name: next(iter(get_args(hint)), hint) for name, hint in hints.items()}
 
 
 def quick() -> Recipe:

@@ -53,6 +53,7 @@ from zoo.util.environment import machine, versions
 with epy.lazy_imports():
     import keras
 
+_MOST_BATCH = 1_000
 _CALIBRATION_IMAGES = 500
 _GOLDEN_IMAGES = 10
 _LAYER_ERROR_IMAGES = 20
@@ -76,8 +77,13 @@ class Request:
         """Reject incompatible values.
 
         Raises:
-            InputError: the format ``microcontroller`` with a batch size above 1.
+            InputError: the format ``microcontroller`` with a batch size above 1, or a batch that no
+                device holds.
         """
+        if not 1 <= self.batch <= _MOST_BATCH:
+            raise InputError(
+                f"--batch takes a whole number from 1 to {_MOST_BATCH:,}, received {self.batch:,}"
+            )
         names = {each.name for each in self.formats}
         if self.batch != 1 and "microcontroller" in names:
             raise InputError(

@@ -1,10 +1,11 @@
 r"""Write the tables of results of the README and the documentation.
 
     python -m tools.update_tables --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
-        --study studies/quick --bench
+        --study studies/quick --bench --faults
 
 Each ``--bundle`` updates the table of its dataset, each ``--run`` the row of its recipe,
-``--study`` the table of networks, and ``--bench`` the tables made from ``tools/bench/results``.
+``--study`` the table of networks, ``--bench`` the tables made from ``tools/bench/results``, and
+``--faults`` that of ``tools/faults/results``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench import results
+from tools.faults import harness
 from zoo.runs import Run
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +30,7 @@ PAGES = {
     "recipes": "docs/benchmarks.md",
     "study": "docs/benchmarks.md",
     "bench": "docs/benchmarks.md",
+    "faults": "docs/reliability.md",
 }
 """The page that holds each generated block."""
 
@@ -41,6 +44,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, action="append", default=[])
     parser.add_argument("--study", type=Path)
     parser.add_argument("--bench", action="store_true")
+    parser.add_argument("--faults", action="store_true")
     arguments = parser.parse_args()
     for bundle in arguments.bundle:
         manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
@@ -53,6 +57,8 @@ def main() -> None:
     if arguments.bench:
         write_block("speed", _speed_table())
         write_block("bench", _bench_table())
+    if arguments.faults:
+        write_block("faults", harness.table())
 
 
 def read_block(name: str) -> str:

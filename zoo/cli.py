@@ -17,6 +17,8 @@ from zoo.recipes import Recipe
 from zoo.util import backend, lifetime, signals
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
+_MOST = 10**9  # for whole numbers in arguments
+
 IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
 
 
@@ -54,13 +56,16 @@ class Parser(argparse.ArgumentParser):
                 "layers (docs/own-networks.md); may be repeated",
             )
 
-    def parse_args(self, *arguments: Any, **options: Any) -> Any:
+    def parse_args(self, argv: Sequence[str]) -> Any:  # type: ignore[override]
         """Parse the arguments, then import the modules of ``--import``.
 
         Raises:
-            InputError: an argument is invalid, or a module cannot be imported.
+            InputError: an argument is invalid or empty, or a module cannot be imported.
         """
-        parsed = super().parse_args(*arguments, **options)
+        # Often an unset variable of a shell; it must not silently mean the default.
+        if any(each == "" or re.fullmatch(r"--[\w-]+=", each) for each in argv):
+            raise InputError("an argument is empty; leave it out to use its default")
+        parsed = super().parse_args(argv)
         if modules := getattr(parsed, "imports", []):
             backend.start_tensorflow()
             for module in modules:
@@ -73,19 +78,20 @@ class Parser(argparse.ArgumentParser):
 
 
 def positive(text: str) -> int:
-    """Parse an integer of at least 1, for ``type=`` of an argument."""
+    """Parse an integer from 1 to 1,000,000,000, for ``type=`` of an argument."""
     return _whole(text, 1)
 
 
 def natural(text: str) -> int:
-    """Parse an integer of at least 0, for ``type=`` of an argument."""
+    """Parse an integer from 0 to 1,000,000,000, for ``type=`` of an argument."""
     return _whole(text, 0)
 
 
 def _whole(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
+    # Python refuses to convert texts of thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(_MOST)) or not least <= int(text) <= _MOST:
         raise argparse.ArgumentTypeError(
-            f"takes a whole number of at least {least}, received {text!r}"
+            f"takes a whole number from {least} to {_MOST:,}, received {text!r}"
         )
     return int(text)
 

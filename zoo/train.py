@@ -14,6 +14,7 @@ from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training.experiment import run_experiment
+from zoo.training.loop import CHECKPOINT_SECONDS
 from zoo.util import backend
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.
@@ -46,6 +47,7 @@ def main(argv: Sequence[str]) -> None:
         run,
         force=arguments.force,
         tensorboard=arguments.tensorboard,
+        checkpoint_seconds=arguments.checkpoint_seconds,
     )
     _report(result)
     following = " ".join(["python -m export", str(run.folder), *user_modules.options()])
@@ -66,6 +68,13 @@ def _parser() -> cli.Parser:
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/MODEL)")
     parser.add_argument("--force", action="store_true", help="replace an existing run folder")
     parser.add_argument("--resume", action="store_true", help="continue an unfinished run")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=cli.natural,
+        default=CHECKPOINT_SECONDS,
+        metavar="N",
+        help="seconds between two saved states (default: %(default)s)",
+    )
     parser.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard events to the run folder"
     )

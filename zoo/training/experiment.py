@@ -17,7 +17,7 @@ from zoo.models import registry
 from zoo.recipes import Recipe, get_recipe
 from zoo.runs import Run, load_model, plots
 from zoo.training import parallelism, precision, progress
-from zoo.training.loop import Training, train
+from zoo.training.loop import CHECKPOINT_SECONDS, Training, train
 from zoo.util import signals
 from zoo.util.environment import machine, versions
 
@@ -75,6 +75,7 @@ def run_experiment(
     *,
     force: bool = False,
     tensorboard: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> dict[str, Any]:
     """Train and evaluate a network, write the finished run, and return its results.
 
@@ -85,6 +86,7 @@ def run_experiment(
         run: an unused folder, or an unfinished run of the same experiment, which is resumed.
         force: whether to replace an existing run.
         tensorboard: whether to write TensorBoard event files too.
+        checkpoint_seconds: seconds between two checkpoints.
 
     Raises:
         InputError: the network does not accept images of this shape, the folder is in use, another
@@ -92,22 +94,9 @@ def run_experiment(
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
-    with run.owned():
-        try:
-            return _run_owned(model, dataset, recipe, run, force=force, tensorboard=tensorboard)
-        except KeyboardInterrupt as error:
-            if not run.is_unfinished():
-                raise
-            number = signals.number_of(error)
-            raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
-
-
-def _run_owned(
-    model: str, dataset: Dataset, recipe: Recipe, run: Run, *, force: bool, tensorboard: bool
-) -> dict[str, Any]:
     _check_fits(recipe, dataset)
-    unfinished = run.is_unfinished() and not force
-    if unfinished:
+    resume = run.is_unfinished() and not force
+    if resume:
         recipe = as_recorded(recipe, run.read_request()["recipe"])
     recipe = parallelism.resolve(recipe, model)
     if recipe.precision == "auto":
@@ -119,36 +108,70 @@ def _run_owned(
         "recipe": dataclasses.asdict(recipe),
     }
     network = _build(model, dataset, recipe.seed, recipe.precision)
-    if not unfinished:
-        run.create(request, force=force)
-    elif (recorded := run.read_request()) != request:
-        changes = differences(recorded["data"], request["data"]) if "data" in recorded else []
+    with run.owned():
+        if resume:
+            _check_same(run, request)
+        else:
+            run.create(request, force=force)
+        try:
+            result = request | _train(
+                network,
+                dataset,
+                recipe,
+                run,
+                resume=resume,
+                tensorboard=tensorboard,
+                checkpoint_seconds=checkpoint_seconds,
+            )
+            run.finish(result)
+        except KeyboardInterrupt as error:
+            if not run.is_unfinished():
+                raise
+            number = signals.number_of(error)
+            raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
+    return result
+
+
+def _check_same(run: Run, request: dict[str, Any]) -> None:
+    """Check that an unfinished run is of this experiment.
+
+    Raises:
+        InputError: it is not; the message lists how the datasets differ.
+    """
+    recorded = run.read_request()
+    if recorded != request:
+        changes = differences(recorded["data"], request["data"])
         raise InputError(
             f"{run.folder} holds another experiment, recorded in its {run.recipe.name}"
             + (f": {'; '.join(changes)}" if changes else "")
             + "; train into another folder with --out"
         )
 
+
+def _train(
+    network: keras.Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    run: Run,
+    **how: Any,
+) -> dict[str, Any]:
+    """Train and evaluate a network, write its files but the result, and return what is measured."""
     steps = recipe.total_steps(len(dataset.train))
     print(
-        f"{model}: {network.count_params():,} parameters; {_describe(dataset)}; "
+        f"{network.name}: {network.count_params():,} parameters; {_describe(dataset)}; "
         f"recipe {recipe.name}, {steps:,} steps of {recipe.batch_size} in {recipe.precision}, "
         f"seed {recipe.seed}"
     )
     with progress.show(steps, recipe.batch_size) as shown:
-        training = train(
-            network, recipe, dataset, run, shown, resume=unfinished, tensorboard=tensorboard
-        )
+        training = train(network, recipe, dataset, run, shown, **how)
 
     # Networks are used in float32, so they are evaluated in float32 for every training precision.
-    trained = _build(model, dataset, recipe.seed, "float32")
+    trained = _build(network.name, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
     score = evaluate(predict_fn(trained, recipe.shards or 1), dataset.test)
     run.save_weights(trained)
     plots.save_all(run, trained, dataset, score)
-    result = request | _facts(model, recipe, training, score)
-    run.finish(result)
-    return result
+    return _facts(network.name, recipe, training, score)
 
 
 def _check_fits(recipe: Recipe, dataset: Dataset) -> None:

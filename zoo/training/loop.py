@@ -30,7 +30,7 @@ with epy.lazy_imports():
     import keras
 
 REPORT_STEPS = 100
-_CHECKPOINT_SECONDS = 60.0
+CHECKPOINT_SECONDS = 60
 
 
 class Progress(Protocol):
@@ -69,6 +69,7 @@ def train(
     *,
     resume: bool = False,
     tensorboard: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> Training:
     """Train ``model`` in place.
 
@@ -80,6 +81,7 @@ def train(
         progress: displays each step.
         resume: whether to continue from the run's latest checkpoint, if there is one.
         tensorboard: whether to write TensorBoard event files too.
+        checkpoint_seconds: seconds between two checkpoints.
 
     Raises:
         DivergedError: a cost, a weight or a logit is not finite.
@@ -115,7 +117,7 @@ def train(
                 score = evaluate(predict, data.validation)
                 log.write(step=number, validation_accuracy=score.accuracy)
                 progress.validated(number, score.accuracy)
-            if received.signal or time.monotonic() - saved_at > _CHECKPOINT_SECONDS:
+            if received.signal or time.monotonic() - saved_at >= checkpoint_seconds:
                 log.sync()
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()

@@ -25,11 +25,15 @@ class MetricsLog:
         kept = [row for row in rows if _is_before(row, start)]
         with atomic.staged(path) as stage:
             stage.write_text("".join(map(_line, kept)), encoding="utf-8")
+        self._last_kept = kept[-1] if kept else None
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, *, step: int, **values: float) -> None:
         """Append the values of a step, which must be finite."""
-        self._file.write(_line({"step": step} | values))
+        row = {"step": step} | values
+        if row == self._last_kept:
+            return  # a training that was killed after its last step validates again
+        self._file.write(_line(row))
         if self._events is not None:
             # tf.summary.scalar requires TensorBoard; this writes the same event without it.
             scalar = tf.compat.v1.SummaryMetadata(

@@ -13,7 +13,7 @@ of the weights. Both are therefore part of the recipe that a run records.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from etils import epy
 
@@ -35,7 +35,7 @@ _MAX_SHARDS = 16
 _MIN_IMAGES = 12
 
 
-def prepare(recipe: Recipe, models: Iterable[str]) -> None:
+def prepare(recipe: Recipe, models: Sequence[str]) -> None:
     """Set the number of threads per operation, if TensorFlow has not run an operation yet.
 
     It is the recipe's number; if the recipe leaves it open, one thread for networks that all train
@@ -44,7 +44,12 @@ def prepare(recipe: Recipe, models: Iterable[str]) -> None:
     Args:
         recipe: how to train.
         models: names of the networks that this process will train.
+
+    Raises:
+        InputError: shards of a network with batch normalization.
     """
+    for name in models:
+        _check_shards(recipe, name)
     threads = recipe.threads
     if threads is None:
         shards = (recipe.shards or _best_shards(name, recipe.batch_size) for name in models)
@@ -61,7 +66,7 @@ def resolve(recipe: Recipe, model: str) -> Recipe:
 
     Raises:
         InputError: the recipe requires another number of threads than this process uses, or shards
-            of a network with batch normalization, whose statistics need the whole batch.
+            of a network with batch normalization.
     """
     used = tf.config.threading.get_intra_op_parallelism_threads() or cores()
     if recipe.threads not in (None, used):
@@ -69,15 +74,19 @@ def resolve(recipe: Recipe, model: str) -> Recipe:
             f"the recipe uses {recipe.threads} threads per operation, but TensorFlow already uses "
             f"{used} in this process; train in a new process, with python -m zoo.train"
         )
+    _check_shards(recipe, model)
     shards = recipe.shards
     if shards is None:
         shards = _best_shards(model, recipe.batch_size) if used == 1 else 1
-    elif shards > 1 and registry.get_spec(model).batch_statistics:
+    return recipe.replace(shards=shards, threads=used)
+
+
+def _check_shards(recipe: Recipe, model: str) -> None:
+    if (recipe.shards or 1) > 1 and registry.get_spec(model).batch_statistics:
         raise InputError(
             f"{model} has batch normalization, whose statistics need the whole batch: shards must "
-            f"be 1, received {shards}"
+            f"be 1, received {recipe.shards}"
         )
-    return recipe.replace(shards=shards, threads=used)
 
 
 def _best_shards(model: str, batch_size: int) -> int:

@@ -177,6 +177,10 @@ def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.train.labels, mnist.train.labels)
 
 
+def test_the_digits_need_no_internet(tmp_path: Path) -> None:
+    assert len(data.load("digits", data_dir=str(tmp_path), offline=True).test) == 353
+
+
 def test_stratified_takes_the_first_of_each_class() -> None:
     split = Split("train", np.zeros((6, 1, 1, 1), np.uint8), np.array([1, 0, 1, 1, 0, 0]))
     assert stratified(split, 4).tolist() == [0, 1, 2, 4]

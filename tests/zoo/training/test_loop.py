@@ -136,6 +136,16 @@ def test_a_training_killed_before_its_first_checkpoint_begins_again(
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_training_killed_after_its_last_step_has_the_same_metrics(
+    few: Dataset, new_run: Run
+) -> None:
+    recipe = SHORT.replace(steps=2)
+    loop.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any())
+    whole = new_run.metrics.read_text()
+    loop.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any(), resume=True)
+    assert new_run.metrics.read_text() == whole
+
+
 def test_tensorboard_gets_the_same_metrics(few: Dataset, new_run: Run) -> None:
     recipe = SHORT.replace(steps=2)
     loop.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any(), tensorboard=True)

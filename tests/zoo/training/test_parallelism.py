@@ -119,10 +119,9 @@ import os, sys
 cores, model, *arguments = sys.argv[1:]
 os.sched_setaffinity(0, range(int(cores)))
 from zoo import train
-from zoo.training import checkpoints, loop
+from zoo.training import checkpoints
 if arguments[-1] == "unfinished":
-    arguments.pop()
-    loop._CHECKPOINT_SECONDS = -1.0
+    arguments[-1:] = ["--checkpoint-seconds", "0"]
     save = checkpoints.Checkpoints.save
     def die_after_three(self, position):
         save(self, position)

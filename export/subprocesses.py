@@ -22,18 +22,19 @@ def run_module(module: str, *arguments: object) -> None:
     Raises:
         ZooError: the subprocess failed; the message includes its last line of error output.
     """
-    with subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        env=os.environ | {lifetime.PARENT: str(os.getpid())},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Ctrl-C in a terminal signals a whole process group; this process ends its subprocesses.
-        process_group=0,
-    ) as process:
-        with _lock:
-            _running.add(process)
+    with _lock:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            env=os.environ | {lifetime.PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A terminal sends Ctrl-C to a whole process group; this process ends its subprocesses.
+            process_group=0,
+        )
+        _running.add(process)
+    with process:
         try:
             _, errors = process.communicate()
         finally:

@@ -56,7 +56,7 @@ BAD = [
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.train ltfn5 --data=", 2, "an argument is empty; leave it out to use its default"),
     ("zoo.train compact-4k --set shards=2", 2, "whose statistics need the whole batch"),
-    ("zoo.train ltfn1 --data digits --set threads=1024 --image-size 3", 2, "takes images of at"),
+    ("zoo.train ltfn5 --data digits --image-size 1", 2, "takes images of at least 4x4x1"),
     (f"zoo.train ltfn5 --seed {'9' * 400}", 2, "--seed: takes a whole number from 0 to"),
     ("zoo.train ltfn5 --set seed=4294967296", 2, "seed takes a number of at most 4,294,967,295"),
     (f"zoo.train ltfn5 --set learning_rate={'9' * 400}", 2, "takes a number of at most"),
@@ -327,6 +327,13 @@ def test_on_a_terminal_there_is_a_live_bar(environment: dict[str, str], tmp_path
     assert "step 3/3" in told
     assert "images/s" in told
     assert "\x1b[" in told
+
+
+def test_a_message_is_one_line_whatever_it_names(command: Command, tmp_path: Path) -> None:
+    done = command("zoo.predict", "a\nb", "c\n", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(r"zoo.predict: error: a\nb is not a run folder")
+    assert done.stderr.count("\n") == 1
 
 
 def _start(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.Popen[str]:

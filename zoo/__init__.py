@@ -6,13 +6,9 @@
 >>> model = zoo.create_model("ltfn5")  # maps raw pixels to logits
 """
 
-import sys
-
 from zoo.util import signals
 
-# While ``python -m`` imports this package, the program's name is "-m".
-if sys.argv[:1] == ["-m"]:
-    signals.end_at_once()
+signals.guard_imports()
 
 from zoo.data import load as load_data
 from zoo.inference import preprocess

@@ -146,9 +146,15 @@ def save(row: str, what: str, seed: int, outcomes: Iterable[tuple[str, str | Non
 
 def table() -> str:
     """Return the stored results as a Markdown table."""
+    captions = set()
     lines = ["| fault | injected | as documented |", "|---|---|---|"]
     for path in sorted(RESULTS.glob("*.json")):
         row = json.loads(path.read_text(encoding="utf-8"))
         good = row["injected"] - len(row["wrong"])
         lines.append(f"| {row['what']} | {row['injected']:,} | {good:,} |")
-    return "\n".join(lines)
+        used = row["versions"]
+        captions.add(
+            f"{row['date']}, seed {row['seed']}, {row['machine']['processor']}, TensorFlow "
+            f"{used['tensorflow']}, Keras {used['keras']}"
+        )
+    return "\n".join([*lines, "", f"({'; '.join(sorted(captions))})"])

@@ -15,6 +15,7 @@ runs/<model>/
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,11 +81,13 @@ class Run:
                 f"cannot write {self._lock}: {error.strerror}; give a run folder in a writable "
                 "folder with --out"
             ) from error
-        with lock:
+        try:
             for folder in (self.folder, self.checkpoints):
                 atomic.remove_staged(folder)
             shutil.rmtree(self._discarded, ignore_errors=True)
             yield
+        finally:
+            lock.release()
 
     def is_unfinished(self) -> bool:
         """Return whether the folder has a training that can be resumed."""
@@ -92,10 +95,10 @@ class Run:
 
     def how_to_resume(self, model: str) -> str:
         """Return the end of a message: how to continue the training of a network."""
-        line = ["python -m zoo.train", model, "--resume --out", str(self.folder)]
+        arguments = [model, "--resume", "--out", str(self.folder), *user_modules.options()]
         return (
             "if you gave --data-dir, --manual-dir or --offline, add it again; continue with "
-            + " ".join([*line, *user_modules.options()])
+            f"python -m zoo.train {shlex.join(arguments)}"
         )
 
     def check_free(self, *, force: bool) -> None:

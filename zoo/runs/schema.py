@@ -93,6 +93,17 @@ class Machine(_Record):
     flags: list[str]
 
 
+class Versions(_Record):
+    """``zoo.util.environment.versions()``."""
+
+    python: str
+    tensorflow: str
+    keras: str
+    tensorflow_datasets: Annotated[str, Field(alias="tensorflow-datasets")]
+    numpy: str
+    ai_edge_litert: Annotated[str, Field(alias="ai-edge-litert")]
+
+
 class Result(Request):
     """``result.json``: the request, and what became of it."""
 
@@ -107,7 +118,7 @@ class Result(Request):
     test_cost: float
     seconds: Seconds
     images_per_second: Seconds
-    versions: dict[str, str]
+    versions: Versions
     machine: Machine
     weights: Weights
 

@@ -24,6 +24,8 @@ from zoo.util.environment import machine, versions
 with epy.lazy_imports():
     import keras
 
+_SMALL = 1_000  # images
+
 
 def train_model(
     model: str,
@@ -127,6 +129,7 @@ def run_experiment(
         except KeyboardInterrupt as error:
             if not run.is_unfinished():
                 raise
+            signals.stop_raising()
             number = signals.number_of(error)
             raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
     return result
@@ -180,7 +183,8 @@ def _check_fits(recipe: Recipe, dataset: Dataset) -> None:
     Raises:
         InputError: a batch is larger than the train split, or a shift moves an image out of sight.
     """
-    if recipe.batch_size > len(dataset.train):
+    # A small split may be repeated within a batch.
+    if recipe.batch_size > max(len(dataset.train), _SMALL):
         raise InputError(
             f"a batch of {recipe.batch_size:,} images is larger than the train split of "
             f"{dataset.name}, which has {len(dataset.train):,}; give a smaller --batch-size"

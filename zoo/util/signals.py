@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+_SECONDS = 1.0
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM was received; like Ctrl-C, it passes through every ``except Exception``."""
@@ -20,12 +22,22 @@ def number_of(interruption: KeyboardInterrupt) -> int:
     return signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT
 
 
-def end_at_once() -> None:
-    """Make SIGINT and SIGTERM end this process at once: it has just begun, and has no work."""
+def guard_imports() -> None:
+    """Make SIGINT and SIGTERM end a command that is still being imported in one line.
+
+    It has no work to save, so it ends at once. This changes nothing in other programs that import
+    the package.
+    """
+    # While ``python -m`` imports the package of a module, the program's name is "-m".
+    if sys.argv[:1] != ["-m"]:
+        return
+    module = sys.orig_argv[sys.orig_argv.index("-m") + 1] if "-m" in sys.orig_argv else ""
+    if module.split(".")[0] not in ("zoo", "export"):
+        return
 
     def end(number: int, frame: FrameType | None) -> None:
-        words = {signal.SIGINT: b"interrupted\n", signal.SIGTERM: b"terminated\n"}
-        os.write(sys.stderr.fileno(), words[signal.Signals(number)])
+        words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+        os.write(sys.stderr.fileno(), f"{module}: {words[signal.Signals(number)]}\n".encode())
         os._exit(128 + number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,19 +46,39 @@ def end_at_once() -> None:
 
 
 def raise_exceptions() -> None:
-    """Make SIGINT raise ``KeyboardInterrupt``, and SIGTERM ``Terminated``.
+    """Make SIGINT raise ``KeyboardInterrupt``, and SIGTERM ``Terminated``, until it is handled.
 
-    The exception ends all work in an orderly way. A second SIGTERM ends the process at once.
+    Python drops an exception that is raised in a destructor or a callback of the garbage collector.
+    It is therefore raised again every second, unless it is on its way: then ``finally`` blocks are
+    executed, which nothing should interrupt. ``stop_raising`` ends this.
     """
+    exceptions = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+    received = KeyboardInterrupt
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise Terminated
+    def first(number: int, frame: FrameType | None) -> None:
+        nonlocal received
+        received = exceptions[signal.Signals(number)]
+        signal.setitimer(signal.ITIMER_REAL, _SECONDS, _SECONDS)
+        raise received
 
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: terminate}
-    for number, handler in handlers.items():
+    def again(number: int, frame: FrameType | None) -> None:
+        if not isinstance(sys.exception(), KeyboardInterrupt):
+            raise received
+
+    def report(dropped: sys.UnraisableHookArgs) -> None:
+        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+            sys.__unraisablehook__(dropped)
+
+    for number in exceptions:
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, first)
+    signal.signal(signal.SIGALRM, again)
+    sys.unraisablehook = report
+
+
+def stop_raising() -> None:
+    """End the repetition of ``raise_exceptions``: the exception was handled."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @dataclass

@@ -26,7 +26,7 @@ def captured() -> Iterator[None]:
         os.dup2(chatter.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             chatter.seek(0)
             os.write(kept, chatter.read())
             raise

@@ -3,13 +3,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from zoo.util import signals
 
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -34,25 +32,34 @@ def _end(process: subprocess.Popen[str], number: int) -> str:
     return process.communicate(timeout=60)[1]
 
 
-# The import of zoo takes long enough for a signal while sys.argv has the value of ``python -m``.
+# Waits in the import of a command's package.
 IMPORTING = """
-import builtins, sys, time
-sys.argv = ["-m"]
-imported = builtins.__import__
-def wait(name, *rest):
-    if name == "zoo.data":
+import sys, time
+def wait(event, arguments):
+    if event == "import" and arguments[0] == "zoo.data":
         print("ready", flush=True)
         time.sleep(60)
-    return imported(name, *rest)
-builtins.__import__ = wait
+sys.addaudithook(wait)
+sys.argv = ["-m"]
+sys.orig_argv = ["python", "-m", sys.argv_of_test]
 import zoo
 """
 
 
-def test_a_command_that_is_imported_ends_in_one_line(number: signal.Signals) -> None:
-    process = _start(IMPORTING)
+@pytest.mark.parametrize("module", ["zoo.train", "export"])
+def test_a_command_that_is_imported_ends_in_one_line(module: str, number: signal.Signals) -> None:
+    process = _start(IMPORTING.replace("sys.argv_of_test", repr(module)))
     complaint = _end(process, number)
-    assert (process.returncode, complaint) == (128 + number, f"{WORDS[number]}\n")
+    assert (process.returncode, complaint) == (128 + number, f"{module}: {WORDS[number]}\n")
+
+
+def test_another_program_that_imports_zoo_keeps_its_handlers(number: signal.Signals) -> None:
+    process = _start(IMPORTING.replace("sys.argv_of_test", "'shop.serve'"))
+    complaint = _end(process, number)
+    if number == signal.SIGTERM:
+        assert (process.returncode, complaint) == (-signal.SIGTERM, "")
+    else:
+        assert complaint.endswith("KeyboardInterrupt\n")
 
 
 COMMAND = """
@@ -79,20 +86,56 @@ def test_a_command_tidies_up_and_ends_in_one_line(number: signal.Signals, tmp_pa
     assert (tmp_path / "tidied").exists()
 
 
-def test_a_deferred_signal_acts_at_the_end_of_the_block(
-    number: signal.Signals,
-) -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    signals.raise_exceptions()
-    done = []
+# The signal arrives in a destructor, which drops every exception.
+DROPPED = """
+import time
+from zoo import cli
+class Kept:
+    def __del__(self):
+        print("ready", flush=True)
+        time.sleep(60)
+def main(argv):
+    kept = Kept()
+    del kept
     try:
-        with pytest.raises(KeyboardInterrupt) as caught, signals.deferred() as received:  # noqa: PT012
-            assert not received.signal
-            signal.raise_signal(number)
-            assert received.signal == number
-            time.sleep(0.01)
-            done.append(True)
+        time.sleep(60)
     finally:
-        signal.signal(signal.SIGTERM, before)
-    assert done
-    assert signals.number_of(caught.value) == number
+        time.sleep(2.5)
+        print("tidied", flush=True)
+cli.run("zoo.wait", main)
+"""
+
+
+def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(number: signal.Signals) -> None:
+    process = _start(DROPPED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    output, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
+    assert output == "tidied\n"
+
+
+DEFERRED = """
+import time
+from zoo import cli
+from zoo.util import signals
+def main(argv):
+    with signals.deferred() as received:
+        print("ready", flush=True)
+        while not received.signal:
+            time.sleep(0.01)
+        print("saved", flush=True)
+    time.sleep(60)
+cli.run("zoo.wait", main)
+"""
+
+
+def test_a_deferred_signal_acts_at_the_end_of_the_block(number: signal.Signals) -> None:
+    process = _start(DEFERRED)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    output, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
+    assert output == "saved\n"

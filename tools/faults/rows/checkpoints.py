@@ -31,7 +31,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
         checkpoints.save(Position(step, seconds=0.0))
         owners = (model, optimizer, average)
         variables = [variable for owner in owners for variable in owner.variables]
-        states[step] = [np.array(variable) for variable in variables]
+        states[step] = [variable.numpy() for variable in variables]
     assert checkpoints is not None
     path = run.checkpoints / "step-000000002.npz"
     whole = path.read_bytes()
@@ -42,7 +42,8 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
         except Exception as error:  # what must not happen
             yield fault, f"{type(error).__name__}: {error}"
             continue
-        same = all(map(np.array_equal, variables, states[step]))
+        found = [variable.numpy() for variable in variables]
+        same = all(map(np.array_equal, found, states[step]))
         yield fault, None if same else f"it restored another state than that of step {step}"
 
 

@@ -183,9 +183,13 @@ def test_the_average_of_all_weights_replaces_them_at_the_end(
         np.testing.assert_allclose(weight, average, rtol=1e-4, atol=1e-6)
 
 
-# The larger networks take minutes each.
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["ltfn1", "ltfn3", "compact-4k", "compact-10k", "compact-40k"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ltfn1", "ltfn3")),
+        *(pytest.param(f"compact-{size}", marks=pytest.mark.long) for size in ("4k", "10k", "40k")),
+    ],
+)
 def test_best_is_no_worse_than_quick_on_a_small_set(
     name: str, digits: Dataset, tmp_path: Path
 ) -> None:

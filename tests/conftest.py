@@ -26,7 +26,7 @@ import zoo
 from zoo import data, recipes
 from zoo.models import registry, user_modules
 from zoo.runs import Run
-from zoo.util import backend
+from zoo.util import backend, stderr
 
 
 def _keep_to_own_cores() -> None:
@@ -40,7 +40,8 @@ def _keep_to_own_cores() -> None:
 
 _keep_to_own_cores()
 backend.start_tensorflow()
-tf.zeros([1])  # so that no test changes the number of threads of those after it
+with stderr.captured():
+    tf.zeros([1])  # so that no test changes the number of threads of those after it
 
 # Background processes of a shell ignore SIGINT, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)

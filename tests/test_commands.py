@@ -56,7 +56,7 @@ BAD = [
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.train ltfn5 --data=", 2, "an argument is empty; leave it out to use its default"),
     ("zoo.train compact-4k --set shards=2", 2, "whose statistics need the whole batch"),
-    ("zoo.train ltfn5 --data digits --image-size 1", 2, "takes images of at least 4x4x1"),
+    ("zoo.train ltfn5 --data digits --image-size 2", 2, "takes images of at least 4x4x1"),
     (f"zoo.train ltfn5 --seed {'9' * 400}", 2, "--seed: takes a whole number from 0 to"),
     ("zoo.train ltfn5 --set seed=4294967296", 2, "seed takes a number of at most 4,294,967,295"),
     (f"zoo.train ltfn5 --set learning_rate={'9' * 400}", 2, "takes a number of at most"),

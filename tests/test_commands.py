@@ -431,7 +431,6 @@ def _subprocesses(process: subprocess.Popen) -> list[str]:
     return found
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for subprocesses in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_export_leaves_nothing(
     number: signal.Signals, environment: dict[str, str], workplace: Path, tmp_path: Path

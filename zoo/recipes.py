@@ -147,8 +147,9 @@ def _parse(key: str, text: str, kind: type) -> Any:
 def _check(field: dataclasses.Field, kind: type, value: Any) -> None:
     if value is None and field.default is None:
         return
-    is_number = isinstance(value, int | kind) and not isinstance(value, bool)
-    if not (is_number if kind is float else type(value) is kind):
+    allowed: Any = int | float if kind is float else kind
+    # Python counts True and False as whole numbers.
+    if not isinstance(value, allowed) or isinstance(value, bool) != (kind is bool):
         raise InputError(f"{field.name} takes {_KINDS[kind]}, received {value!r}")
     if "choices" in field.metadata and value not in field.metadata["choices"]:
         raise unknown(field.name, value, field.metadata["choices"])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -132,7 +131,6 @@ train.main([model, *arguments])
 """
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot choose the cores")
 @pytest.mark.usefixtures("digits")
 @pytest.mark.parametrize("model", ["ltfn3", "compact-4k"])
 def test_a_training_resumed_on_fewer_cores_reaches_the_same_bits(

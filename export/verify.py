@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from export.bundle.replay import verify
+from export.bundle.replay import verify_bundle
 from zoo import cli
 from zoo.util import backend
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> None:
     arguments = parser.parse_args(argv)
     with contextlib.suppress(ImportError):
         backend.start_tensorflow()
-    print("\n".join(verify(arguments.bundle)))
+    print("\n".join(verify_bundle(arguments.bundle)))
 
 
 if __name__ == "__main__":

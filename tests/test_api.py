@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import doctest
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -35,6 +37,12 @@ def test_the_example_of_a_function(
     told: list[str] = []
     doctest.DocTestRunner().run(test, out=told.append)
     assert not told, "".join(told)
+
+
+@pytest.mark.parametrize("package", [zoo, export], ids=["zoo", "export"])
+def test_no_module_hides_a_public_function(package: ModuleType) -> None:
+    modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    assert not modules & set(package.__all__)
 
 
 def test_the_page_shows_all_functions() -> None:

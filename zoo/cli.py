@@ -225,10 +225,11 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
         lifetime.end_with_parent()
         main(sys.argv[1:])
         sys.stdout.flush()
+        signals.ignore()
     except ZooError as error:
         _leave(prog, str(error), error.exit_code)
     except KeyboardInterrupt as error:
-        signals.stop_raising()
+        signals.ignore()
         number = signals.number_of(error)
         _leave(prog, "interrupted" if number == 2 else "terminated", 128 + number)
     except BrokenPipeError:
@@ -242,6 +243,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
 
 
 def _leave(prog: str, message: str, code: int) -> NoReturn:
+    signals.ignore()
     message = "\\n".join(message.splitlines())  # an argument or a file name may contain newlines
     print(f"{prog}: error: {message}" if code < 128 else f"{prog}: {message}", file=sys.stderr)
     sys.exit(code)

@@ -22,14 +22,14 @@ _INTEGER_STEPS = 4
 _DYNAMIC_DIFFERENCE = 1e-2  # fraction of the logits' range
 
 
-def verify(folder: str | Path) -> list[str]:
+def verify_bundle(folder: str | Path) -> list[str]:
     """Check a bundle's hashes and replay its golden inputs; return one line per file.
 
     Raises:
         DamagedError: a file is missing, altered, or not part of the bundle.
         VerificationError: a file cannot be loaded, or its logits have changed since publication.
 
-    >>> lines = export.verify("exports/ltfn5/1")
+    >>> lines = export.verify_bundle("exports/ltfn5/1")
     >>> lines[1]  # doctest: +ELLIPSIS
     'saved_model.pb: replayed, largest logit difference ...'
     """

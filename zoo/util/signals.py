@@ -48,7 +48,8 @@ def guard_imports() -> None:
 def raise_exceptions() -> None:
     """Make SIGINT raise ``KeyboardInterrupt``, and SIGTERM ``Terminated``, until it is handled.
 
-    Python drops an exception that is raised in a destructor or a callback of the garbage collector.
+    Python drops an exception that is raised in a destructor or a callback of the garbage collector,
+    and TensorFlow one that is raised while it imports a module from C++.
     It is therefore raised again every second, unless it is on its way: then ``finally`` blocks are
     executed, which nothing should interrupt. ``stop_raising`` ends this.
     """
@@ -66,7 +67,7 @@ def raise_exceptions() -> None:
             raise received
 
     def report(dropped: sys.UnraisableHookArgs) -> None:
-        if not isinstance(dropped.exc_value, KeyboardInterrupt):
+        if not _comes_from_signal(dropped.exc_value):
             sys.__unraisablehook__(dropped)
 
     for number in exceptions:
@@ -76,9 +77,23 @@ def raise_exceptions() -> None:
     sys.unraisablehook = report
 
 
+def _comes_from_signal(exception: BaseException | None) -> bool:
+    """Tell whether an exception is a ``KeyboardInterrupt`` or was caused by one."""
+    while exception is not None and not isinstance(exception, KeyboardInterrupt):
+        exception = exception.__cause__
+    return exception is not None
+
+
 def stop_raising() -> None:
     """End the repetition of ``raise_exceptions``: the exception was handled."""
     signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def ignore() -> None:
+    """Ignore SIGINT and SIGTERM from now on: the command has ended, Python is shutting down."""
+    stop_raising()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass

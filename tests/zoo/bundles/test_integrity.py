@@ -197,7 +197,7 @@ def test_a_file_that_computes_something_else_now_is_refused(
 
     _reseal(folder, change)
     with pytest.raises(VerificationError, match=f"{runtime}.tflite differs by"):
-        export.verify(folder)
+        export.verify_bundle(folder)
 
 
 def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: Path) -> None:
@@ -208,4 +208,4 @@ def test_an_array_that_is_not_the_int8_file_is_refused(bundle: Path, tmp_path: P
     with pytest.raises(
         VerificationError, match=r"model_data\.cpp does not contain tflite/compact-10k-int8"
     ):
-        export.verify(folder)
+        export.verify_bundle(folder)

@@ -106,8 +106,24 @@ cli.run("zoo.wait", main)
 """
 
 
-def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(number: signal.Signals) -> None:
-    process = _start(DROPPED)
+# Another exception, caused by the signal's, is dropped, as in imports from C++ in TensorFlow.
+DROPPED_WITH_ANOTHER = DROPPED.replace(
+    "        time.sleep(60)",
+    """
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt as error:
+            raise SystemError("returned a result with an exception set") from error
+""",
+    1,
+)
+
+
+@pytest.mark.parametrize("code", [DROPPED, DROPPED_WITH_ANOTHER], ids=["itself", "another"])
+def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(
+    code: str, number: signal.Signals
+) -> None:
+    process = _start(code)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
@@ -139,3 +155,26 @@ def test_a_deferred_signal_acts_at_the_end_of_the_block(number: signal.Signals) 
     output, complaint = process.communicate(timeout=60)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "saved\n"
+
+
+# Waits in Python's shutdown, after a command has ended.
+ENDED = """
+import atexit, time
+from zoo import cli
+from zoo.errors import InputError
+def wait():
+    print("ready", flush=True)
+    time.sleep(2)
+atexit.register(wait)
+def main(argv):
+    if CODE:
+        raise InputError("wrong")
+cli.run("zoo.wait", main)
+"""
+
+
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_signal_after_a_command_changes_nothing(code: int, number: signal.Signals) -> None:
+    process = _start(ENDED.replace("CODE", str(code)))
+    complaint = _end(process, number)
+    assert (process.returncode, complaint) == (code, "zoo.wait: error: wrong\n" if code else "")

@@ -28,6 +28,7 @@ def staging(out: Path) -> Iterator[Path]:
 
     Raises:
         InputError: ``out`` cannot be written.
+        OSError: the disk is full.
     """
     created = not out.exists()
     try:
@@ -39,12 +40,15 @@ def staging(out: Path) -> Iterator[Path]:
             lock = os.open(stage, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
+        if error.errno in atomic.FULL:
+            raise
         raise InputError(
             f"cannot write the export folder {out}: {error.strerror}; "
             "give a writable folder with --out"
         ) from error
     try:
-        yield stage
+        with atomic.writing(out):
+            yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         os.close(lock)

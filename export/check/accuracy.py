@@ -22,7 +22,7 @@ from zoo import cli
 from zoo.bundles.runtimes import open_artifact
 from zoo.data.splits import Split
 from zoo.metrics import Metrics, compute_metrics, predict_in_batches
-from zoo.util import backend
+from zoo.util import atomic, backend
 from zoo.util.environment import cores
 
 
@@ -64,7 +64,9 @@ def main(argv: Sequence[str]) -> None:
         backend.start_tensorflow()
     artifact = open_artifact(arguments.artifact)
     images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
-    np.save(arguments.answer, predict_in_batches(artifact.predict_fn, images))
+    logits = predict_in_batches(artifact.predict_fn, images)
+    with atomic.writing(arguments.answer):
+        np.save(arguments.answer, logits)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from export.litert.memory import activation_bytes
 from zoo import cli
 from zoo.bundles.runtimes import open_alone
 from zoo.metrics import PredictFn
+from zoo.util import atomic
 
 _TIMED_IMAGES = 200
 
@@ -64,7 +65,7 @@ def main(argv: Sequence[str]) -> None:
         "peak_bytes": _peak_bytes(),
     }
     facts |= _graph_facts(arguments.artifact)
-    arguments.answer.write_text(json.dumps(facts), encoding="utf-8")
+    atomic.write_json(arguments.answer, facts)
 
 
 def _peak_bytes() -> int:

@@ -21,6 +21,7 @@ from export.formats import FORMATS
 from zoo.cli import Parser
 from zoo.errors import first_line
 from zoo.models import user_modules
+from zoo.util import atomic
 
 FIXED = "fixed"
 """The SavedModel with a fixed batch size."""
@@ -80,12 +81,13 @@ def convert_each(arguments: argparse.Namespace, convert: Callable[[str, Path], o
     failures = {}
     for name, file in arguments.targets:
         try:
-            convert(name, file)
+            with atomic.writing(file):
+                convert(name, file)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # each converter raises its own error types
             failures[name] = _reason(error)
-    arguments.failures.write_text(json.dumps(failures), encoding="utf-8")
+    atomic.write_json(arguments.failures, failures)
 
 
 # Unsupported operation and its layer in an error of the LiteRT converter. TensorFlow appends _1 to

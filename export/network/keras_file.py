@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import numpy as np
 from etils import epy
 
 from zoo.errors import InputError, first_line
+from zoo.util import declared
 
 with epy.lazy_imports():
+    import h5py
     import keras
+    import tensorflow as tf
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -84,12 +88,39 @@ def open_keras_file(path: Path, image_size: tuple[int, int] | None = None) -> Ke
     """
     check_file(path)
     try:
+        _check_declared(path)
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a user-supplied file can raise any error
         raise InputError(
             f"{path} cannot be opened: {first_line(error)}{_advice(path, error)}"
         ) from error
     return KerasFile(path, model, _image_shape(path, model, image_size))
+
+
+def _check_declared(path: Path) -> None:
+    """Check, before it takes memory, that the file holds as much as it declares.
+
+    Raises:
+        ValueError: its members, arrays or layers are too large.
+    """
+    if path.suffix == ".keras":
+        declared.check_zip(path)
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json")
+            member = archive.getinfo("model.weights.h5")
+            with archive.open(member) as file:
+                values = declared.check_h5(file, member.file_size)
+    else:
+        values = declared.check_h5(path, path.stat().st_size)
+        with h5py.File(path, "r") as content:
+            config = content.attrs.get("model_config", b"")
+    try:
+        with tf.Graph().as_default():  # there, variables take no memory
+            weights = keras.models.model_from_json(config).count_params()
+    except Exception:  # loading the network will raise it again
+        return
+    if weights > values:
+        raise ValueError(f"its layers have {weights:,} weights, but it holds {values:,} values")
 
 
 def _advice(path: Path, error: Exception) -> str:

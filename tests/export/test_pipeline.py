@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +139,8 @@ def test_what_fails_its_proof_is_not_published(
         VerificationError, match=r"nothing was published: tflite/compact-10k-int8"
     ) as caught:
         export_bundle(source, dataset, request, tmp_path / "out", told.append)
+    assert "relative error of each operation's result" in told[-1]
+    assert told[-1].count("largest increase") == 1
     # The option that the message proposes works.
     ways = "To proceed, give --formats saved_model to leave out int8, or --bound int8="
     assert ways in str(caught.value)
@@ -149,14 +150,6 @@ def test_what_fails_its_proof_is_not_published(
         source, dataset, Request(formats=loose), tmp_path / "out", told.append
     )
     assert (version / "tflite" / "compact-10k-int8.tflite").exists()
-    shutil.rmtree(tmp_path / "out")
-    strict = formats.bounded(request.formats, {"int8": points - 0.02}, allow_drop=True)
-    told.clear()
-    with pytest.raises(VerificationError):
-        export_bundle(source, dataset, Request(formats=strict), tmp_path / "out", told.append)
-    assert not (tmp_path / "out").exists()
-    assert "relative error of each operation's result" in told[-1]
-    assert told[-1].count("largest increase") == 1
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx", "xml"])

@@ -20,7 +20,7 @@ from zoo.errors import ZooError, unknown
 from zoo.util import backend
 from zoo.util.tracking import track
 
-ROWS = ("checkpoints", "kills", "records", "signals", "words")
+ROWS = ("cache", "checkpoints", "disks", "hostile", "kills", "records", "signals", "words")
 
 
 def main(argv: Sequence[str]) -> None:

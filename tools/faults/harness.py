@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,25 @@ class Place:
     bundle: Path
     picture: Path
 
-    def start(self, *arguments: object, cwd: Path) -> subprocess.Popen[str]:
-        """Start ``python -m arguments`` in a folder."""
+    def start(
+        self,
+        *arguments: object,
+        cwd: Path,
+        within: Sequence[object] = (),
+        environment: dict[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start ``python -m arguments`` in a folder.
+
+        Args:
+            arguments: the module and its arguments.
+            cwd: the folder.
+            within: a command line that runs another one, which is appended to it.
+            environment: variables to add.
+        """
         return subprocess.Popen(
-            [sys.executable, "-m", *map(str, arguments)],
+            [*map(str, within), sys.executable, "-m", *map(str, arguments)],
             cwd=cwd,
-            env=self.environment,
+            env=self.environment | (environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -61,9 +74,11 @@ class Place:
             errors="surrogateescape",
         )
 
-    def call(self, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m arguments`` in a folder until it ends."""
-        with self.start(*arguments, cwd=cwd) as process:
+    def call(
+        self, *arguments: object, cwd: Path, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m arguments`` until it ends; the options are those of ``start``."""
+        with self.start(*arguments, cwd=cwd, **options) as process:
             output, errors = process.communicate(timeout=_SECONDS)
         return subprocess.CompletedProcess(
             [*map(str, arguments)], process.returncode, output, errors

@@ -7,8 +7,6 @@ the fingerprint does not match, the split is decoded again.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +22,6 @@ Announce = Callable[[str], None]
 
 Fill = Callable[[np.ndarray], np.ndarray]
 """Decode a split: fill uint8 images [N, H, W, C] and return their labels, int64 [N]."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def cached(
@@ -48,7 +44,7 @@ def cached(
         with FileLock(folder / f".{name}.lock"):
             return _opened(folder, name, shape, announce) or _written(folder, name, shape, fill)
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in atomic.FULL:
             raise ZooError(
                 f"cannot cache the decoded images in {folder}: {error.strerror}; "
                 "give another folder with --data-dir or TFDS_DATA_DIR"
@@ -82,7 +78,8 @@ def _written(folder: Path, name: str, shape: tuple[int, int, int, int], fill: Fi
     images, labels, fingerprint = _paths(folder, name)
     with atomic.staged(images) as stage:
         kept = np.lib.format.open_memmap(stage, "w+", np.uint8, shape)
-        _allocate(stage)
+        # On a full disk, writing to an unreserved part of a mapped file kills the process.
+        atomic.reserve(stage, stage.stat().st_size)
         values = fill(kept)
         kept.flush()
     with atomic.staged(labels) as stage, stage.open("wb") as file:
@@ -99,13 +96,3 @@ def _paths(folder: Path, name: str) -> tuple[Path, Path, Path]:
         folder / f"{name}.{kind}" for kind in ("images.npy", "labels.npy", "sha256")
     )
     return images, labels, fingerprint
-
-
-def _allocate(path: Path) -> None:
-    """Reserve the blocks of a mapped file.
-
-    On a full disk, writing to an unreserved part of a mapped file kills the process.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

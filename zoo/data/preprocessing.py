@@ -34,6 +34,8 @@ SUFFIXES = (
 MOST_PIXELS = 1 << 27
 """Largest number of pixels to decode: admits 108-megapixel phones, but no decompression bombs."""
 
+_MOST_BYTES = 1 << 29
+
 FITS = ("pad", "crop", "stretch")
 BACKGROUNDS = {"white": 255, "black": 0}
 POLARITIES = ("keep", "light-on-dark", "dark-on-light")
@@ -195,6 +197,10 @@ def read_picture(path: Path) -> Image.Image:
         if not path.is_file():
             reason = "is not a regular file" if path.exists() else "does not exist"
             raise InputError(f"{shown(path)} {reason}")
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise InputError(
+                f"{shown(path)} is too large: {size:,} bytes, at most {_MOST_BYTES:,} are allowed"
+            )
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

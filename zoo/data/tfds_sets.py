@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,8 @@ from zoo.data import array_cache, preprocessing, splits
 from zoo.data.array_cache import Announce
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
-from zoo.errors import InputError, unknown
+from zoo.errors import InputError, ZooError, unknown
+from zoo.util import atomic
 from zoo.util.tracking import track
 
 with epy.lazy_imports():
@@ -37,6 +40,7 @@ MNIST_FILES = (
 _VALIDATION_IMAGES = 5_000
 
 _PROBE_SECONDS = 3.0
+_ABANDONED_SECONDS = 3600
 
 _IMAGES_AT_ONCE = 1_000
 
@@ -116,6 +120,7 @@ def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) ->
 
     Raises:
         InputError: the dataset cannot be downloaded or written.
+        ZooError: the disk is full.
     """
     root = Path(builder.data_dir_root)
     try:
@@ -124,9 +129,16 @@ def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) ->
             # Another process may have prepared it since; a builder reads its splits only once.
             builder = find(name, str(root))
             if not builder.is_prepared():
+                _remove_abandoned(Path(builder.data_dir).parent)
                 announce(f"Preparing {full_name(builder)} in {root} (once)")
-                _download_and_prepare(builder, manual)
+                with atomic.writing(root):
+                    _download_and_prepare(builder, manual)
     except OSError as error:
+        if error.errno in atomic.FULL:
+            raise ZooError(
+                f"cannot prepare {name} in {root}: {error.strerror}; "
+                "give another folder with --data-dir or TFDS_DATA_DIR"
+            ) from error
         if error.errno is None:  # raised by a broken connection, not by the file system
             raise InputError(f"the download of {name} failed: {error}") from error
         raise InputError(
@@ -239,6 +251,14 @@ def _locked(path: Path, name: str, announce: Announce) -> Any:
         yield
     finally:
         lock.release()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed preparations left; other programs that use tfds do not take our lock."""
+    for incomplete in folder.glob("incomplete.*"):
+        newest = max(path.stat().st_mtime for path in (incomplete, *incomplete.rglob("*")))
+        if time.time() - newest > _ABANDONED_SECONDS:
+            shutil.rmtree(incomplete, ignore_errors=True)
 
 
 def _download_and_prepare(builder: Any, manual: Path | None) -> None:

@@ -27,13 +27,16 @@ from filelock import FileLock, Timeout
 
 from zoo import data
 from zoo.data import Dataset, preprocessing
-from zoo.errors import InputError
+from zoo.errors import InputError, first_line
 from zoo.models import registry, user_modules
 from zoo.runs import records
-from zoo.util import atomic
+from zoo.util import atomic, declared
 
 with epy.lazy_imports():
     import keras
+
+# More than HDF5 adds to the content of an array.
+_H5_BYTES = 1 << 14
 
 
 class Run:
@@ -159,6 +162,9 @@ class Run:
     def save_weights(self, model: keras.Model) -> None:
         """Write the trained weights."""
         with atomic.staged(self.weights) as stage:
+            # HDF5 crashes the process if the disk becomes full while it writes.
+            arrays = model.get_weights()
+            atomic.reserve(stage, sum(array.nbytes + _H5_BYTES for array in arrays))
             model.save_weights(stage)
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -227,7 +233,13 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         classes=len(facts["class_names"]),
         precision=precision,
     )
-    model.load_weights(run.weights)
+    try:
+        declared.check_h5(run.weights, run.weights.stat().st_size)
+        model.load_weights(run.weights)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{run.weights} does not contain the weights of {name}: {first_line(error)}"
+        ) from error
     model.class_names = tuple(facts["class_names"])
     model.preprocessing = preprocessing.recorded(facts)
     return model

@@ -13,7 +13,7 @@ from etils import epy
 from zoo.errors import InputError
 from zoo.runs import Run
 from zoo.training.averages import WeightAverage
-from zoo.util import atomic
+from zoo.util import atomic, declared
 
 with epy.lazy_imports():
     import keras
@@ -71,6 +71,7 @@ class Checkpoints:
         shapes = {name: tuple(variable.shape) for name, variable in self._variables()}
         for path in self._paths():
             try:
+                declared.check_zip(path)
                 with path.open("rb") as file, np.load(file) as archive:
                     arrays = dict(archive)
                 request, step, seconds = (

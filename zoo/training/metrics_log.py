@@ -26,6 +26,7 @@ class MetricsLog:
         with atomic.staged(path) as stage:
             stage.write_text("".join(map(_line, kept)), encoding="utf-8")
         self._last_kept = kept[-1] if kept else None
+        self._path = path
         self._file = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, *, step: int, **values: float) -> None:
@@ -33,7 +34,8 @@ class MetricsLog:
         row = {"step": step} | values
         if row == self._last_kept:
             return  # a training that was killed after its last step validates again
-        self._file.write(_line(row))
+        with atomic.writing(self._path):
+            self._file.write(_line(row))
         if self._events is not None:
             # tf.summary.scalar requires TensorBoard; this writes the same event without it.
             scalar = tf.compat.v1.SummaryMetadata(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from zoo.errors import ZooError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a full disk."""
 
 
 @contextmanager
@@ -20,12 +26,52 @@ def staged(path: Path) -> Iterator[Path]:
     """
     stage = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        yield stage
-        sync(stage)
-        stage.replace(path)
-        sync(path.parent)
+        with writing(path):
+            yield stage
+            sync(stage)
+            stage.replace(path)
+            sync(path.parent)
     finally:
         stage.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise an ``OSError`` that names ``path`` if the disk becomes full in the block.
+
+    Python names no file when a write fails; TensorFlow and others raise their own errors.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        if number := _full_disk(error):
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
+
+
+def reserve(path: Path, size: int) -> None:
+    """Reserve the blocks of a file of so many bytes, where the system can; create it if missing.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
+def _full_disk(error: BaseException | None) -> int:
+    """Return the number of the full disk's error that caused an exception, or 0."""
+    while error is not None:
+        if re.fullmatch(r"\d+ requested and \d+ written", str(error)):  # by ndarray.tofile
+            return errno.ENOSPC
+        for number in FULL:
+            if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+                return number
+        error = error.__cause__ or error.__context__
+    return 0
 
 
 def is_staged(path: Path) -> bool:

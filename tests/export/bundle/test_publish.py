@@ -17,8 +17,8 @@ from tests.conftest import ROOT, Command
 from zoo.bundles import integrity
 from zoo.errors import DamagedError
 
-KILLS = 100
-EXPORTER_KILLS = 5
+KILLS = 40
+EXPORTER_KILLS = 3
 
 # An export without conversions: it stages, seals and publishes in the same way.
 PROGRAM = """

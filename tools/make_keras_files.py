@@ -4,7 +4,7 @@
 
 Writes NAME-whole.keras, a classifier trained from new weights, and NAME-transfer.keras, the
 architecture as one layer of a classifier with augmentation and preprocessing, and for each a folder
-NAME-....data with the pictures: colored stripes of 64x64 in three directions.
+NAME-....data with the pictures: colored stripes of 72x72 in three directions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ARCHITECTURES = {
 }
 CLASSES = ("000 degrees", "060 degrees", "120 degrees")  # in the order of the folders
 _COUNTS = {"train": 480, "val": 120, "test": 240}
-_SIZE = 64
+_SIZE = 72  # Xception takes 71 and more
 _STEPS = {"whole": 30, "transfer": 75}
 _BATCH = 32
 
@@ -100,7 +100,7 @@ def _write_pictures(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _stripes(count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield pictures, uint8 [64, 64, 3]; their classes take turns."""
+    """Yield pictures, uint8 [72, 72, 3]; their classes take turns."""
     y, x = np.mgrid[:_SIZE, :_SIZE] / _SIZE
     for number in range(count):
         angle = np.pi * (number % len(CLASSES)) / len(CLASSES)

@@ -20,7 +20,10 @@ from zoo.errors import ZooError, unknown
 from zoo.util import backend
 from zoo.util.tracking import track
 
-ROWS = ("cache", "checkpoints", "disks", "hostile", "kills", "records", "signals", "words")
+ROWS = (
+    "cache", "checkpoints", "disks", "hostile", "kills", "network", "owners", "preparing",
+    "records", "signals", "words",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> None:
@@ -48,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
             for fault, found in outcomes:
                 if found:
                     print(f"{row}: {fault}: {found}", file=sys.stderr)
-            failed = harness.save(row, module.WHAT, arguments.seed, outcomes)
+            failed = harness.save(row, module.WHAT, module.BEFORE, arguments.seed, outcomes)
             print(f"{row}: {len(outcomes) - failed:,} of {len(outcomes):,} as documented")
             wrong += failed
     if wrong:

@@ -140,14 +140,17 @@ def files_of(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def save(row: str, what: str, seed: int, outcomes: Iterable[tuple[str, str | None]]) -> int:
+def save(
+    row: str, what: str, before: str, seed: int, outcomes: Iterable[tuple[str, str | None]]
+) -> int:
     """Store the outcomes of a row, and return how many were wrong."""
     outcomes = list(outcomes)
     wrong = {fault: found for fault, found in outcomes if found}
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{row}.json"
+    path = RESULTS / f"{row}-{seed}.json"
     record: dict[str, Any] = {
         "what": what,
+        "before": before,
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         "seed": seed,
         "injected": len(outcomes),
@@ -160,16 +163,22 @@ def save(row: str, what: str, seed: int, outcomes: Iterable[tuple[str, str | Non
 
 
 def table() -> str:
-    """Return the stored results as a Markdown table."""
-    captions = set()
-    lines = ["| fault | injected | as documented |", "|---|---|---|"]
+    """Return the stored results as a Markdown table, the seeds of each row together."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    machines = set()
     for path in sorted(RESULTS.glob("*.json")):
-        row = json.loads(path.read_text(encoding="utf-8"))
-        good = row["injected"] - len(row["wrong"])
-        lines.append(f"| {row['what']} | {row['injected']:,} | {good:,} |")
-        used = row["versions"]
-        captions.add(
-            f"{row['date']}, seed {row['seed']}, {row['machine']['processor']}, TensorFlow "
-            f"{used['tensorflow']}, Keras {used['keras']}"
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        rows.setdefault(stored["what"], []).append(stored)
+        used = stored["versions"]
+        machines.add(
+            f"{stored['date']}, {stored['machine']['processor']}, TensorFlow {used['tensorflow']}, "
+            f"Keras {used['keras']}"
         )
-    return "\n".join([*lines, "", f"({'; '.join(sorted(captions))})"])
+    lines = ["| fault | first | injected | seeds | as documented |", "|---|---|---|---|---|"]
+    for what, runs in rows.items():
+        injected = sum(each["injected"] for each in runs)
+        good = injected - sum(len(each["wrong"]) for each in runs)
+        seeds = ", ".join(str(each["seed"]) for each in runs)
+        lines.append(f"| {what} | {runs[0]['before']} | {injected:,} | {seeds} | {good:,} |")
+    first = "first: as documented when first counted, at c59ba41"
+    return "\n".join([*lines, "", f"({first}; {'; '.join(sorted(machines))})"])

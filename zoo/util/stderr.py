@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import sys
 import tempfile
@@ -18,12 +19,16 @@ def captured() -> Iterator[None]:
     """Capture what libraries write to standard error; print it only if the block raises.
 
     Some libraries write before they read their log level, or have no log level. Only one thread can
-    capture at a time.
+    capture at a time. If a library ends the process, as TensorFlow does on a processor without AVX,
+    what it wrote is lost, but where it ended is printed.
     """
     sys.stderr.flush()
     with _lock, tempfile.TemporaryFile() as chatter:
         kept = os.dup(2)
         os.dup2(chatter.fileno(), 2)
+        watched = not faulthandler.is_enabled()
+        if watched:
+            faulthandler.enable(kept)
         try:
             yield
         except Exception:
@@ -31,5 +36,7 @@ def captured() -> Iterator[None]:
             os.write(kept, chatter.read())
             raise
         finally:
+            if watched:
+                faulthandler.disable()
             os.dup2(kept, 2)
             os.close(kept)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,7 @@ def test_damaged_arrays_are_decoded_again(damage: str, digits: Dataset, tmp_path
 
 PREPARE = """
 import sys
+import time
 from zoo import cli, data
 from zoo.util import backend
 backend.start_tensorflow()
@@ -288,6 +290,19 @@ def test_processes_that_waited_for_a_set_all_get_it(digits: Dataset, tmp_path: P
     counts = [len(digits.train), len(digits.validation), len(digits.test)]
     expected = " ".join(map(str, [*counts, digits.test.fingerprint]))
     assert [out.strip() for out, _ in answers] == [expected] * 3
+
+
+def test_what_a_killed_preparation_left_is_removed(tmp_path: Path) -> None:
+    left, living = (tmp_path / "digits" / f"incomplete.{name}_1.0.0" for name in ("A", "B"))
+    for folder in (left, living):
+        folder.mkdir(parents=True)
+        (folder / "digits-train.tfrecord-00000-of-00001").write_bytes(b"half")
+    two_hours_ago = time.time() - 7200
+    for path in (*left.iterdir(), left, living):  # another program still writes to the second
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    data.load("digits", data_dir=str(tmp_path))
+    assert not left.exists()
+    assert living.exists()
 
 
 FULL = """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import ROOT
 from zoo.util import stderr
 
 
@@ -42,3 +46,19 @@ def test_overlapping_threads_give_standard_error_back(capfd: pytest.CaptureFixtu
     os.write(2, b"shown")
     assert os.path.samestat(os.fstat(2), before)
     assert capfd.readouterr().err == "shown"
+
+
+def test_where_a_library_ends_the_process_is_shown() -> None:
+    code = """
+import os
+from zoo.util import stderr
+def library():
+    os.abort()
+with stderr.captured():
+    library()
+"""
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in done.stderr
+    assert "in library" in done.stderr

@@ -10,6 +10,7 @@ from tools.faults.harness import Injected, Place
 from zoo import data
 from zoo.data.splits import Split
 
+BEFORE = "0 of 7"
 WHAT = "decoded images with a flipped bit, cut, empty, missing or exchanged"
 COUNT = 400
 

@@ -12,6 +12,7 @@ from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
 
+BEFORE = ""
 WHAT = "latest checkpoint with a flipped bit, cut, or without an array"
 COUNT = 400
 

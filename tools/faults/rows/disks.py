@@ -15,6 +15,7 @@ from zoo.errors import ZooError
 from zoo.runs import Run, load_model
 from zoo.util.atomic import is_staged
 
+BEFORE = "4 of 12"
 WHAT = "disk that becomes full while a command writes data, runs, pictures or exports"
 COUNT = 40
 

@@ -14,6 +14,7 @@ import numpy as np
 from tools.faults.harness import Injected, Place, files_of, wrong_message
 from tools.faults.hostile import MARK, folders, networks, pictures
 
+BEFORE = "13 of 23"
 WHAT = "picture, Keras file, run or bundle that runs code, uses much memory or reaches other files"
 
 _MOST_MEMORY = 2  # times that of the same command with a harmless file

@@ -16,6 +16,7 @@ from tools.faults.harness import Injected, Place
 from zoo.runs import Run, records
 from zoo.util import atomic
 
+BEFORE = "10 of 10"
 WHAT = "SIGKILL at any moment of a training, which is then resumed or repeated"
 COUNT = 200
 

@@ -14,6 +14,7 @@ from tools.faults.harness import Injected, Place
 from zoo.errors import InputError
 from zoo.runs import Run, records
 
+BEFORE = "14 of 63"
 WHAT = "changed, damaged or exchanged `result.json`, `recipe.json` or `metrics.jsonl`"
 COUNT = 400
 

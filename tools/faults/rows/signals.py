@@ -12,6 +12,7 @@ import numpy as np
 from tools.faults.harness import Injected, Place, files_of, wrong_message
 from zoo.runs import Run
 
+BEFORE = "24 of 39"
 WHAT = "SIGINT or SIGTERM at any moment of a command"
 COUNT = 100
 

@@ -12,6 +12,7 @@ import numpy as np
 from tools.faults.harness import Injected, Place, files_of, wrong_message
 from zoo import cli
 
+BEFORE = "140 of 168"
 WHAT = "unexpected value of an option, such as an empty text, `1e400`, `..` or a folder"
 COUNT = 250
 

@@ -346,10 +346,7 @@ def _is_picture(path: Path) -> bool:
 
 def _hashed(file: tuple[Path, int]) -> Picture:
     path, label = file
-    try:
-        return Picture(path, label, hashlib.sha256(path.read_bytes()).digest())
-    except OSError as error:
-        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
+    return Picture(path, label, hashlib.sha256(preprocessing.read_content(path)).digest())
 
 
 def _ordered(pictures: list[Picture], folder: Path) -> list[Picture]:
@@ -363,7 +360,7 @@ def _ordered(pictures: list[Picture], folder: Path) -> list[Picture]:
 
 def _is_grey(picture: Picture) -> bool:
     try:
-        with Image.open(picture.path) as file:
+        with Image.open(picture.path, formats=preprocessing.DECODERS) as file:
             return file.mode in _GREY_MODES
     except Exception:  # decoding reports every unreadable picture later
         return True

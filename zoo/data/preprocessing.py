@@ -41,7 +41,7 @@ BACKGROUNDS = {"white": 255, "black": 0}
 POLARITIES = ("keep", "light-on-dark", "dark-on-light")
 
 # Other decoders of Pillow start external programs (EPS) or have no use here.
-_DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
 
 # Common unsupported file types, with an offset and the bytes found there.
 _UNSUPPORTED = {
@@ -191,6 +191,20 @@ def read_picture(path: Path) -> Image.Image:
         InputError: the file does not exist, or it is a folder, of an unsupported type, damaged or
             too large; the message names the file and the reason.
     """
+    content = read_content(path)
+    try:
+        return decode(content)
+    except InputError as error:
+        raise InputError(f"{shown(path)} {error}") from error
+
+
+def read_content(path: Path) -> bytes:
+    """Return the bytes of a picture file.
+
+    Raises:
+        InputError: the file does not exist, is not a regular file, cannot be read, or is too large;
+            the message names the file and the reason.
+    """
     if path.is_dir():
         raise InputError(f"{shown(path)} is a folder, not a picture")
     try:
@@ -201,14 +215,10 @@ def read_picture(path: Path) -> Image.Image:
             raise InputError(
                 f"{shown(path)} is too large: {size:,} bytes, at most {_MOST_BYTES:,} are allowed"
             )
-        content = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown(path)} cannot be read: {reason}") from error
-    try:
-        return decode(content)
-    except InputError as error:
-        raise InputError(f"{shown(path)} {error}") from error
 
 
 def decode(content: bytes) -> Image.Image:
@@ -221,7 +231,7 @@ def decode(content: bytes) -> Image.Image:
     # MOST_PIXELS is checked before decoding; Pillow's own limit would print a warning first.
     Image.MAX_IMAGE_PIXELS = None
     try:
-        with Image.open(io.BytesIO(content), formats=_DECODERS) as file:
+        with Image.open(io.BytesIO(content), formats=DECODERS) as file:
             if file.width * file.height > MOST_PIXELS:
                 raise InputError(
                     f"is too large: {file.width:,}x{file.height:,} pixels, "
@@ -390,11 +400,11 @@ def _why_unidentified(content: bytes) -> str:
         if any(content[offset:].startswith(mark) for mark in marks):
             return (
                 f"is {name}, which is not supported; convert it to one of "
-                f"{', '.join(_DECODERS)} first"
+                f"{', '.join(DECODERS)} first"
             )
     if not content:
         return "is empty"
-    return f"is not a picture that can be read: it is not one of {', '.join(_DECODERS)}, or damaged"
+    return f"is not a picture that can be read: it is not one of {', '.join(DECODERS)}, or damaged"
 
 
 def _channels(picture: Image.Image, wanted: Preprocessing) -> tuple[np.ndarray, list[str]]:
@@ -459,7 +469,7 @@ def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
     height, width = size
     planes = [
-        Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
-        for plane in np.moveaxis(pixels.astype(np.float32), -1, 0)
+        Image.fromarray(plane.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        for plane in np.moveaxis(pixels, -1, 0)
     ]
     return np.rint(np.stack([np.asarray(plane) for plane in planes], axis=-1)).astype(np.uint8)

@@ -43,6 +43,18 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
     }
 
 
+def has_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor has, or may have, instructions that compute in bfloat16.
+
+    Args:
+        cpuinfo: as for ``machine``.
+    """
+    if not cpuinfo.exists():
+        return True
+    words = set(cpuinfo.read_text(encoding="utf-8").split())
+    return bool(words & {"amx_bf16", "avx512_bf16", "bf16"})
+
+
 def cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Return the number of cores that this process may use, at least 1.
 

@@ -18,11 +18,17 @@ OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 @pytest.mark.parametrize("fast", ["float32", "bfloat16"])
 def test_the_faster_format_is_found(fast: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "_MULTIPLY_ADDS", 10**12)  # the same number of images for both
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
 
     def build(name: str) -> keras.Model:
         return zoo.create_model("compact-4k" if name == fast else "ltfn5", precision=name)
 
     assert precision.fastest(build) == fast
+
+
+def test_a_processor_without_bfloat16_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
+    assert precision.fastest(lambda name: pytest.fail("it was measured")) == "float32"
 
 
 @pytest.fixture

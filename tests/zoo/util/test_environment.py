@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.util.environment import cores, machine
+from zoo.util.environment import cores, has_bfloat16, machine
 
 X86 = """processor\t: 0
 cpu family\t: 25
@@ -45,6 +45,7 @@ def test_the_processor_is_told_as_far_as_the_system_tells(
     if told is not None:
         cpuinfo.write_text(told)
     facts = machine(cpuinfo)
+    assert has_bfloat16(cpuinfo) == (told != ARM)
     assert processor
     assert (facts["processor"], facts["flags"]) == (processor, flags)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from zoo.errors import InputError
 from zoo.util import atomic
+
+_LOCK = ".lock"
+_STAGES = ".staging-"
 
 
 @contextmanager
@@ -21,7 +25,8 @@ def staging(out: Path) -> Iterator[Path]:
     It is always removed on exit.
 
     No server loads it, since its name is not a number. Folders of killed exports are removed. A
-    locked folder is still in use and is kept.
+    folder whose lock is held is still in use and is kept. A lock is a file next to it, because
+    network file systems lock no folders.
 
     Args:
         out: parent folder of the versions; created if it does not exist.
@@ -33,12 +38,12 @@ def staging(out: Path) -> Iterator[Path]:
     created = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            for stale in out.glob(".staging-*"):
-                _remove_if_abandoned(stale)
-            stage = Path(tempfile.mkdtemp(prefix=".staging-", dir=out))
-            lock = os.open(stage, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(out / _LOCK):  # so that no folder is removed before it is locked
+            for path in out.glob(f"{_STAGES}*"):
+                _remove_if_abandoned(path.with_suffix(""))
+            stage = Path(tempfile.mkdtemp(prefix=_STAGES, dir=out))
+            lock = FileLock(_lock_of(stage))
+            lock.acquire(timeout=0)
     except OSError as error:
         if error.errno in atomic.FULL:
             raise
@@ -50,32 +55,24 @@ def staging(out: Path) -> Iterator[Path]:
         with atomic.writing(out):
             yield stage
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        os.close(lock)
-        if created and not any(out.iterdir()):
-            out.rmdir()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder, so that only one export at a time creates a stage."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        _remove(stage)
+        lock.release()
+        if created and all(path.name == _LOCK for path in out.iterdir()):
+            shutil.rmtree(out)
 
 
 def _remove_if_abandoned(stage: Path) -> None:
-    descriptor = os.open(stage, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(stage, ignore_errors=True)
-    except BlockingIOError:
-        pass  # its export is still running
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(Timeout), FileLock(_lock_of(stage), timeout=0):
+        _remove(stage)
+
+
+def _remove(stage: Path) -> None:
+    shutil.rmtree(stage, ignore_errors=True)
+    _lock_of(stage).unlink(missing_ok=True)
+
+
+def _lock_of(stage: Path) -> Path:
+    return stage.with_suffix(".lock")
 
 
 def publish(stage: Path, out: Path) -> Path:

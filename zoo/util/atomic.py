@@ -58,7 +58,8 @@ def reserve(path: Path, size: int) -> None:
         OSError: the disk is full.
     """
     if hasattr(os, "posix_fallocate"):
-        with path.open("ab") as file:
+        path.touch()
+        with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, size)
 
 

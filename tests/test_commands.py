@@ -55,6 +55,7 @@ BAD = [
     ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) an internet connection"),
     ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.train ltfn5 --data=", 2, "an argument is empty; leave it out to use its default"),
+    ("export damaged --formats=--", 2, "--formats=-- gives no value"),
     ("zoo.train compact-4k --set shards=2", 2, "whose statistics need the whole batch"),
     ("zoo.train ltfn5 --data digits --image-size 2", 2, "takes images of at least 4x4x1"),
     (f"zoo.train ltfn5 --seed {'9' * 400}", 2, "--seed: takes a whole number from 0 to"),

@@ -65,6 +65,9 @@ class Parser(argparse.ArgumentParser):
         # Often an unset variable of a shell; it must not silently mean the default.
         if any(each == "" or re.fullmatch(r"--[\w-]+=", each) for each in argv):
             raise InputError("an argument is empty; leave it out to use its default")
+        # argparse would remove the dashes, and give an empty list as the value.
+        if without := [each for each in argv if re.fullmatch(r"--[\w-]+=--", each)]:
+            raise InputError(f"{without[0]} gives no value; see {self.prog} --help")
         parsed = super().parse_args(argv)
         if modules := getattr(parsed, "imports", []):
             backend.start_tensorflow()

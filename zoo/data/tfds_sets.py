@@ -119,10 +119,17 @@ def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) ->
     A lock allows one process at a time, because concurrent preparations fail in all but one.
 
     Raises:
-        InputError: the dataset cannot be downloaded or written.
+        InputError: the dataset cannot be downloaded or written, or the folder's name is not UTF-8.
         ZooError: the disk is full.
     """
     root = Path(builder.data_dir_root)
+    try:
+        str(root).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"cannot prepare {name} in {preprocessing.shown(root)}: the name of the folder is not "
+            "UTF-8; give another with --data-dir or TFDS_DATA_DIR"
+        ) from error
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _locked(root / f".{builder.name}.lock", name, announce):

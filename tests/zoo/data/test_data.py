@@ -292,6 +292,11 @@ def test_processes_that_waited_for_a_set_all_get_it(digits: Dataset, tmp_path: P
     assert [out.strip() for out, _ in answers] == [expected] * 3
 
 
+def test_a_folder_whose_name_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"\\xff: the name of the folder is not UTF-8"):
+        data.load("digits", data_dir=str(tmp_path / "\udcff"))
+
+
 def test_what_a_killed_preparation_left_is_removed(tmp_path: Path) -> None:
     left, living = (tmp_path / "digits" / f"incomplete.{name}_1.0.0" for name in ("A", "B"))
     for folder in (left, living):

@@ -447,3 +447,12 @@ def test_a_keras_file_needs_fitting_data(tmp_path: Path, command: Command) -> No
     assert other.returncode == 2
     complaint = other.stderr.splitlines()[-1]
     assert "mine.keras has 3 classes, but digits has 10" in complaint
+
+
+def test_weights_of_lora_are_not_missed_in_the_file(tmp_path: Path) -> None:
+    image = keras.Input((4, 4, 1))
+    adapted = layers.Dense(8)
+    model = keras.Model(image, layers.Dense(2)(adapted(layers.Flatten()(image))))
+    adapted.enable_lora(rank=64)
+    model.save(tmp_path / "lora.keras")
+    assert open_keras_file(tmp_path / "lora.keras").model.count_params() == model.count_params()

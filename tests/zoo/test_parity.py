@@ -26,9 +26,8 @@ CHOICES = {
 }
 
 
-EVERY_KIND = [
-    kind if kind == "wide" else pytest.param(kind, marks=pytest.mark.slow) for kind in CHOICES
-]
+MARKS = {"cutout": pytest.mark.slow, "turned": pytest.mark.long, "grey": pytest.mark.long}
+EVERY_KIND = [pytest.param(kind, marks=MARKS.get(kind, ())) for kind in CHOICES]
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

@@ -19,7 +19,7 @@ BEFORE = "4 of 12"
 WHAT = "disk that becomes full while a command writes data, runs, pictures or exports"
 COUNT = 40
 
-# Runs a command with a disk of some bytes, in a mount namespace of its own, so it needs no root.
+# Mounts a small disk and runs a command; in a new mount namespace, this needs no root.
 # Its arguments: the folder of the disk, its size, the folders of its first and its last content.
 _SMALL_DISK = """
 set -e

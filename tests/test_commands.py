@@ -372,7 +372,7 @@ def _interrupt(
     process = _start(environment, folder, *SLOW, *arguments)
     _wait_for_step(process)
     process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=300)
     line = rf"zoo.train: interrupted after step \d+ of {STEPS}; [^\n]+\n"
     assert re.fullmatch(line, complaint)
     return process.returncode, complaint
@@ -458,7 +458,7 @@ def test_an_interrupted_export_leaves_nothing(
         time.sleep(0.05)
     begin = time.monotonic()
     process.send_signal(number)
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=300)
     while _subprocesses(process):
         assert time.monotonic() - begin < 60
         time.sleep(0.05)

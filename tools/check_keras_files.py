@@ -31,6 +31,7 @@ from etils import epy
 from PIL import Image
 
 import export
+from tools import peak_memory
 from zoo import cli
 from zoo.bundles.integrity import open_bundle
 from zoo.models import user_modules
@@ -113,23 +114,14 @@ class _Done:
     peak_bytes: int
 
 
-# The peak memory of a process includes that of its parent, so the parent must be small.
-_LAUNCHER = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(code)
-"""
-
-
 def _run(command: list[str]) -> _Done:
     """Run a command and measure its time and the memory of its largest process."""
     start = time.perf_counter()
-    line = [sys.executable, "-c", _LAUNCHER, *command]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - start
-    kilobytes = int(done.stdout.splitlines()[-1])
-    return _Done(done.returncode, done.stderr, seconds, 1024 * kilobytes)
+    with tempfile.NamedTemporaryFile("r") as peak:
+        line = [sys.executable, peak_memory.__file__, peak.name, *command]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        kilobytes = int(peak.read())
+    return _Done(done.returncode, done.stderr, time.perf_counter() - start, 1024 * kilobytes)
 
 
 def _print(cells: list[str]) -> None:

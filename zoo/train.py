@@ -96,8 +96,7 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     recorded = run.read_request()
     if recorded["model"] != arguments.model:
         raise InputError(f"{run.folder} is a run of {recorded['model']}, not of {arguments.model}")
-    if run.result.exists():
-        raise InputError(f"{run.folder} is finished: there is nothing to resume")
+    run.check_unfinished()
     return recorded
 
 

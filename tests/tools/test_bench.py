@@ -10,7 +10,6 @@ import importlib
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -47,14 +46,14 @@ def test_a_contestant_that_dies_is_named() -> None:
 def test_a_whole_process_is_measured() -> None:
     measured = (
         "import time; time.sleep(0.2); print('first', flush=True)\n"
-        "block = bytearray(200_000_000); time.sleep(0.2); print('last')"
+        "block = bytearray(200_000_000); time.sleep(2); print('last')"
     )
     # Measured by a small process, as in the benchmarks: Linux counts a parent's peak memory too.
     script = (
         f"from tools.bench import whole; line = ['-c', {measured!r}]\n"
         "done, part = whole.run(line), whole.run(line, until='first')\n"
         "assert done.output == 'first\\nlast\\n' and part.output == 'first\\n'\n"
-        "assert 0.2 < part.seconds < done.seconds - 0.15, (part, done)\n"
+        "assert 0.2 < part.seconds < done.seconds, (part, done)\n"
         "assert 200 < done.megabytes < 300 and part.megabytes < 150, (part, done)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
@@ -94,12 +93,15 @@ def test_an_example_ends_when_it_is_good_or_too_late(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, within: str, epochs: int
 ) -> None:
     accuracies = [0.9, 0.95, 0.99, 0.995]
+    now = 0.0
 
     def example() -> Iterator[Callable[[], float]]:
+        nonlocal now
         for accuracy in accuracies:
-            time.sleep(0.2)
+            now += 0.2
             yield functools.partial(float, accuracy)
 
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     monkeypatch.setattr(published, "keras_example", example)
     published.main("keras", within)
     assert float(capsys.readouterr().out.split()[-1]) == accuracies[epochs - 1]

@@ -96,6 +96,15 @@ class Run:
         """Return whether the folder has a training that can be resumed."""
         return self.recipe.exists() and not self.result.exists()
 
+    def check_unfinished(self) -> None:
+        """Check that the run can be resumed.
+
+        Raises:
+            InputError: it is finished.
+        """
+        if self.result.exists():
+            raise InputError(f"{self.folder} is finished: there is nothing to resume")
+
     def how_to_resume(self, model: str) -> str:
         """Return the end of a message: how to continue the training of a network."""
         arguments = [model, "--resume", "--out", str(self.folder), *user_modules.options()]

@@ -92,7 +92,8 @@ def run_experiment(
 
     Raises:
         InputError: the network does not accept images of this shape, the folder is in use, another
-            process trains into it, or an unfinished run used another number of threads.
+            process trains into it or has finished it, or an unfinished run used another number of
+            threads.
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
@@ -112,6 +113,7 @@ def run_experiment(
     network = _build(model, dataset, recipe.seed, recipe.precision)
     with run.owned():
         if resume:
+            run.check_unfinished()  # again: another process may have finished it
             _check_same(run, request)
         else:
             run.create(request, force=force)

@@ -67,7 +67,7 @@ stream = iter(batches.training_batches(split, batch_size=100, steps=10**9, seed=
 print(len(next(stream)[1]))
 """
     line = [sys.executable, "-c", code]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "100\n"
 
 

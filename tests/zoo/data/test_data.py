@@ -285,7 +285,7 @@ def test_processes_that_waited_for_a_set_all_get_it(digits: Dataset, tmp_path: P
         for process in each:
             assert process.stderr is not None
             assert "Waiting for another process that prepares digits" in process.stderr.readline()
-    answers = [process.communicate(timeout=120) for process in each]
+    answers = [process.communicate(timeout=300) for process in each]
     assert [process.returncode for process in each] == [0, 0, 0], answers
     counts = [len(digits.train), len(digits.validation), len(digits.test)]
     expected = " ".join(map(str, [*counts, digits.test.fingerprint]))

@@ -29,7 +29,7 @@ def _end(process: subprocess.Popen[str], number: int) -> str:
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    return process.communicate(timeout=60)[1]
+    return process.communicate(timeout=300)[1]
 
 
 # Waits in the import of a command's package.
@@ -127,7 +127,7 @@ def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    output, complaint = process.communicate(timeout=60)
+    output, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "tidied\n"
 
@@ -152,7 +152,7 @@ def test_a_deferred_signal_acts_at_the_end_of_the_block(number: signal.Signals) 
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    output, complaint = process.communicate(timeout=60)
+    output, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "saved\n"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tools import peak_memory
 from tools.faults.harness import Injected, Place, files_of, wrong_message
 from tools.faults.hostile import MARK, folders, networks, pictures
 
@@ -18,14 +19,6 @@ BEFORE = "13 of 23"
 WHAT = "picture, Keras file, run or bundle that runs code, uses much memory or reaches other files"
 
 _MOST_MEMORY = 2  # times that of the same command with a harmless file
-
-# Writes the peak memory of a command in KiB; that of a process is at least its parent's.
-_PEAK = """
-import resource, subprocess, sys
-code = subprocess.call(sys.argv[2:])
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=open(sys.argv[1], "w"))
-sys.exit(code)
-"""
 
 
 Case = tuple[str, str, Callable[[Path], tuple[object, ...]]]
@@ -72,7 +65,7 @@ def _run(
 ) -> tuple[subprocess.CompletedProcess[str], int]:
     """Run a command; return how it ended, and its peak memory in KiB."""
     peak = outer / "peak"
-    within = (sys.executable, "-c", _PEAK, peak)
+    within = (sys.executable, peak_memory.__file__, peak)
     done = place.call(command, *arguments, cwd=outer / "inner" / "cwd", within=within)
     return done, int(peak.read_text())
 

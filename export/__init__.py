@@ -5,9 +5,13 @@
 >>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] to float32 [N, 10]
 """
 
-from export.bundle.replay import verify_bundle
-from export.pipeline import export_model
-from zoo.bundles import labels, load, open_bundle
-from zoo.bundles.runtimes import load_predict_fn
+from etils import epy
+
+# Each name is imported when it is first used, so that commands start fast.
+with epy.lazy_api_imports(globals()):
+    from export.bundle.replay import verify_bundle
+    from export.pipeline import export_model
+    from zoo.bundles import labels, load, open_bundle
+    from zoo.bundles.runtimes import load_predict_fn
 
 __all__ = ["export_model", "labels", "load", "load_predict_fn", "open_bundle", "verify_bundle"]

@@ -6,15 +6,19 @@
 >>> model = zoo.create_model("ltfn5")  # maps raw pixels to logits
 """
 
+from etils import epy
+
 from zoo.util import signals
 
 signals.guard_imports()
 
-from zoo.data import load as load_data
-from zoo.inference import preprocess
-from zoo.models.registry import create_model, get_spec, list_models, register_model
-from zoo.runs import load_model
-from zoo.training.experiment import train_model
+# Each name is imported when it is first used, so that commands start fast.
+with epy.lazy_api_imports(globals()):
+    from zoo.data import load as load_data
+    from zoo.inference import preprocess
+    from zoo.models.registry import create_model, get_spec, list_models, register_model
+    from zoo.runs import load_model
+    from zoo.training.experiment import train_model
 
 __version__ = "0.1.0"
 

@@ -105,7 +105,8 @@ def export_model(
 
     Args:
         run: the run folder, such as ``runs/ltfn5``.
-        formats: names separated by commas, or ``all``; by default the usual ones.
+        formats: names separated by commas, or ``all``; by default those of
+            docs/formats.md.
         out: the folder of the versions; by default ``exports/MODEL``.
         batch: images in each call of a LiteRT file.
         announce: called with a line at each step of the work.

@@ -99,7 +99,8 @@ def _is_implied(pair: tuple[str, str], pairs: set[tuple[str, str]]) -> bool:
 def tree() -> str:
     """Return a table per folder: its files and the first line of each file's docstring."""
     lines: list[str] = []
-    folders = sorted({path.parent for path in modules().values()})
+    files = [path for name in ("export", "tools", "zoo") for path in (ROOT / name).glob("**/*.py")]
+    folders = sorted({path.parent for path in files})
     for folder in folders:
         package = folder / "__init__.py"
         lines += [f"\n### {folder.relative_to(ROOT).as_posix()}/\n", _summary(package), ""]

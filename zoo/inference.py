@@ -1,4 +1,4 @@
-"""The Keras runtime: a picture file as an input image, and a network as a ``predict_fn``."""
+"""Convert a picture file to an input image, and a Keras network to a ``predict_fn``."""
 
 from __future__ import annotations
 

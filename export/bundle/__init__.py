@@ -1,1 +1,1 @@
-"""Write the model card of a bundle, and publish the bundle."""
+"""Write the model card of a bundle, publish the bundle, and verify it."""

@@ -1,7 +1,4 @@
-"""Verify a bundle: check every byte, and compute the golden images again.
-
-They are computed by every file whose runtime is installed.
-"""
+"""Verify a bundle: check every byte, and run its files on the recorded test images again."""
 
 from __future__ import annotations
 

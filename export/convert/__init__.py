@@ -1,1 +1,1 @@
-"""Converters to the export formats: one module for each library that writes files."""
+"""Converters to the export formats, and what they share."""

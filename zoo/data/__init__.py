@@ -216,10 +216,12 @@ def load(
             tfds dataset.
         channels: channels of the images; by default those of a tfds dataset, and for a folder 1 if
             all its files are stored as grey, otherwise 3.
-        fit: how pictures of other proportions are fitted, as in ``Preprocessing``.
-        background: what transparent pixels are filled with, as in ``Preprocessing``.
-        polarity: as in ``Preprocessing``; ``auto`` is ``keep`` for a folder, or ``light-on-dark``
-            with ``ink="on"``; for a tfds dataset it is detected from the edges of the images.
+        fit: ``pad``, ``crop`` or ``stretch``: how pictures of other proportions are fitted
+            (docs/pictures.md).
+        background: what transparent pixels are filled with: ``white`` or ``black``.
+        polarity: ``keep``, ``light-on-dark`` or ``dark-on-light``; ``auto`` is ``keep`` for a
+            folder, or ``light-on-dark`` with ``ink="on"``; for a tfds dataset it is detected from
+            the edges of the images.
         ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
             handwriting; ``auto`` is off for a folder, and detected for a tfds dataset.
         data_dir: where tfds stores prepared datasets, and decoded folders are cached; by default

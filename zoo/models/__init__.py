@@ -1,4 +1,4 @@
-"""The built-in networks; importing this package registers them."""
+"""The built-in networks, which importing this package registers, and the registry."""
 
 from zoo.models import all_cnn, compact, ltfn
 

@@ -1,1 +1,1 @@
-"""Training: the recipes, the training loop and its parts."""
+"""The training loop and its parts."""

@@ -27,6 +27,8 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
         drops = [steps * sevenths // 7 for sevenths in (4, 5, 6)]
         rates = [recipe.learning_rate / tenths for tenths in (1, 10, 100, 1000)]
         rate = keras.optimizers.schedules.PiecewiseConstantDecay(drops, rates)
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum)
-    return keras.optimizers.Adam(rate)
+    optimizers = {
+        "sgd": lambda: keras.optimizers.SGD(rate, momentum=recipe.momentum),
+        "adam": lambda: keras.optimizers.Adam(rate),
+    }
+    return optimizers[recipe.optimizer]()

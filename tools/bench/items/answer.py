@@ -34,7 +34,7 @@ def measure(rounds: int) -> Result:
         notes=f"{rounds} rounds; with a bundle, each process verifies every byte of it.",
         headlines={
             "`zoo.predict BUNDLE picture.png`, whole process": f"{first:.2f} s",
-            "the same from a run, with TensorFlow": f"{last:.1f} s",
+            "`zoo.predict RUN picture.png`, whole process": f"{last:.1f} s",
         },
         figures={"seconds": seconds, "megabytes": peaks},
     )

@@ -47,7 +47,7 @@ def measure(rounds: int) -> Result:
             "zoo gets faster as more images are classified correctly and have a zero gradient."
         ),
         headlines={
-            "the post's recipe, all its steps / the same with stock Keras `fit`": (
+            "training speed, the post's recipe: this project / stock Keras `fit`": (
                 f"{rates[_OURS] / rates[_STOCK]:.2f}"
             )
         },

@@ -49,7 +49,7 @@ def measure(rounds: int) -> Result:
             "images for the three sizes; the last three columns are relative to the first row."
         ),
         headlines={
-            f"an image of {_COUNTS[-1]:,} / an image of {_COUNTS[0]:,}": (
+            f"training time of an image: of {_COUNTS[-1]:,} / of {_COUNTS[0]:,} images": (
                 f"{milliseconds[courses[len(_COUNTS) - 1]] / first:.2f}"
             )
         },

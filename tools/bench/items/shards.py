@@ -40,8 +40,9 @@ def measure(rounds: int) -> Result:
         milliseconds = (f"{each:.1f}" for each in (whole, parted, ceiling))
         rows.append([precision, batch, *milliseconds, gain, share])
         if batch == _BATCHES[0]:
-            headlines[f"a training step in {precision}, batch whole / in shards"] = gain
-            headlines[f"its arithmetic in shards / a large matrix product's, {precision}"] = share
+            headlines[f"time of a training step in {precision}: whole batch / in shards"] = gain
+            rate = f"multiply-adds per second in {precision}"
+            headlines[f"{rate}: training step in shards / large matrix product"] = share
     return Result(
         title="a training step of ltfn5 with its batch whole and in shards, milliseconds",
         columns=[

@@ -9,7 +9,7 @@ import numpy as np
 from tools.faults.harness import Injected, Place
 
 BEFORE = ""
-WHAT = "command on a machine without a network (in a network namespace of its own)"
+WHAT = "command without internet access (in a network namespace)"
 COUNT = 7
 
 

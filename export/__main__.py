@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -166,10 +167,9 @@ def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Data
 
 def _labels(text: str) -> list[str]:
     """Return the class names from ``--labels``, a file or a comma-separated list."""
-    path = Path(text)
     try:
-        if path.is_file():
-            return path.read_text(encoding="utf-8").splitlines()
+        if os.path.isfile(text):  # a list may be longer than the name of a file
+            return Path(text).read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"--labels {text} cannot be read: {error}") from error
     return text.split(",")

@@ -230,7 +230,7 @@ class _Work:
         return [each for each in self.request.formats if each.name not in self.left_out]
 
     def leave_out(self, name: str, reason: str) -> None:
-        """Leave out a format that cannot be written for this network.
+        """Leave out a format that cannot be written for this network, with what is written of it.
 
         Raises:
             InputError: the format is required.
@@ -238,6 +238,8 @@ class _Work:
         _check_optional(self.request, name, reason)
         self.announce(f"Format {name} is left out: {reason}")
         self.left_out[name] = reason
+        for path in FORMATS[name].paths(self.stage, self.source.name):
+            path.unlink()
 
     def write_saved_model(self) -> np.ndarray:
         """Write the SavedModel, and the files that the subprocesses read.
@@ -338,8 +340,7 @@ class _Work:
         """
         int8 = next(each for each in self.request.formats if each.name == "int8")
         lost = self._lost_on_validation(int8)
-        # A looser --bound does not skip fine-tuning: it is meant for a file that still fails after
-        # it.
+        # A looser --bound does not skip fine-tuning; it is for files that still fail afterwards.
         bounds = (int8, FORMATS["int8"])
         allowed = min(each.allowed_losses(len(self.dataset.validation)) for each in bounds)
         if lost <= allowed:

@@ -205,8 +205,8 @@ def add_data_arguments(parser: Parser) -> None:
 
 def size(text: str) -> tuple[int, int]:
     """Parse ``N`` or ``HxW``, for ``type=`` of an argument."""
-    height, _, width = text.partition("x")
-    return positive(height), positive(width or height)
+    height, cross, width = text.partition("x")
+    return positive(height), positive(width if cross else height)
 
 
 def load_data(name: str, arguments: argparse.Namespace, **choices: Any) -> data.Dataset:

@@ -60,6 +60,8 @@ def main(argv: Sequence[str]) -> None:
     for model in arguments.models:
         registry.get_spec(model)
     recipe = cli.recipe(arguments)
+    if recipe.seed:
+        raise InputError("a study trains with the seeds 0, 1, ...; give their number with --seeds")
     name, choices = cli.data_request(arguments, arguments.models[0])
     out = arguments.out or Path("studies") / recipe.name
 
@@ -99,7 +101,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     for model in ranked:
         runs = results[model]
         accuracies = [100 * run["test_accuracy"] for run in runs]
-        costs = registry.get_costs(model)
+        costs = _costs(runs[0])
         cells = (
             model,
             f"{np.mean(accuracies):.2f} % ± {_deviation(accuracies):.2f}",
@@ -119,7 +121,7 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
     axes = picture.subplots()
     for model, runs in results.items():
         accuracies = [100 * run["test_accuracy"] for run in runs]
-        cost = registry.get_costs(model).multiply_adds
+        cost = _costs(runs[0]).multiply_adds
         axes.errorbar(
             cost, np.mean(accuracies), _deviation(accuracies), fmt="o", capsize=4, label=model
         )
@@ -139,6 +141,16 @@ def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
     if {key: result[key] for key in wanted} != wanted:
         raise InputError(f"{run.folder} holds another experiment; give another folder with --out")
     return result
+
+
+def _costs(result: dict[str, Any]) -> registry.Costs:
+    """Return the costs of a run's network for the images and classes of its dataset."""
+    data = result["data"]
+    return registry.get_costs(
+        result["model"],
+        input_shape=tuple(data["image_shape"]),
+        classes=len(data["class_names"]),
+    )
 
 
 def _deviation(values: Sequence[float]) -> float:

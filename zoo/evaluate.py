@@ -92,12 +92,11 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
     """Return the run's own dataset, or another one with the same classes.
 
     Raises:
-        InputError: the classes or channels differ; the message names the first difference.
+        InputError: the classes differ; the message names the first difference.
     """
     if arguments.data is None:
         return load_data(run, **cli.data_options(arguments))
     recorded = run.read_result()["data"]
-    channels = recorded["image_shape"][2]
     options = cli.data_options(arguments)
     dataset = data.load_recorded(recorded, arguments.data, trainable=False, **options)
     wanted, given = recorded["class_names"], list(dataset.class_names)
@@ -111,11 +110,6 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
                 f"class {number} of {dataset.name} is {theirs!r}, but {ours!r} in {run.folder}; "
                 "the classes must have the same names in the same order"
             )
-    if dataset.image_shape[2] != channels:
-        raise InputError(
-            f"the images of {dataset.name} have {dataset.image_shape[2]} channels, "
-            f"but {run.folder} takes {channels}"
-        )
     return dataset
 
 

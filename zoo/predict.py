@@ -101,6 +101,8 @@ def main(argv: Sequence[str]) -> None:
         help="locate handwriting in a photograph (default: auto, as recorded with the network)",
     )
     arguments = parser.parse_args(argv)
+    if arguments.show:
+        contact_sheet.check(arguments.show)
     facts, load = _opened(arguments.network, arguments.runtime)
     wanted = _preprocessing(facts, arguments.ink)
     # Reading all pictures before loading the network reports an unreadable one at once.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 from etils import epy
 
@@ -142,7 +144,11 @@ def _reading(
     if best.other_order and not ordered:
         order = ",".join(dataset.class_names[at] for at in best.order)
         given = ",".join(dataset.class_names)
-        needed[f"--labels {order}"] = (best.reordered, f"the order {given}", best.right)
+        needed[f"--labels {shlex.quote(order)}"] = (
+            best.reordered,
+            f"the order {given}",
+            best.right,
+        )
     if needed:
         reasons = "; ".join(
             f"with {option}, {_share(right)} of {len(sample):,} {sample.name} images are "

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Command
 from zoo import compare
+from zoo.errors import InputError
 from zoo.runs import Run
 
 TINY = [
@@ -24,15 +26,17 @@ TINY = [
 ]
 
 
-def _runs(*accuracies: float) -> list[dict[str, float]]:
-    return [{"test_accuracy": accuracy, "seconds": 2.0} for accuracy in accuracies]
+def _runs(model: str, *accuracies: float, side: int = 28) -> list[dict[str, Any]]:
+    data = {"image_shape": [side, side, 1], "class_names": list("0123456789")}
+    run = {"model": model, "data": data, "seconds": 2.0}
+    return [run | {"test_accuracy": accuracy} for accuracy in accuracies]
 
 
 def test_the_table_ranks_by_mean_and_weighs_by_noise() -> None:
     results = {
-        "ltfn1": _runs(0.90, 0.91, 0.92),
-        "ltfn5": _runs(0.990, 0.992, 0.991),
-        "ltfn5-avgpool": _runs(0.989, 0.993, 0.9905),
+        "ltfn1": _runs("ltfn1", 0.90, 0.91, 0.92),
+        "ltfn5": _runs("ltfn5", 0.990, 0.992, 0.991),
+        "ltfn5-avgpool": _runs("ltfn5-avgpool", 0.989, 0.993, 0.9905),
     }
     _, _, *rows = compare.table(results).splitlines()
     assert [row.split(" | ")[0].lstrip("| ") for row in rows] == [
@@ -46,8 +50,19 @@ def test_the_table_ranks_by_mean_and_weighs_by_noise() -> None:
 
 
 def test_one_seed_tells_nothing_beyond_noise() -> None:
-    text = compare.table({"ltfn1": _runs(0.5), "ltfn5": _runs(0.99)})
+    text = compare.table({"ltfn1": _runs("ltfn1", 0.5), "ltfn5": _runs("ltfn5", 0.99)})
     assert "49.00 points, within the seeds' noise" in text
+
+
+def test_costs_are_those_of_the_images() -> None:
+    assert "| 7,850 | 7,840 |" in compare.table({"ltfn1": _runs("ltfn1", 0.5)})
+    assert "| 2,570 | 2,560 |" in compare.table({"ltfn1": _runs("ltfn1", 0.5, side=16)})
+
+
+def test_a_study_sets_the_seeds_itself() -> None:
+    for seed in (["--set", "seed=7"],):
+        with pytest.raises(InputError, match="give their number with --seeds"):
+            compare.main([*TINY, *seed])
 
 
 @pytest.mark.slow

@@ -162,5 +162,6 @@ def test_where_the_sheet_cannot_be_written_is_said(
     monkeypatch.chdir(workplace)
     digit.save(tmp_path / "a.png")
     for target, message in (("seen.jpg", "ends in .png"), ("no/seen.png", "no is not a folder")):
+        # It is said before anything is opened.
         with pytest.raises(InputError, match=message):
-            predict.main(["exports/ltfn5/1", str(tmp_path / "a.png"), "--show", target])
+            predict.main(["nothing", str(tmp_path / "a.png"), "--show", target])

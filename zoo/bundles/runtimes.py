@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.errors import InputError
+from zoo.errors import InputError, first_line
 from zoo.metrics import PredictFn
 from zoo.util import backend, stderr
 
@@ -68,8 +68,7 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
     except ImportError as error:
         raise InputError(f"{path} needs {error.name}, which is not installed") from error
     except Exception as error:  # each runtime defines its own errors
-        reason = str(error).strip() or type(error).__name__
-        raise InputError(f"{path} cannot be loaded: {reason.splitlines()[0]}") from error
+        raise InputError(f"{path} cannot be loaded: {first_line(error)}") from error
     raise InputError(f"{path} is neither a SavedModel folder nor a {', '.join(openers)} file")
 
 

@@ -251,6 +251,8 @@ def load(
     if is_folder(name):
         if image_size is None:
             raise InputError(f"the pictures of {name} need a size; give it with --image-size")
+        if channels not in (None, 1, 3):
+            raise InputError(f"a folder of pictures has 1 or 3 channels, received {channels}")
         found = image_folder.survey(Path(name), trainable=trainable)
         wanted = Preprocessing(
             height=image_size[0],
@@ -277,7 +279,9 @@ def load(
         )
 
     builder = _prepared(name, data_dir, manual_dir, offline, announce)
-    found_splits = tfds_sets.read(builder, image_size, channels, fit, announce)
+    found_splits = tfds_sets.read(
+        builder, image_size, channels, fit=fit, background=background, announce=announce
+    )
     taken = tuple(each for each in NAMES if each not in found_splits)
     if trainable and "train" not in found_splits:
         raise InputError(

@@ -23,13 +23,8 @@ _FONT = 15
 _FRAME = (0, 114, 178)  # distinct from ink for color-blind users too
 
 
-def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None:
-    """Write a PNG file with one row for each classified image.
-
-    Args:
-        file: path that ends in ``.png``.
-        rows: for each row, the picture file, the network's input (None if the picture was not
-            classified), and the answer.
+def check(file: Path) -> None:
+    """Check that a file can be written, before the pictures are classified.
 
     Raises:
         InputError: the extension is not ``.png``, or the folder does not exist.
@@ -38,6 +33,16 @@ def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None
         raise InputError(f"--show needs a file name that ends in .png, received {shown(file)}")
     if not file.parent.is_dir():
         raise InputError(f"--show cannot write {shown(file)}: {file.parent} is not a folder")
+
+
+def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None:
+    """Write a PNG file with one row for each classified image.
+
+    Args:
+        file: path that ends in ``.png``.
+        rows: for each row, the picture file, the network's input (None if the picture was not
+            classified), and the answer.
+    """
     sheet = Image.new("RGB", (2 * _SIDE + 3 * _GAP, len(rows) * (_SIDE + _TEXT + _GAP)), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(_FONT)

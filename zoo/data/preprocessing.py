@@ -54,7 +54,7 @@ _UNSUPPORTED = {
     "Photoshop": (0, (b"8BPS",)),
 }
 
-# Larger inputs of a network exceed the memory of any machine.
+# Limits of a network's input, checked before memory is allocated for it.
 _MOST_SIDE = 4_096
 _MOST_CHANNELS = 64
 
@@ -320,10 +320,17 @@ def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
 
     Returns:
         uint8 [..., W, channels].
+
+    Raises:
+        InputError: there is no conversion between these numbers of channels.
     """
     *_, width, channels = pixels.shape
     if channels == wanted.channels:
         return pixels
+    if channels not in (1, 3, 4) or wanted.channels not in (1, 3):
+        raise InputError(
+            f"images of {channels} channels cannot be converted to {wanted.channels} channels"
+        )
     rows = pixels.reshape(-1, width, channels)
     converted, _ = _channels(Image.fromarray(rows[..., 0] if channels == 1 else rows), wanted)
     return converted.reshape(*pixels.shape[:-1], wanted.channels)
@@ -409,6 +416,8 @@ def _why_unidentified(content: bytes) -> str:
 
 def _channels(picture: Image.Image, wanted: Preprocessing) -> tuple[np.ndarray, list[str]]:
     """Return a picture's pixels with the network's channels, and the steps applied."""
+    if wanted.channels not in (1, 3):
+        raise InputError(f"cannot be converted to {wanted.channels} channels, only to 1 or 3")
     steps = (
         [f"transparency filled with {wanted.background}"] if picture.has_transparency_data else []
     )

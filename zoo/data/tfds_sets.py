@@ -21,7 +21,7 @@ from zoo.data import array_cache, preprocessing, splits
 from zoo.data.array_cache import Announce
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
-from zoo.errors import InputError, ZooError, unknown
+from zoo.errors import InputError, ZooError, first_line, unknown
 from zoo.util import atomic
 from zoo.util.tracking import track
 
@@ -153,8 +153,7 @@ def prepare(name: str, builder: Any, announce: Announce, manual: Path | None) ->
             "give a writable folder with --data-dir or TFDS_DATA_DIR"
         ) from error
     except (AssertionError, tfds.download.DownloadError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(f"the download of {name} failed: {first}") from error
+        raise InputError(f"the download of {name} failed: {first_line(error)}") from error
     except Exception as error:
         # The class is private in tfds.
         if type(error).__name__ != "NonMatchingChecksumError":
@@ -170,7 +169,9 @@ def read(
     builder: Any,
     size: tuple[int, int] | None,
     channels: int | None,
+    *,
     fit: str,
+    background: str,
     announce: Announce,
 ) -> dict[str, Split]:
     """Return the train, validation and test splits that a prepared dataset has.
@@ -180,10 +181,12 @@ def read(
         size: height and width of the images; None for their own, which must be the same for all.
         channels: channels of the images; None for their own.
         fit: as in ``Preprocessing``, for images of another size.
+        background: what transparent pixels are filled with, as in ``Preprocessing``.
         announce: called with a line about splits that are not used.
 
     Raises:
-        InputError: the images differ in size and none is given.
+        InputError: the images differ in size and none is given, or their channels cannot be
+            converted to the given number.
         ZooError: the disk is full.
     """
     *own, own_channels = builder.info.features["image"].shape
@@ -192,9 +195,16 @@ def read(
             f"the images of {full_name(builder)} differ in size; give one with --image-size"
         )
     height, width = size or own
-    wanted = Preprocessing(height=height, width=width, channels=channels or own_channels, fit=fit)
+    wanted = Preprocessing(
+        height=height,
+        width=width,
+        channels=channels or own_channels,
+        fit=fit,
+        background=background,
+    )
     kept = f"{height}x{width}" + ("" if wanted.size == tuple(own) else f"-{fit}")
     kept += "" if wanted.channels == own_channels else f"-{wanted.channels}"
+    kept += f"-{background}" if own_channels == 4 and background != "white" else ""
     folder = Path(builder.data_dir) / "decoded" / kept
     found = {}
     for name in splits.NAMES:

@@ -24,7 +24,7 @@ PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """The parameters of a network, and its work and memory for one image of the default shape.
+    """The parameters of a network, and its work and memory for one image.
 
     Attributes:
         parameters: number of weights.
@@ -157,17 +157,25 @@ def get_spec(name: str) -> ModelSpec:
     return _specs[name]
 
 
-def get_costs(name: str) -> Costs:
+def get_costs(
+    name: str,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
+) -> Costs:
     """Return a network's parameters, multiply-adds and largest activation for one image.
 
-    The network is built if it was registered without them.
+    The network is built if it was registered without them, or with others than the given shape and
+    number of classes.
 
     Raises:
         InputError: the network cannot be built, see ``create_model``.
     """
-    if costs := get_spec(name).costs:
-        return costs
-    model = create_model(name)
+    spec = get_spec(name)
+    is_usual = input_shape in (None, spec.input_shape) and classes in (None, spec.classes)
+    if spec.costs and is_usual:
+        return spec.costs
+    model = create_model(name, input_shape=input_shape, classes=classes)
     return Costs(
         parameters=model.count_params(),
         multiply_adds=cost.multiply_adds(model),

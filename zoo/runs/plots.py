@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ _MOST_CLASSES_WITH_NUMBERS = 20
 
 
 def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> None:
-    """Write the four plots of a run into its folder.
+    """Write the plots of a run into its folder.
 
     Args:
         run: a run whose training is finished.
@@ -38,8 +39,9 @@ def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> 
         run.curves: curves(records.read_metrics(run.metrics)),
         run.confusion: confusion(dataset, score),
         run.mistakes: mistakes(dataset, score),
-        run.filters: filters(model),
     }
+    if picture := filters(model):
+        pictures[run.filters] = picture
     for path, picture in pictures.items():
         with atomic.staged(path) as stage:
             picture.savefig(stage, format="png")
@@ -113,12 +115,17 @@ def mistakes(dataset: Dataset, score: Metrics) -> figure.Figure:
     return _gallery(dataset.test.images[worst], titles, "most confident errors")
 
 
-def filters(model: keras.Model) -> figure.Figure:
-    """Show the kernels of the first layer: positive weights in red, negative ones in blue."""
-    first = next(layer for layer in model.layers if hasattr(layer, "kernel"))
-    kernel = np.asarray(first.kernel)
-    if kernel.ndim == 2:  # a dense layer has one weight per pixel
+def filters(model: keras.Model) -> figure.Figure | None:
+    """Show the kernels of the first layer: positive weights in red, negative ones in blue.
+
+    Return None if they are not images, as those of a dense layer that does not read all pixels.
+    """
+    first: Any = next((layer for layer in model.layers if hasattr(layer, "kernel")), None)
+    kernel = np.asarray(first.kernel if first else ())
+    if kernel.ndim == 2 and len(kernel) == math.prod(model.input_shape[1:]):
         kernel = kernel.reshape(*model.input_shape[1:], -1)
+    if kernel.ndim != 4:
+        return None
     images = np.moveaxis(kernel.mean(axis=2), -1, 0)[:_FILTERS]
     strongest = np.abs(images).max()
     style = {"cmap": "RdBu_r", "vmin": -strongest, "vmax": strongest}

@@ -29,14 +29,11 @@ def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
         model: raw pixels to logits.
         recipe: its initializer determines how far apart the logits are.
     """
-    # Dropout and batch statistics differ when only some of the images are computed again.
-    varying = (keras.layers.BatchNormalization, keras.layers.Dropout)
-    varies = any(isinstance(layer, varying) for layer in model.layers)
-    return (
-        backpropagate_nonzero
-        if recipe.initializer == "normal" and not varies
-        else backpropagate_all
-    )
+    # Only a model without any state, such as batch statistics or the seed of a dropout, computes
+    # the same when it computes some of the images again.
+    if recipe.initializer == "normal" and not model.non_trainable_variables:
+        return backpropagate_nonzero
+    return backpropagate_all
 
 
 def backpropagate_all(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,20 @@ class Terminated(KeyboardInterrupt):
 def number_of(interruption: KeyboardInterrupt) -> int:
     """Return the number of the signal that raised an exception."""
     return signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT
+
+
+def _handled() -> list[signal.Signals]:
+    """Return which of SIGINT and SIGTERM to handle: a shell's background jobs ignore SIGINT.
+
+    Outside of the main thread Python allows no handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) != signal.SIG_IGN
+    ]
 
 
 def guard_imports() -> None:
@@ -40,9 +55,8 @@ def guard_imports() -> None:
         os.write(sys.stderr.fileno(), f"{module}: {words[signal.Signals(number)]}\n".encode())
         os._exit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in background jobs of a shell
-            signal.signal(number, end)
+    for number in _handled():
+        signal.signal(number, end)
 
 
 def raise_exceptions() -> None:
@@ -70,9 +84,8 @@ def raise_exceptions() -> None:
         if not _comes_from_signal(dropped.exc_value):
             sys.__unraisablehook__(dropped)
 
-    for number in exceptions:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, first)
+    for number in _handled():
+        signal.signal(number, first)
     signal.signal(signal.SIGALRM, again)
     sys.unraisablehook = report
 
@@ -119,7 +132,7 @@ def deferred() -> Iterator[Received]:
         for name, handler in previous.items():
             signal.signal(name, handler)
 
-    previous = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
+    previous = {name: signal.signal(name, note) for name in _handled()}
     try:
         yield received
     finally:

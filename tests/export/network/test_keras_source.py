@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 import export
+from export.__main__ import _labels
 from export.convert import saved_model
 from export.network import pixels
 from export.network.canonical import canonicalize
@@ -218,6 +219,13 @@ def test_labels_must_be_the_classes() -> None:
         _levels().in_order(["black", "middle", "bright"])
     with pytest.raises(InputError, match="must be named once"):
         _levels().in_order(["dark", "middle", "middle"])
+
+
+def test_a_list_of_labels_may_be_longer_than_a_file_name(tmp_path: Path) -> None:
+    names = [f"class number {number}" for number in range(100)]
+    assert _labels(",".join(names)) == names
+    (tmp_path / "labels.txt").write_text("\n".join(names))
+    assert _labels(str(tmp_path / "labels.txt")) == names
 
 
 def test_a_weak_network_is_not_read_in_another_order(tmp_path: Path) -> None:

@@ -148,6 +148,43 @@ def test_any_registered_set_is_read_and_split(tmp_path: Path) -> None:
         np.testing.assert_array_equal(split.images[:, 0, 0, 0], 200 * split.labels)
     with pytest.raises(InputError, match="differ in size; give one with --image-size"):
         data.load("stripes", data_dir=str(tmp_path))
+    with pytest.raises(InputError, match="of 3 channels cannot be converted to 2"):
+        data.load("stripes", image_size=(6, 7), channels=2, data_dir=str(tmp_path))
+
+
+class Glass(tfds.core.GeneratorBasedBuilder):
+    """A small registered dataset: half transparent pictures."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(shape=(8, 8, 4)),
+            "label": tfds.features.ClassLabel(names=["a", "b"]),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", "label"),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(40):
+            image = np.full((8, 8, 4), (100, 100, 100, 128), np.uint8)
+            yield index, {"image": image, "label": index % 2}
+
+
+@pytest.mark.parametrize(("background", "grey"), [("white", 177), ("black", 50)])
+def test_the_background_of_transparent_images_is_used(
+    background: str, grey: int, tmp_path: Path
+) -> None:
+    for wanted in ("white", "black", background):  # each has its own decoded images
+        glass = data.load("glass", channels=3, background=wanted, data_dir=str(tmp_path))
+    assert glass.preprocessing.background == background
+    assert np.unique(glass.train.images).tolist() == [grey]
 
 
 def test_another_set_without_a_way_to_it_names_three(tmp_path: Path) -> None:

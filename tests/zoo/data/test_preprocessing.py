@@ -150,6 +150,17 @@ def test_images_of_a_batch_are_converted_as_pictures_are(own: int, channels: int
         np.testing.assert_array_equal(found, _prepared(picture, wanted).image)
 
 
+@pytest.mark.parametrize(("own", "channels"), [(2, 3), (13, 3), (3, 2), (1, 4)])
+def test_other_channels_are_refused(own: int, channels: int) -> None:
+    wanted = Preprocessing(height=8, width=8, channels=channels)
+    with pytest.raises(InputError, match=f"of {own} channels cannot be converted to {channels}"):
+        preprocessing.with_channels(np.zeros((1, 8, 8, own), np.uint8), wanted)
+    with pytest.raises(InputError, match="cannot be converted to 2 channels, only to 1 or 3"):
+        preprocessing.prepare(
+            PIL.Image.new("RGB", (8, 8)), Preprocessing(height=8, width=8, channels=2)
+        )
+
+
 def test_other_modes(digit: PIL.Image.Image) -> None:
     deep = PIL.Image.fromarray(np.asarray(digit).astype(np.uint16) * 257)
     for picture in (digit.convert("RGB"), digit.convert("P"), deep):

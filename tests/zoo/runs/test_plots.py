@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import PIL.Image
 import pytest
@@ -42,11 +43,25 @@ def test_the_confusion_counts_every_image(digits: Dataset, score: Metrics) -> No
 @pytest.mark.parametrize(("name", "count", "side"), [("ltfn5", 64, 3), ("ltfn1", 10, 28)])
 def test_the_filters_are_the_first_kernels(name: str, count: int, side: int) -> None:
     model = zoo.create_model(name)
-    shown = [axes.images[0] for axes in plots.filters(model).axes if axes.images]
+    picture = plots.filters(model)
+    assert picture
+    shown = [axes.images[0] for axes in picture.axes if axes.images]
     images = [np.asarray(image.get_array()) for image in shown]
     assert [image.shape for image in images] == [(side, side)] * count
     kernel = np.asarray(model.layers[2 if name == "ltfn5" else 3].kernel)
     np.testing.assert_array_equal(images[4].ravel(), kernel[..., 4].ravel())
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [keras.layers.AveragePooling2D(2), keras.layers.Flatten(), keras.layers.Dense(4)],
+        [keras.layers.SeparableConv2D(4, 3)],
+    ],
+    ids=["dense, after a pool", "separable"],
+)
+def test_kernels_that_are_no_images_are_not_shown(first: list[keras.Layer]) -> None:
+    assert plots.filters(keras.Sequential([keras.Input((28, 28, 1)), *first])) is None
 
 
 def test_a_perfect_score_leaves_no_mistakes_to_show(digits: Dataset) -> None:

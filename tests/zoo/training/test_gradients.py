@@ -57,11 +57,12 @@ def test_every_model_finds_the_same_gradients(name: str, precision: str, digits:
 class _Counted(keras.layers.Layer):
     """Layer that counts the images it receives."""
 
-    def build(self, shape: Any) -> None:
-        self.images = self.add_weight(shape=(), dtype="int32", trainable=False)
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = 0
 
     def call(self, x: Any) -> Any:
-        self.images.assign_add(tf.shape(x)[0])
+        self.images += x.shape[0] or 0
         return x
 
 
@@ -83,7 +84,21 @@ def test_only_images_with_a_gradient_are_sent_back(
     model = keras.Model(image, model(counted(image)))
     find = choose_gradients(model, POST.replace(initializer=initializer))
     find(model, images, labels, 8.0)
-    assert int(counted.images) == expected
+    assert counted.images == expected
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Dropout(0.1),
+        keras.layers.GaussianNoise(1.0),
+        keras.layers.RandomFlip(),
+        keras.layers.BatchNormalization(),
+    ],
+)
+def test_layers_that_compute_something_else_each_time_compute_once(layer: keras.Layer) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), layer, keras.layers.Flatten()])
+    assert choose_gradients(model, POST) is backpropagate_all
 
 
 def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(

@@ -43,6 +43,7 @@ sys.addaudithook(wait)
 sys.argv = ["-m"]
 sys.orig_argv = ["python", "-m", sys.argv_of_test]
 import zoo
+zoo.load_data
 """
 
 
@@ -155,6 +156,29 @@ def test_a_deferred_signal_acts_at_the_end_of_the_block(number: signal.Signals) 
     output, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "saved\n"
+
+
+IGNORED = """
+import os, signal, threading
+from zoo.util import signals
+signal.signal(NUMBER, signal.SIG_IGN)
+with signals.deferred() as received:
+    os.kill(os.getpid(), NUMBER)
+print(received.signal)
+signal.signal(NUMBER, signal.SIG_DFL)
+def in_another_thread():
+    with signals.deferred() as received:
+        print(received.signal)
+thread = threading.Thread(target=in_another_thread)
+thread.start()
+thread.join()
+"""
+
+
+def test_ignored_signals_stay_ignored_and_threads_defer_nothing(number: signal.Signals) -> None:
+    process = _start(IGNORED.replace("NUMBER", str(int(number))))
+    output, complaint = process.communicate(timeout=300)
+    assert (process.returncode, output, complaint) == (0, "0\n0\n", "")
 
 
 # Waits in Python's shutdown, after a command has ended.

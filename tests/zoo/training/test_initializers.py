@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from zoo import recipes
+from zoo.training.initializers import initialize, is_kernel
+
+
+@pytest.mark.parametrize(
+    ("layer", "kernels"),
+    [
+        (layers.Conv2D(8, 3, activation="relu"), 1),
+        (layers.SeparableConv2D(8, 3), 2),
+        (layers.DepthwiseConv2D(3), 1),
+        (layers.EinsumDense("bhwc,cd->bhwd", (28, 28, 8), bias_axes="d"), 1),
+        (layers.MultiHeadAttention(2, 4), 4),
+    ],
+)
+def test_every_kernel_is_drawn_and_every_bias_is_zero(layer: keras.Layer, kernels: int) -> None:
+    image = keras.Input((28, 28, 16))
+    is_attention = isinstance(layer, layers.MultiHeadAttention)
+    model = keras.Model(image, layer(image, image) if is_attention else layer(image))
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, 100.0, np.float32))
+    initialize(model, recipes.get_recipe("post"))
+    drawn = [np.asarray(weight) for weight in model.weights if is_kernel(weight)]
+    assert len(drawn) == kernels
+    assert 0.8 < np.std(np.concatenate([kernel.ravel() for kernel in drawn])) < 1.2
+    others = [np.asarray(weight) for weight in model.weights if not is_kernel(weight)]
+    assert others
+    assert not any(other.any() for other in others)

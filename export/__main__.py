@@ -79,7 +79,7 @@ def _parser() -> cli.Parser:
         default=[],
         metavar="FORMAT=POINTS",
         help="largest accuracy loss of a format in percentage points, instead of its default; it "
-        "also removes the images granted on small splits; may be repeated",
+        "also removes the minimum of 1 or 2 images; may be repeated",
     )
     parser.add_argument(
         "--allow-drop",

@@ -8,6 +8,7 @@ A bundle is a folder with every file of an exported network::
             tflite/, onnx/, openvino/   the files of the other formats
             microcontroller/            the int8 file as a C++ library
             manifest.json               hashes, tensors, golden inputs and logits, origin
+            manifest.json.sha256        its checksum
             README.md                   the model card
 """
 

@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
         name for name in given or found if not _row(arguments.folder, name, given.get(name, ""))
     ]
     if wrong:
-        sys.exit(f"wrong predictions without an error: {', '.join(wrong)}")
+        sys.exit(f"wrong predictions or a crash: {', '.join(wrong)}")
 
 
 def _row(folder: Path, name: str, options: str) -> bool:

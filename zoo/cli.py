@@ -154,7 +154,7 @@ def add_picture_arguments(parser: Parser) -> None:
     pictures.add_argument(
         "--polarity",
         choices=(data.AUTO, *POLARITIES),
-        help="invert grey pictures whose edges do not match this (default: auto)",
+        help="background of the network's grey pictures; others are inverted (default: auto)",
     )
     pictures.add_argument(
         "--ink",

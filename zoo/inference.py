@@ -22,8 +22,8 @@ with epy.lazy_imports():
 def preprocess(path: str | Path, model: keras.Model) -> np.ndarray:
     """Return a picture file as the input of a network.
 
-    If the network's pictures are searched for ink, and not exactly one character is found, the
-    whole picture is fitted; ``zoo.predict`` reports this instead.
+    If the network searches pictures for ink, a picture without exactly one character is fitted as a
+    whole; ``zoo.predict`` reports it instead.
 
     Args:
         path: a picture file, such as PNG or JPEG.

@@ -129,7 +129,7 @@ def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> f
     confidence = 1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
     right = logits.argmax(axis=1) == labels
     at = np.ceil(confidence * bins).astype(int) - 1
-    # A bin's weight times its distance is the absolute sum of its images' differences, over N.
+    # Of each bin, weight x distance = |sum of (confidence - correct)| / N.
     differences = np.bincount(at, weights=confidence - right, minlength=bins)
     return float(np.abs(differences).sum() / len(labels))
 

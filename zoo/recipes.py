@@ -199,17 +199,17 @@ def post() -> Recipe:
 
 
 def he() -> Recipe:
-    """Return the next post's recipe: ``post`` with He and Glorot initialization, rate 1e-3."""
+    """Return ``post`` with He and Glorot initialization and a learning rate of 1e-3."""
     return dataclasses.replace(post(), name="he", initializer="he", learning_rate=1e-3)
 
 
 def adam() -> Recipe:
-    """Return the recipe of the post after the next: ``he`` with Adam."""
+    """Return ``he`` with Adam."""
     return dataclasses.replace(he(), name="adam", optimizer="adam")
 
 
 def crop() -> Recipe:
-    """Return the last post's recipe: ``adam`` with random 28x28 crops of images padded to 32x32.
+    """Return ``adam`` with random 28x28 crops of images padded to 32x32.
 
     The learning rate is constant, which limits the accuracy.
     """

@@ -153,16 +153,17 @@ def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) 
             f"Keras classifies only {reference.correct:,} of {reference.count:,} test images "
             f"correctly; always predicting the most frequent class would be correct on {most:,}."
         )
-    blind = [
-        each.name for each in formats if each.max_loss and each.max_loss * reference.count / 100 < 1
-    ]
+    count = reference.count
+    blind = [each for each in formats if each.max_loss and each.max_loss * count / 100 < 1]
     if blind:
         low, high = wilson_interval(reference.correct, reference.count)
         found.append(
-            f"{reference.count:,} test images are too few for the bounds of {', '.join(blind)}: "
-            "these percentages are less than one image, so the files are held to the number of "
-            "images that is granted on small splits. The 95 % confidence interval of the accuracy "
-            f"of Keras is {100 * low:.1f} to {100 * high:.1f} %."
+            f"{count:,} test images are too few for the bounds of "
+            f"{', '.join(each.name for each in blind)}: these percentages are less than one image. "
+            "Images that may be lost: "
+            f"{', '.join(f'{each.name} {each.allowed_losses(count)}' for each in blind)}. The 95 % "
+            f"confidence interval of the accuracy of Keras is {100 * low:.1f} to "
+            f"{100 * high:.1f} %."
         )
     return found
 

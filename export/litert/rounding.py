@@ -18,7 +18,7 @@ from zoo.bundles.runtimes import open_with_all_tensors, quantize
 
 
 def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
-    """Return a function that checks whether both round alike for an image, uint8 [H, W, C].
+    """Return a function that checks whether LiteRT and TFLM agree on an image, uint8 [H, W, C].
 
     Args:
         content: an int8 LiteRT file of batch 1.

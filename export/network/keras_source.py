@@ -210,7 +210,7 @@ def _check_same(
     # The negation also rejects NaN.
     if not difference <= tolerance:
         raise ValueError(
-            f"its outputs differ from those of its graph of layers by {difference:.2g}, allowed "
+            f"its outputs differ from those of its converted copy by {difference:.2g}, allowed "
             f"{tolerance:g}"
         )
 

@@ -290,7 +290,7 @@ def load(
         )
     if "train" in found_splits:
         parts = tfds_sets.completed(found_splits)
-        if report and taken and builder.name != "mnist":  # split as in the post
+        if report and taken and builder.name != "mnist":  # whose validation split is the post's
             announce(f"{name} has no {' and no '.join(taken)} split: images taken from train.")
     else:
         some = next(iter(found_splits.values()))

@@ -35,7 +35,7 @@ _DARK_LEVEL = 64.0
 _LEAST_STRENGTH = 0.25  # least ink strength; fainter marks are ruled lines, smudges, folds or noise
 _THRESHOLD = 0.5  # share of the strongest ink; fainter pixels are background, such as ruled lines
 
-# The next three are relative to the longer side of a character.
+# The next three are relative to a larger piece of ink.
 _NEAR = 0.15  # pieces within this distance may belong together
 _FRAGMENT = 0.6  # a piece next to a character belongs to it up to this share of its height
 _IGNORED = 0.3  # separate things below this share of the largest are specks and smudges
@@ -132,7 +132,7 @@ def _ink_strength(picture: np.ndarray, window: int) -> np.ndarray:
     closed = ndimage.minimum_filter(ndimage.maximum_filter(framed, window), window)
     height, width = picture.shape
     background = closed[window // 2 :, window // 2 :][:height, :width]
-    # Dark ink reflects the same share of the light in a shadow; light ink is only a difference.
+    # Dark ink scales with the light, as in a shadow; light ink adds a constant difference.
     return (background - picture) / ((background if is_light else 255) + _DARK_LEVEL)
 
 

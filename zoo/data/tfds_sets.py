@@ -66,7 +66,7 @@ def find(name: str, data_dir: str | None) -> Any:
     Raises:
         InputError: the configuration or version is unknown, or the dataset has no image and label.
     """
-    # tfds registers a class when it is defined.
+    # Defining the class registers it in tfds.
     if name == "digits":
         from zoo.data.digits import Digits  # noqa: PLC0415 - its base class starts tfds
 

@@ -35,7 +35,7 @@ from zoo.util import atomic, declared
 with epy.lazy_imports():
     import keras
 
-# More than HDF5 adds to the content of an array.
+# Bytes; HDF5 adds less to the content of an array.
 _H5_BYTES = 1 << 14
 
 
@@ -43,7 +43,7 @@ class Run:
     """One run folder; no other code defines its file names."""
 
     def __init__(self, folder: str | Path) -> None:
-        # The name of "." and of ".." is not that of the folder.
+        # "." and ".." do not contain the folder's name.
         unnamed = Path(folder).name in ("", "..")
         self.folder = Path(os.path.abspath(folder) if unnamed else folder)
         self.recipe = self.folder / "recipe.json"

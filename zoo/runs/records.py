@@ -91,7 +91,7 @@ def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:
         )
     fields = _checked(json.dumps(record), kind, str(path))
     if recorded != digest(fields):
-        raise InputError(f"{path} was changed after it was written: its digest is another")
+        raise InputError(f"{path} was changed after it was written: its digest does not match")
     return fields
 
 

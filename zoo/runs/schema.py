@@ -105,7 +105,7 @@ class Versions(_Record):
 
 
 class Result(Request):
-    """``result.json``: the request, and what became of it."""
+    """``result.json``: the request and its results."""
 
     module: str
     seed: Count
@@ -141,7 +141,7 @@ class TrainingRow(_Record):
 
 
 class ValidationRow(_Record):
-    """A row of ``metrics.jsonl``: the network after so many steps."""
+    """A row of ``metrics.jsonl``: the network after ``step`` steps."""
 
     step: Count
     validation_accuracy: Share

@@ -13,9 +13,9 @@ class WeightAverage:
     """An exponential moving average of weights, with a smaller decay in the first steps.
 
     The decay of step ``t`` is ``min(decay, (1 + t) / (10 + t))``, which removes the influence of
-    the initial weights: a short training averages about its last tenth, a long one as many steps
-    as ``decay`` sets. The moving mean and variance of batch normalization are averaged too, to
-    match the averaged kernels; recomputing them from training batches gave the same accuracy.
+    the initial weights: a short training averages about its last tenth, a long one about the last
+    ``1 / (1 - decay)`` steps. The moving mean and variance of batch normalization are averaged too,
+    to match the averaged kernels; recomputing them from training batches gave the same accuracy.
 
     Attributes:
         variables: the averages, which a checkpoint must contain; empty if the decay is 0.

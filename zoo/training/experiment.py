@@ -160,7 +160,7 @@ def _train(
     run: Run,
     **how: Any,
 ) -> dict[str, Any]:
-    """Train and evaluate a network, write its files but the result, and return what is measured."""
+    """Train and evaluate a network, write all files except the result, and return the result."""
     steps = recipe.total_steps(len(dataset.train))
     print(
         f"{network.name}: {network.count_params():,} parameters; {_describe(dataset)}; "
@@ -199,7 +199,7 @@ def _check_fits(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def as_recorded(recipe: Recipe, recorded: dict[str, Any]) -> Recipe:
-    """Return the recipe with the choices for a machine that a run has recorded.
+    """Return the recipe with its open values replaced by those that a run has recorded.
 
     Args:
         recipe: how to train; only the values that it leaves open are replaced.

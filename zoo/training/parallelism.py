@@ -1,4 +1,4 @@
-"""Decide how a batch is computed in parallel; it changes the weights by rounding.
+"""Decide how a batch is computed in parallel, which changes the weights only by rounding.
 
 A batch is split into shards that are computed in parallel, each with single-threaded operations.
 This trains faster than multithreaded operations on the whole batch: those wait for their slowest

@@ -15,7 +15,7 @@ from etils import epy
 with epy.lazy_imports():
     import h5py
 
-# Weights hardly compress; what a file declares beyond this is not its content.
+# Weights hardly compress, so files that declare more than this are rejected.
 _MOST_RATIO = 20
 _ALWAYS_ALLOWED = 1 << 25  # bytes
 

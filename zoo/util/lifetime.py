@@ -1,4 +1,4 @@
-"""End a subprocess when its parent has ended, even by a kill that gave it no time to do so."""
+"""End a subprocess when its parent has ended, even if the parent was killed."""
 
 from __future__ import annotations
 

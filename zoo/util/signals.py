@@ -64,8 +64,8 @@ def raise_exceptions() -> None:
 
     Python drops an exception that is raised in a destructor or a callback of the garbage collector,
     and TensorFlow one that is raised while it imports a module from C++.
-    It is therefore raised again every second, unless it is on its way: then ``finally`` blocks are
-    executed, which nothing should interrupt. ``stop_raising`` ends this.
+    It is therefore raised again every second, except while it propagates and ``finally`` blocks
+    run, which nothing should interrupt. ``stop_raising`` ends this.
     """
     exceptions = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
     received = KeyboardInterrupt

@@ -20,7 +20,7 @@ def captured() -> Iterator[None]:
 
     Some libraries write before they read their log level, or have no log level. Only one thread can
     capture at a time. If a library ends the process, as TensorFlow does on a processor without AVX,
-    what it wrote is lost, but where it ended is printed.
+    what it wrote is lost, but a stack trace is printed.
     """
     sys.stderr.flush()
     with _lock, tempfile.TemporaryFile() as chatter:

@@ -118,6 +118,7 @@ def test_a_proof_that_says_little_is_called_so(reference: Metrics, labels: np.nd
     few = _metrics(reference.logits[:900], labels[:900])
     (caution,) = proof.cautions(few, labels[:900], choose(None))
     assert "900 test images are too few for the bounds of float16, dynamic, int8" in caution
+    assert "Images that may be lost: float16 1, dynamic 1, int8 2." in caution
     assert proof.cautions(reference, labels, [FORMATS["int8"], FORMATS["float32"]]) == []
     constant = np.zeros((len(labels), 10), np.float32)
     constant[:, np.bincount(labels).argmax()] = 1

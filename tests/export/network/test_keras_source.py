@@ -271,7 +271,7 @@ def test_a_network_that_is_not_its_layers_is_refused(
     file = _trained(tmp_path / "mine.keras", train.images, train.labels, *_dense(rescaled=True))
     opened = open_keras_file(file)
     monkeypatch.setattr(type(opened), "outputs", lambda self, images: -np.ones((180, 3)))
-    with pytest.raises(InputError, match="its outputs differ from those of its graph of layers"):
+    with pytest.raises(InputError, match="its outputs differ from those of its converted copy"):
         from_keras(opened, dataset)
 
 

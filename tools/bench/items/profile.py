@@ -56,7 +56,7 @@ def measure(rounds: int) -> Result:
         share = f"{100 * rate / ceiling:.0f} %"
         rows.append(_row(precision, "**the whole step**", step, step, f"{rate:,.0f}", share))
     return Result(
-        title=f"a training step of ltfn5 with its batch of {_BATCH} whole, by primitives",
+        title=f"a training step of ltfn5 with an unsharded batch of {_BATCH}, by primitives",
         columns=["format", "primitive", "ms", "share", "GFLOP/s", "of the ceiling"],
         rows=rows,
         notes=(

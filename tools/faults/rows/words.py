@@ -23,7 +23,7 @@ VALUES = (
 
 
 class _Found(BaseException):
-    """Carries a parser out of the command that made it."""
+    """Raised to return the parser of a command."""
 
 
 def inject(place: Place, random: np.random.Generator, count: int) -> Injected:

@@ -274,19 +274,19 @@ def test_other_classes_are_refused(
     assert "has 9 classes, but runs/ltfn5 has 10" in done.stderr
 
 
-def test_a_run_is_scored_under_corruptions(command: Command, workplace: Path) -> None:
-    done = command("zoo.evaluate", "runs/ltfn5", "--corruptions", "--json", cwd=workplace)
+def test_a_run_is_scored_under_corruptions(command: Command, small: Path) -> None:
+    done = command("zoo.evaluate", "runs/compact-10k", "--corruptions", "--json", cwd=small)
     told = json.loads(done.stdout)
-    whole = Run(workplace / "runs" / "ltfn5").read_result()["test_accuracy"]
+    whole = Run(small / "runs" / "compact-10k").read_result()["test_accuracy"]
     # The digits have fewer test images than the command uses at most.
     assert (told["count"], told["clean_accuracy"]) == (353, pytest.approx(whole))
     assert told["accuracies"].keys() == CORRUPTIONS.keys()
     for found in told["accuracies"].values():
         assert len(found) == 5
         assert found[0] > found[4]
-    with PIL.Image.open(workplace / told["picture"]) as picture:
+    with PIL.Image.open(small / told["picture"]) as picture:
         assert picture.format == "PNG"
-    assert Path(told["picture"]) == Path("runs/ltfn5/corruptions.png")
+    assert Path(told["picture"]) == Path("runs/compact-10k/corruptions.png")
     plain = evaluate.corruption_text(told)
     shift = "".join(f"{100 * each:>8.2f}" for each in told["accuracies"]["shift"])
     assert f"\nshift      {shift}\n" in plain
@@ -362,7 +362,7 @@ def _wait_for_step(process: subprocess.Popen[str]) -> None:
 
 
 # Steps that take a second or more on any machine, so that a signal arrives before the last.
-STEPS = 1000
+STEPS = 500
 SLOW = ("--data", "digits", "--precision", "float32", "--batch-size", "8", "--steps", str(STEPS))
 
 

@@ -55,7 +55,7 @@ def _arena_bytes(graph: Graph, scratch: _Scratch) -> int:
         if (size := scratch(graph, operator))
     ]
     channels = sum(
-        graph.tensors[at].scales
+        graph.tensors[at].scale_count
         for operator in graph.operators
         for at in operator.inputs
         if graph.tensors[at].constant and graph.tensors[at].dtype == np.int8

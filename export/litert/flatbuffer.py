@@ -26,14 +26,14 @@ class Tensor:
         shape: size of each dimension.
         dtype: dtype of the elements.
         constant: whether the file contains its values.
-        scales: number of quantization scales: 0, 1, or one per channel.
+        scale_count: number of quantization scales: 0, 1, or one per channel.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     constant: bool
-    scales: int
+    scale_count: int
 
     @property
     def size(self) -> int:
@@ -108,15 +108,6 @@ def with_metadata(content: bytes, name: str, metadata: bytes) -> bytes:
     return packed(model)
 
 
-def read_metadata(content: bytes, name: str) -> bytes | None:
-    """Return the named metadata buffer of a file, or None if there is none."""
-    model = unpacked(content)
-    for entry in model.metadata or []:
-        if entry.name == name.encode():
-            return bytes(model.buffers[entry.buffer].data)
-    return None
-
-
 class _AlignedBuilder(flatbuffers.Builder):
     def CreateNumpyVector(self, x: np.ndarray) -> Any:  # noqa: N802 - flatbuffers' name
         # Only buffers are vectors of uint8; other vectors keep the alignment of their elements.
@@ -138,7 +129,7 @@ def _tensor(tensor: Any, buffers: Any) -> Tensor:
         shape=tuple(int(size) for size in (() if tensor.shape is None else tensor.shape)),
         dtype=_dtypes()[tensor.type],
         constant=data is not None and len(data) > 0,
-        scales=0 if scale is None else len(scale),
+        scale_count=0 if scale is None else len(scale),
     )
 
 

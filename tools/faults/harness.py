@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from zoo.util import atomic
 from zoo.util.environment import machine, versions
 
@@ -133,6 +135,15 @@ def wrong_message(done: subprocess.CompletedProcess[str]) -> str | None:
     if "Traceback" in done.stderr:
         return f"a traceback: {done.stderr[-300:]}"
     return None
+
+
+def flip_bit(path: Path, content: bytes, random: np.random.Generator) -> int:
+    """Write content with one flipped bit to a file; return the position of the bit."""
+    at = int(random.integers(8 * len(content)))
+    flipped = bytearray(content)
+    flipped[at // 8] ^= 1 << (at % 8)
+    path.write_bytes(flipped)
+    return at
 
 
 def files_of(folder: Path) -> set[str]:

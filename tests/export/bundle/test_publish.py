@@ -18,7 +18,7 @@ from zoo.bundles import integrity
 from zoo.errors import DamagedError
 
 KILLS = 40
-EXPORTER_KILLS = 3
+EXPORTER_KILLS = 2
 
 # An export without conversions: it stages, seals and publishes in the same way.
 PROGRAM = """

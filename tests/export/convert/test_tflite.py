@@ -78,7 +78,7 @@ def test_every_channel_has_its_own_scale(bundle: Path, kind: str, count: int) ->
     graph = flatbuffer.read(_content(bundle, kind))
     kernels = [each for each in graph.tensors if each.constant and each.dtype == np.int8]
     assert len(kernels) == count
-    assert [each.scales for each in kernels] == [each.shape[0] for each in kernels]
+    assert [each.scale_count for each in kernels] == [each.shape[0] for each in kernels]
 
 
 @pytest.mark.parametrize("kind", LITERT)
@@ -146,8 +146,9 @@ class _Table:
 @pytest.mark.parametrize("kind", LITERT)
 def test_the_metadata_says_what_the_tensors_mean(bundle: Path, kind: str) -> None:
     content = _content(bundle, kind)
-    found = flatbuffer.read_metadata(content, metadata.NAME)
-    assert found is not None
+    file = flatbuffer.unpacked(content)
+    (entry,) = (each for each in file.metadata if each.name == metadata.NAME.encode())
+    found = bytes(file.buffers[entry.buffer].data)
     assert found[4:8] == b"M001"
     model = _Table.root(found)
     assert model.text(0) == "compact-10k"

@@ -134,7 +134,7 @@ def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
         "zoo.train", "compact-4k", "--data", "./mine", "--steps", 60, "--image-size", 20, cwd=place
     )
     assert trained.returncode == 0, trained.stderr
-    exported = command("export", "runs/compact-4k", cwd=place)
+    exported = command("export", "runs/compact-4k", "--formats", "float32,int8", cwd=place)
     assert exported.returncode == 0, exported.stderr
     manifest = json.loads((place / "exports/compact-4k/1/manifest.json").read_text())
     assert manifest["labels"] == ["one", "zero"]

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 
-from tools.faults.harness import Injected, Place
+from tools.faults.harness import Injected, Place, flip_bit
 from zoo import data
 from zoo.data.splits import Split
 
@@ -26,10 +26,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
         content = path.read_bytes()
         kind = str(random.choice(["flip", "cut", "empty", "missing", "exchanged"]))
         if kind == "flip":
-            at = int(random.integers(8 * len(content)))
-            flipped = bytearray(content)
-            flipped[at // 8] ^= 1 << (at % 8)
-            path.write_bytes(flipped)
+            flip_bit(path, content, random)
         elif kind == "cut":
             path.write_bytes(content[: int(random.integers(len(content)))])
         elif kind == "empty":

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tools.faults.harness import Injected, Place
+from tools.faults.harness import Injected, Place, flip_bit
 from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
@@ -51,10 +51,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
 def _damage(path: Path, whole: bytes, random: np.random.Generator) -> str:
     kind = random.choice(["flip", "cut", "hide"])
     if kind == "flip":
-        at = int(random.integers(8 * len(whole)))
-        flipped = bytearray(whole)
-        flipped[at // 8] ^= 1 << (at % 8)
-        path.write_bytes(flipped)
+        at = flip_bit(path, whole, random)
         return f"bit {at} flipped"
     if kind == "cut":
         end = int(random.integers(len(whole)))

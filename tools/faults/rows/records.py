@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.faults.harness import Injected, Place
+from tools.faults.harness import Injected, Place, flip_bit
 from zoo.errors import InputError
 from zoo.runs import Run, records
 
@@ -52,10 +52,7 @@ def _damage(path: Path, random: np.random.Generator) -> str:
     content = path.read_bytes()
     kind = random.choice(["flip", "cut", "value", "key", "more"])
     if kind == "flip" or path.suffix == ".jsonl":
-        at = int(random.integers(8 * len(content)))
-        flipped = bytearray(content)
-        flipped[at // 8] ^= 1 << (at % 8)
-        path.write_bytes(flipped)
+        at = flip_bit(path, content, random)
         return f"bit {at} of {path.name} flipped"
     if kind == "cut":
         end = int(random.integers(len(content)))

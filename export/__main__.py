@@ -11,12 +11,12 @@ from export import formats
 from export.network import pixels
 from export.network.keras_file import check_file, is_keras_file, open_keras_file
 from export.network.keras_source import from_keras
-from export.network.sources import Source, from_run
+from export.network.sources import Source, open_run
 from export.pipeline import Request, export_bundle
 from zoo import cli, data
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.runs import Run, load_data
+from zoo.runs import find
 from zoo.util import backend
 
 
@@ -47,8 +47,9 @@ def _parser() -> cli.Parser:
     )
     parser.add_argument(
         "source",
-        metavar="RUN|FILE.keras",
-        help="run folder, such as runs/ltfn5, or a Keras file (.keras, .h5)",
+        metavar="RUN|FILE.keras|NAME",
+        help="run folder, such as runs/ltfn5, a Keras file (.keras, .h5), or a network that the "
+        "package contains trained",
     )
     descriptions = "; ".join(
         f"{each.name}: {each.description}" for each in formats.FORMATS.values()
@@ -131,10 +132,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Source, Dataset]:
             f"{path} is a SavedModel, which lacks the Keras layers that the converters need; give "
             "the run or the .keras file that it was made from"
         )
-    run = Run(path)
+    run = find(arguments.source)
     run.read_result()
     backend.start_tensorflow()
-    return from_run(run), load_data(run, arguments.data, **cli.data_options(arguments))
+    return open_run(run, arguments.data, **cli.data_options(arguments))
 
 
 def _open_keras(path: Path, arguments: argparse.Namespace) -> tuple[Source, Dataset]:

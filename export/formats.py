@@ -35,6 +35,7 @@ class Format:
             becomes wrong or right.
         min_images: images that may be lost or change class even if the percentages allow fewer, at
             most one per 100 images; 0 with ``--bound``.
+        is_calibrated: whether its quantization is computed from training images.
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
         default: whether it is exported by default.
@@ -50,6 +51,7 @@ class Format:
     max_loss: float | None = None
     max_flips: float = 0.0
     min_images: int = 0
+    is_calibrated: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
     default: bool = True
@@ -204,6 +206,7 @@ FORMATS = {
             max_loss=0.1,
             max_flips=2.0,
             min_images=2,
+            is_calibrated=True,
         ),
         Format(
             name="int16x8",
@@ -214,6 +217,7 @@ FORMATS = {
             max_loss=0.05,
             max_flips=1.0,
             min_images=1,
+            is_calibrated=True,
             default=False,
         ),
         Format(
@@ -222,6 +226,7 @@ FORMATS = {
             description="the int8 file as a C++ library for TensorFlow Lite Micro",
             made_from="int8",
             usage=_USAGE_MICROCONTROLLER,
+            is_calibrated=True,
         ),
         Format(
             name="onnx",

@@ -38,7 +38,7 @@ from export.convert import (
 from export.formats import FORMATS, Format, choose, loosened, named
 from export.litert.metadata import add as add_metadata
 from export.network import qat
-from export.network.sources import Source, deployable, from_run
+from export.network.sources import Source, deployable, open_run
 from export.subprocesses import killed_on_interrupt
 from zoo.bundles import integrity
 from zoo.data import Announce, Dataset
@@ -47,7 +47,7 @@ from zoo.errors import InputError, VerificationError
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate, wilson_interval
 from zoo.models import cost
-from zoo.runs import Run, load_data
+from zoo.runs import find
 from zoo.util import atomic
 from zoo.util.environment import machine, versions
 
@@ -105,7 +105,8 @@ def export_model(
     """Export the network of a run and return the folder of the published version.
 
     Args:
-        run: the run folder, such as ``runs/ltfn5``.
+        run: the run folder, such as ``runs/ltfn5``, or a network of
+            ``zoo.list_models(pretrained=True)``.
         formats: names separated by commas, or ``all``; by default those of
             docs/formats.md.
         out: the folder of the versions; by default ``exports/MODEL``.
@@ -121,8 +122,7 @@ def export_model(
     >>> sorted(path.name for path in (version / "tflite").iterdir())
     ['ltfn5-float32.tflite']
     """
-    finished = Run(run)
-    source, dataset = from_run(finished), load_data(finished, **options)
+    source, dataset = open_run(find(run), **options)
     request = Request(formats=choose(formats), required=named(formats), batch=batch)
     folder = Path(out or f"exports/{source.name}")
     version, _ = export_bundle(source, dataset, request, folder, announce)
@@ -151,7 +151,9 @@ def export_bundle(
         ZooError: a subprocess for a conversion or a measurement failed.
     """
     _check_fits(source, dataset, request)
-    early = _unsupported_layers(source, request)
+    asked = {each.name for each in request.formats}
+    early = {name: reason for name, reason in source.left_out.items() if name in asked}
+    early |= _unsupported_layers(source, request)
     with staging(out) as stage, staging(out) as scratch:
         work = _Work(source, dataset, request, stage, scratch, announce)
         for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
@@ -446,7 +448,7 @@ def _check_optional(request: Request, name: str, reason: str) -> None:
     """
     if name in request.required:
         raise InputError(
-            f"format {name} does not support the network: {reason}; list the other formats with "
+            f"format {name} cannot be written: {reason}; list the other formats with "
             "--formats to export without it"
         )
 

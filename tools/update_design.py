@@ -22,11 +22,11 @@ LAYERS = (
     ("export.litert", "export.formats", "export.subprocesses"),
     ("zoo commands",),
     ("zoo.cli",),
-    ("zoo.training",),
+    ("zoo.pretrained", "zoo.training"),
     ("zoo.bundles", "zoo.inference", "zoo.runs"),
     ("zoo.metrics", "zoo.recipes"),
     ("zoo.data", "zoo.models"),
-    ("zoo.util",),
+    ("zoo.util", "zoo.weights"),
     ("zoo.errors",),
 )
 """The parts of the project; the commands of a package are one part."""

@@ -16,7 +16,8 @@ signals.guard_imports()
 with epy.lazy_api_imports(globals()):
     from zoo.data import load as load_data
     from zoo.inference import preprocess
-    from zoo.models.registry import create_model, get_spec, list_models, register_model
+    from zoo.models.registry import get_spec, list_models, register_model
+    from zoo.pretrained import create_model
     from zoo.runs import load_model
     from zoo.training.experiment import train_model
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from zoo.metrics import (
     evaluate,
     wilson_interval,
 )
-from zoo.runs import Run, load_data, load_model, plots
+from zoo.runs import Run, find, load_data, load_model, plots
 from zoo.util import atomic, backend
+from zoo.weights import is_released
 
 # Each image is scored 36 times: about half a minute for ltfn5 on two cores.
 _CORRUPTED_IMAGES = 1_000
@@ -37,7 +39,7 @@ def main(argv: Sequence[str]) -> None:
         )
     if arguments.data is not None:
         data.check_name(arguments.data)
-    run = Run(arguments.run)
+    run = find(arguments.run)
     result = run.read_result()
 
     backend.start_tensorflow()
@@ -48,7 +50,10 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(f"{dataset.name} has no {arguments.split} images; give another --split")
     facts = {"model": result["model"], "data": dataset.name, "split": arguments.split}
     if arguments.corruptions:
-        facts |= _corruption_facts(predict, split, run)
+        # The folder of the package's own networks may be read-only.
+        name = f"{result['model']}-corruptions.png"
+        picture = Path(name) if is_released(run.folder) else run.corruptions
+        facts |= _corruption_facts(predict, split, picture)
         text = corruption_text(facts)
     else:
         facts |= _facts(evaluate(predict, split), split, dataset.class_names)
@@ -63,7 +68,11 @@ def _parser() -> cli.Parser:
         example="runs/ltfn5 --split validation",
         imports=True,
     )
-    parser.add_argument("run", metavar="RUN", help="run folder, such as runs/ltfn5")
+    parser.add_argument(
+        "run",
+        metavar="RUN|NAME",
+        help="run folder, such as runs/ltfn5, or a network that the package contains trained",
+    )
     parser.add_argument(
         "--split",
         choices=("train", "validation", "test"),
@@ -79,7 +88,8 @@ def _parser() -> cli.Parser:
         "--corruptions",
         action="store_true",
         help=f"score {_CORRUPTED_IMAGES:,} test images under noise, blur, rotation, ... at five "
-        "severities, and write corruptions.png to the run folder",
+        "severities, and write corruptions.png to the run folder, or for a network of the package "
+        "to the current folder",
     )
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object with exact numbers"
@@ -151,8 +161,8 @@ def _text(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, Any]:
-    """Score part of the test split under every corruption, and plot one of its images."""
+def _corruption_facts(predict: PredictFn, test: Split, picture: Path) -> dict[str, Any]:
+    """Score part of the test split under every corruption, and draw one of its images."""
     chosen = stratified(test, _CORRUPTED_IMAGES)
     images, labels = test.images[chosen], test.labels[chosen]
 
@@ -168,14 +178,14 @@ def _corruption_facts(predict: PredictFn, test: Split, run: Run) -> dict[str, An
         corrupted = [corrupt(images, name, severity) for severity in SEVERITIES]
         found.extend(accuracy(each) for each in corrupted)
         examples[name] = [each[shown] for each in corrupted]
-    with atomic.staged(run.corruptions) as stage:
+    with atomic.staged(picture) as stage:
         plots.corruptions((images[shown], clean), examples, accuracies).savefig(stage, format="png")
     return {
         "count": len(chosen),
         "clean_accuracy": clean,
         "mean_accuracy": float(np.mean(list(accuracies.values()))),
         "accuracies": accuracies,
-        "picture": str(run.corruptions),
+        "picture": str(picture),
     }
 
 

@@ -12,8 +12,11 @@ from zoo import cli
 from zoo.models import registry
 from zoo.models.registry import ModelSpec
 from zoo.util import atomic
+from zoo.weights import released
 
-_HEADINGS = ("name", "input", "parameters", "multiply-adds", "largest activation", "origin")
+_HEADINGS = (
+    "name", "input", "parameters", "multiply-adds", "largest activation", "trained", "origin",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str]) -> None:
@@ -52,14 +55,27 @@ def _cells(spec: ModelSpec) -> tuple[str, ...]:
         f"{costs.parameters:,}",
         f"{costs.multiply_adds:,}",
         f"{costs.largest_activation:,} B",
+        _trained(spec.name),
         spec.origin,
     )
+
+
+def _trained(name: str) -> str:
+    """Return the dataset and test accuracy of the trained weights in the package."""
+    if name not in released():
+        return "no weights"
+    found = released()[name]
+    return f"{found['dataset']}, {100 * found['test_correct'] / found['test_count']:.2f} %"
 
 
 def _facts(spec: ModelSpec) -> dict[str, object]:
     facts = {field.name: getattr(spec, field.name) for field in dataclasses.fields(spec)}
     del facts["build"], facts["costs"]
-    return facts | dataclasses.asdict(registry.get_costs(spec.name))
+    return (
+        facts
+        | dataclasses.asdict(registry.get_costs(spec.name))
+        | {"weights": released().get(spec.name)}
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
 from zoo.inference import predict_fn
 from zoo.metrics import PredictFn, check_finite, predict_in_batches
-from zoo.runs import Run, load_model
+from zoo.runs import find, load_model
 from zoo.util import atomic, backend
 
 
@@ -75,7 +75,10 @@ def main(argv: Sequence[str]) -> None:
         imports=True,
     )
     parser.add_argument(
-        "network", type=Path, metavar="RUN|BUNDLE", help="such as runs/ltfn5 or exports/ltfn5/1"
+        "network",
+        type=Path,
+        metavar="RUN|BUNDLE|NAME",
+        help="such as runs/ltfn5, exports/ltfn5/1, or a network that the package contains trained",
     )
     parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     parser.add_argument("--top", type=cli.positive, default=3, help="classes to print (default: 3)")
@@ -193,7 +196,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
         raise InputError(
             f"--runtime selects a bundle's file, but {folder} is not a bundle; leave it out"
         )
-    run = Run(folder)
+    run = find(folder)
 
     def load_run() -> PredictFn:
         backend.start_tensorflow()

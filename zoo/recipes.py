@@ -52,6 +52,11 @@ class Recipe:
         minimum_steps: minimum number of steps if ``epochs`` gives fewer.
         shuffle: whether each epoch has a different random order, or all use the stored order.
         shift: maximum random shift of each training image in pixels, up, down, left and right.
+        rotation: maximum random rotation in degrees, to the left and to the right. With a rotation,
+            a zoom or a shear, the shift is not limited to whole pixels.
+        zoom: maximum random change of the size, as a share of it.
+        shear: maximum random horizontal displacement of a row, as a share of its distance from the
+            center.
         seed: random seed of weights, order and augmentation.
         precision: ``float32`` or ``bfloat16`` arithmetic; ``auto`` selects the faster one on the
             training machine, which the run records instead.
@@ -74,6 +79,9 @@ class Recipe:
     minimum_steps: int = _number(1, least=1, most=_MOST)
     shuffle: bool = True
     shift: int = _number(0, least=0, most=_MOST)
+    rotation: float = _number(0.0, least=0, most=180)
+    zoom: float = _number(0.0, least=0, most=0.9)
+    shear: float = _number(0.0, least=0, most=10)
     seed: int = _number(0, least=0, most=2**32 - 1)
     precision: str = dataclasses.field(default="auto", metadata={"choices": PRECISION_CHOICES})
     shards: int | None = _number(None, least=1, most=1_024)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from etils import epy
 
+from export.formats import FORMATS
 from export.network.deploy import inference_model
-from zoo.runs import Run, load_model
+from zoo import data
+from zoo.data import Dataset
+from zoo.runs import Run, load_data, load_model
+from zoo.weights import is_released, released
 
 with epy.lazy_imports():
     import keras
@@ -28,6 +34,7 @@ class Source:
         relation: relation to the dataset: ``trained on`` or ``verified on``.
         story: a sentence on the source, for the model card.
         notes: messages for the user, shown before the conversions begin.
+        left_out: formats that cannot be made of what is at hand, each with the reason.
     """
 
     name: str
@@ -37,6 +44,42 @@ class Source:
     relation: str
     story: str
     notes: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def open_run(run: Run, name: str | None = None, **options: Any) -> tuple[Source, Dataset]:
+    """Return the network of a finished run, and the dataset to verify it on.
+
+    The dataset is that of the run. A network of the package (``zoo.weights``) is verified on the
+    embedded digits if MNIST is not at hand, without the formats that need training images.
+
+    Args:
+        run: the run.
+        name: the new location of the dataset, if it was moved.
+        **options: ``data_dir``, ``manual_dir`` and ``offline`` of ``zoo.data.load``.
+
+    Raises:
+        InputError: there is no finished run, its weights are missing or modified, or the dataset
+            differs from the run's record.
+    """
+    source, recorded = from_run(run), run.read_result()["data"]
+    if name is not None or not is_released(run.folder):
+        return source, load_data(run, name, **options)
+    dataset = data.load_recorded(recorded, data.AUTO, **options)
+    if dataset.name == recorded["name"]:
+        return source, load_data(run, **options)
+    facts = released()[source.name]
+    story = (
+        f"Weights: released with ltfn-zoo, trained on {recorded['name']} {recorded['version']}. "
+        f"According to the release, they classify {facts['test_correct']:,} of "
+        f"{facts['test_count']:,} of its test images correctly; this export did not verify that"
+    )
+    reason = f"it needs training images of {recorded['name']}, which is not on this machine"
+    needing = {each.name: reason for each in FORMATS.values() if each.is_calibrated}
+    return (
+        dataclasses.replace(source, relation="verified on", story=story, left_out=needing),
+        dataset,
+    )
 
 
 def from_run(run: Run) -> Source:

@@ -11,6 +11,7 @@ from etils import epy
 
 from zoo.errors import InputError, one_line, unknown
 from zoo.models import cost
+from zoo.weights import released
 
 with epy.lazy_imports():
     import keras
@@ -130,16 +131,18 @@ def register_model(
     return register
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", *, pretrained: bool = False) -> list[str]:
     """Return the names of the networks, sorted. Does not start TensorFlow.
 
     Args:
         pattern: pattern that the names must match: ``*`` is any text, ``?`` any character.
+        pretrained: whether to return only networks whose trained weights the package contains.
 
     >>> zoo.list_models("compact-*")
     ['compact-10k', 'compact-40k', 'compact-4k']
     """
-    return fnmatch.filter(sorted(_specs), pattern)
+    names = _specs.keys() & released().keys() if pretrained else _specs.keys()
+    return fnmatch.filter(sorted(names), pattern)
 
 
 def get_spec(name: str) -> ModelSpec:
@@ -192,32 +195,7 @@ def create_model(
     pooling: str | None = None,
     precision: str = "float32",
 ) -> keras.Model:
-    """Build a network with newly initialized weights.
-
-    Args:
-        name: one of ``list_models()``.
-        input_shape: ``(height, width, channels)``; by default that of the registry.
-        classes: number of logits; by default that of the registry.
-        include_top: whether the network ends in logits; if False, it ends in its last feature maps.
-        pooling: ``"avg"`` or ``"max"`` pools each feature map to one value; requires
-            ``include_top=False``.
-        precision: ``"float32"``, or ``"bfloat16"`` for mixed precision: bfloat16 arithmetic,
-            float32 weights and logits.
-
-    Returns:
-        A functional model that maps raw pixels ``[N, height, width, channels]`` (``uint8``, or
-        floats in 0..255) to float32 logits ``[N, classes]``, or to features.
-
-    Raises:
-        InputError: the name, precision or pooling is unknown, the image is too small, ``classes``
-            is below one, the network has no feature maps, Keras uses another backend, or the
-            registered function fails or returns another kind of model.
-
-    >>> zoo.create_model("ltfn5", input_shape=(32, 32, 3), classes=7).output_shape
-    (None, 7)
-    >>> zoo.create_model("ltfn5", include_top=False, pooling="avg").output_shape
-    (None, 128)
-    """
+    """Build a network with new weights; all else is as in ``zoo.create_model``."""
     spec = get_spec(name)
     shape = input_shape or spec.input_shape
     classes = spec.classes if classes is None else classes

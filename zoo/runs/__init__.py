@@ -31,6 +31,7 @@ from zoo.errors import InputError, first_line
 from zoo.models import registry, user_modules
 from zoo.runs import records
 from zoo.util import atomic, declared
+from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
     import keras
@@ -205,11 +206,24 @@ class Run:
         )
 
 
-def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model:
-    """Return the trained network of a run folder.
+def find(name: str | Path) -> Run:
+    """Return the run in a folder, or if there is no such folder, a trained network of the package.
 
     Args:
-        folder: a run folder, such as ``runs/ltfn5``.
+        name: a run folder, or a name in ``zoo.list_models(pretrained=True)``.
+    """
+    run = Run(name)
+    if run.folder.exists() or str(name) not in released():
+        return run
+    return Run(released_folder(str(name)))
+
+
+def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model:
+    """Return the trained network of a run folder, or one that the package contains.
+
+    Args:
+        folder: a run folder, such as ``runs/ltfn5``; or, if there is no such folder, one of
+            ``list_models(pretrained=True)``.
         precision: as in ``create_model``; it may differ from that of the training.
 
     Returns:
@@ -223,7 +237,7 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
     >>> zoo.load_model("runs/ltfn5").class_names[:3]
     ('0', '1', '2')
     """
-    run = Run(folder)
+    run = find(folder)
     result = run.read_result()
     if not run.weights.exists():
         raise InputError(f"{run.folder} has no weights: {run.weights.name} is missing")

@@ -22,7 +22,7 @@ with epy.lazy_imports():
 
     from zoo.runs import schema
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def digest(fields: Mapping[str, Any]) -> str:

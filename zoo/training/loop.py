@@ -153,9 +153,19 @@ def recipe_batches(
     recipe: Recipe, data: Dataset, start: int, steps: int
 ) -> Iterator[tuple[Any, Any]]:
     """Yield the augmented training batches from step ``start`` up to ``steps``, exclusive."""
+    warps = recipe.rotation or recipe.zoom or recipe.shear
 
-    def shifted(images: Any, seed: Any) -> Any:
-        return augment.shift(images, seed, recipe.shift)
+    def augmented(images: Any, seed: Any) -> Any:
+        if not warps:
+            return augment.shift(images, seed, recipe.shift)
+        return augment.warp(
+            images,
+            seed,
+            shift=recipe.shift,
+            rotation=recipe.rotation,
+            zoom=recipe.zoom,
+            shear=recipe.shear,
+        )
 
     return training_batches(
         data.train,
@@ -164,7 +174,7 @@ def recipe_batches(
         steps=steps,
         seed=recipe.seed,
         shuffle=recipe.shuffle,
-        augment=shifted if recipe.shift else None,
+        augment=augmented if recipe.shift or warps else None,
     )
 
 

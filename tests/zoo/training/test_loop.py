@@ -79,6 +79,11 @@ def test_a_resumed_training_ends_in_the_same_bits(
     _check_resume(name, SHORT.replace(average=decay), few, tmp_path)
 
 
+def test_a_training_on_warped_images_resumes_in_the_same_bits(few: Dataset, tmp_path: Path) -> None:
+    recipe = SHORT.replace(shift=1, rotation=9.0, zoom=0.1, shear=0.1)
+    _check_resume("compact-4k", recipe, few, tmp_path)
+
+
 def test_a_training_in_shards_resumes_in_the_same_bits(few: Dataset, tmp_path: Path) -> None:
     _check_resume("ltfn5", SHORT.replace(shards=4), few, tmp_path)
 

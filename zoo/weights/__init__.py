@@ -1,0 +1,35 @@
+"""The trained networks that the package contains: a run folder for each, without the metrics.
+
+``release.json`` summarizes them. ``python -m tools.release`` makes both from finished runs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent
+
+
+@functools.cache
+def released() -> dict[str, dict[str, Any]]:
+    """Return the summary of each trained network by its name.
+
+    It has ``dataset``, ``recipe``, ``seed``, ``sha256`` and ``bytes`` of the weights, the
+    ``test_correct`` and ``test_count`` of the file as shipped, and ``accuracies``, the test
+    accuracy of the training with each seed.
+    """
+    file = _FOLDER / "release.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def released_folder(name: str) -> Path:
+    """Return the run folder of a trained network."""
+    return _FOLDER / name
+
+
+def is_released(folder: Path) -> bool:
+    """Tell whether a run folder is one of the package's."""
+    return folder.parent == _FOLDER

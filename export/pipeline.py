@@ -151,14 +151,12 @@ def export_bundle(
         ZooError: a subprocess for a conversion or a measurement failed.
     """
     _check_fits(source, dataset, request)
-    asked = {each.name for each in request.formats}
-    early = {name: reason for name, reason in source.left_out.items() if name in asked}
-    early |= _unsupported_layers(source, request)
+    impossible = _impossible(source, request)
     with staging(out) as stage, staging(out) as scratch:
         work = _Work(source, dataset, request, stage, scratch, announce)
         for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
             announce(note)
-        for name, reason in early.items():
+        for name, reason in impossible.items():
             work.leave_out(name, reason)
         calibration = work.write_saved_model()
         with ThreadPoolExecutor(1) as beside, killed_on_interrupt():
@@ -424,20 +422,22 @@ class _Work:
         return layer_errors.measure(original, converted, images)
 
 
-def _unsupported_layers(source: Source, request: Request) -> dict[str, str]:
-    """Return the formats that do not support the network's layers, each with the reason.
+def _impossible(source: Source, request: Request) -> dict[str, str]:
+    """Return the requested formats that cannot be written, each with the reason.
 
     Raises:
         InputError: such a format is required.
     """
-    if "microcontroller" not in {each.name for each in request.formats}:
-        return {}
-    try:
-        microcontroller.check_layers(source.deployed)
-    except InputError as error:
-        _check_optional(request, "microcontroller", str(error))
-        return {"microcontroller": str(error)}
-    return {}
+    asked = {each.name for each in request.formats}
+    found = {name: reason for name, reason in source.left_out.items() if name in asked}
+    if "microcontroller" in asked - found.keys():
+        try:
+            microcontroller.check_layers(source.deployed)
+        except InputError as error:
+            found["microcontroller"] = str(error)
+    for name, reason in found.items():
+        _check_optional(request, name, reason)
+    return found
 
 
 def _check_optional(request: Request, name: str, reason: str) -> None:

@@ -5,6 +5,10 @@
 >>> logits = predict_fn(images)  # uint8 [N, 28, 28, 1] to float32 [N, 10]
 """
 
+from zoo.util import signals
+
+signals.guard_imports()
+
 from etils import epy
 
 # Each name is imported when it is first used, so that commands start fast.

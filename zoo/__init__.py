@@ -6,11 +6,11 @@
 >>> model = zoo.create_model("ltfn5")  # maps raw pixels to logits
 """
 
-from etils import epy
-
 from zoo.util import signals
 
 signals.guard_imports()
+
+from etils import epy
 
 # Each name is imported when it is first used, so that commands start fast.
 with epy.lazy_api_imports(globals()):

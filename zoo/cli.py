@@ -233,6 +233,9 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
         _leave(prog, str(error), error.exit_code)
     except KeyboardInterrupt as error:
         signals.ignore()
+        # If code that runs from a string was interrupted, as in a new dataclass, Python would end
+        # itself by SIGINT. Another such run resets this.
+        exec("")
         number = signals.number_of(error)
         _leave(prog, "interrupted" if number == 2 else "terminated", 128 + number)
     except BrokenPipeError:

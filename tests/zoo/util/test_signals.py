@@ -120,7 +120,24 @@ DROPPED_WITH_ANOTHER = DROPPED.replace(
 )
 
 
-@pytest.mark.parametrize("code", [DROPPED, DROPPED_WITH_ANOTHER], ids=["itself", "another"])
+# Dataclasses and named tuples run code from strings.
+FROM_STRING = """
+import time
+from zoo import cli
+def main(argv):
+    try:
+        exec("print('ready', flush=True); time.sleep(60)")
+    finally:
+        print("tidied", flush=True)
+cli.run("zoo.wait", main)
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [DROPPED, DROPPED_WITH_ANOTHER, FROM_STRING],
+    ids=["itself", "another", "from a string"],
+)
 def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(
     code: str, number: signal.Signals
 ) -> None:

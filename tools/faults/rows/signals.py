@@ -17,6 +17,7 @@ WHAT = "SIGINT or SIGTERM at any moment of a command"
 COUNT = 100
 
 _SECONDS = 5  # in which a command must end
+_STARTING = 0.2  # seconds in which Python may start
 
 
 def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
@@ -58,7 +59,12 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
                 process.send_signal(sent)
                 output, errors = process.communicate()
                 late = time.monotonic() - begin
-        done = subprocess.CompletedProcess([command], process.returncode, output, errors)
+        code = process.returncode
+        # Before Python has started, the signal ends it; a shell reports this with the same code.
+        if code == -sent and moment < _STARTING and not output + errors:
+            yield fault, None
+            continue
+        done = subprocess.CompletedProcess([command], code, output, errors)
         yield fault, _wrong(done, sent, late, place)
 
 

@@ -65,4 +65,5 @@ def test_an_installed_wheel_trains_exports_and_predicts(
         "int8=5", "--allow-drop")  # fmt: skip
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
     assert "digit.png: " in run("-m", "zoo.predict", "exports/compact-4k/1", "digit.png")
+    assert f"digit.png: {digits.test.labels[0]} (" in run("-m", "zoo.predict", "ltfn3", "digit.png")
     assert _files(installed) == before

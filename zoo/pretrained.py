@@ -8,8 +8,8 @@ from etils import epy
 
 from zoo.errors import InputError, unknown
 from zoo.models import registry
-from zoo.runs import find, load_model
-from zoo.weights import released
+from zoo.runs import load_model
+from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
     import keras
@@ -75,17 +75,13 @@ def _run_of(name: str, weights: str | Path) -> Path:
     Raises:
         InputError: ``weights`` is neither a run folder nor the dataset of weights in the package.
     """
+    own = [released()[name]["dataset"]] if name in released() else []
+    if weights in own:
+        return released_folder(name)
     if Path(weights).exists():
         return Path(weights)
-    if name in released() and released()[name]["dataset"] == weights:
-        return find(name).folder
-    raise unknown(
-        f"weights of {name}",
-        str(weights),
-        [released()[name]["dataset"]] if name in released() else [],
-        described="a run folder"
-        + (f", {released()[name]['dataset']}" if name in released() else ""),
-    )
+    described = ", ".join([*own, "a run folder"])
+    raise unknown(f"weights of {name}", str(weights), own, described=described)
 
 
 def _copy_weights(source: keras.Model, target: keras.Model) -> None:

@@ -114,14 +114,15 @@ def test_an_unknown_set_is_refused() -> None:
         data.load("mnits")
 
 
-class Stripes(tfds.core.GeneratorBasedBuilder):
-    """A small registered dataset: pictures of three sizes, in one split."""
+class Small:
+    """What small registered datasets share: two classes, in one split."""
 
     VERSION = tfds.core.Version("1.0.0")
+    SHAPE: tuple[int | None, int | None, int] = (None, None, 3)
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {
-            "image": tfds.features.Image(shape=(None, None, 3)),
+            "image": tfds.features.Image(shape=self.SHAPE),
             "label": tfds.features.ClassLabel(names=["dark", "light"]),
         }
         return tfds.core.DatasetInfo(
@@ -132,6 +133,13 @@ class Stripes(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
         return {"train": self._generate_examples()}
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        raise NotImplementedError
+
+
+class Stripes(Small, tfds.core.GeneratorBasedBuilder):
+    """Pictures of three sizes."""
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for index in range(40):
@@ -152,24 +160,10 @@ def test_any_registered_set_is_read_and_split(tmp_path: Path) -> None:
         data.load("stripes", image_size=(6, 7), channels=2, data_dir=str(tmp_path))
 
 
-class Glass(tfds.core.GeneratorBasedBuilder):
-    """A small registered dataset: half transparent pictures."""
+class Glass(Small, tfds.core.GeneratorBasedBuilder):
+    """Half transparent pictures."""
 
-    VERSION = tfds.core.Version("1.0.0")
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        features = {
-            "image": tfds.features.Image(shape=(8, 8, 4)),
-            "label": tfds.features.ClassLabel(names=["a", "b"]),
-        }
-        return tfds.core.DatasetInfo(
-            builder=self,
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("image", "label"),
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        return {"train": self._generate_examples()}
+    SHAPE = (8, 8, 4)
 
     def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for index in range(40):

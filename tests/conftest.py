@@ -179,7 +179,7 @@ def examples(workplace: Path, digits: data.Dataset, tmp_path: Path) -> Path:
 def experiment(digits: data.Dataset) -> dict[str, Any]:
     """Return the request of a run: ltfn5 on the digits."""
     recipe = dataclasses.asdict(recipes.get_recipe("quick"))
-    return {"model": "ltfn5", "data": digits.record(), "recipe": recipe}
+    return {"model": "ltfn5", "data": digits.record(), "recipe": recipe, "start": None}
 
 
 @pytest.fixture

@@ -137,7 +137,12 @@ def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
         return run_experiment(model, dataset, recipe, run)
     result = run.read_result()
     recipe = as_recorded(recipe, result["recipe"])
-    wanted = {"model": model, "data": dataset.record(), "recipe": dataclasses.asdict(recipe)}
+    wanted = {
+        "model": model,
+        "data": dataset.record(),
+        "recipe": dataclasses.asdict(recipe),
+        "start": None,
+    }
     if {key: result[key] for key in wanted} != wanted:
         raise InputError(f"{run.folder} holds another experiment; give another folder with --out")
     return result

@@ -8,7 +8,7 @@ from etils import epy
 
 from zoo.errors import InputError, unknown
 from zoo.models import registry
-from zoo.runs import load_model
+from zoo.runs import Run, load_model
 from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
@@ -62,44 +62,63 @@ def create_model(
         precision=precision,
     )
     if weights is not None:
-        source = load_model(_run_of(name, weights))
-        _copy_weights(source, model)
+        source = load_model(run_of(name, weights).folder)
+        copy_weights(source, model)
         if include_top:
             model.class_names, model.preprocessing = source.class_names, source.preprocessing
     return model
 
 
-def _run_of(name: str, weights: str | Path) -> Path:
-    """Return the run folder with the weights.
+def run_of(name: str, weights: str | Path) -> Run:
+    """Return the run with trained weights for a network.
+
+    Args:
+        name: the network.
+        weights: as in ``create_model``.
 
     Raises:
         InputError: ``weights`` is neither a run folder nor the dataset of weights in the package.
     """
     own = [released()[name]["dataset"]] if name in released() else []
     if weights in own:
-        return released_folder(name)
+        return Run(released_folder(name))
     if Path(weights).exists():
-        return Path(weights)
+        return Run(weights)
     described = ", ".join([*own, "a run folder"])
     raise unknown(f"weights of {name}", str(weights), own, described=described)
 
 
-def _copy_weights(source: keras.Model, target: keras.Model) -> None:
+def copy_weights(source: keras.Model, target: keras.Model, *, new_head: bool = False) -> list[str]:
     """Copy the weights of all layers of the target, which the source must have.
+
+    Args:
+        source: a trained network.
+        target: a network with the same layers, or the first of them.
+        new_head: whether the last layer with weights may have another shape; it keeps its own then.
+
+    Returns:
+        The names of the layers that keep their own weights.
 
     Raises:
         InputError: a layer is missing in the source, or its weights have another shape.
     """
     have = {layer.name: layer for layer in source.layers}
-    for layer in target.layers:
-        if not layer.weights:
-            continue
-        shapes = [tuple(weight.shape) for weight in layer.weights]
+    *body, head = [layer for layer in target.layers if layer.weights]
+    kept = []
+    for layer in (*body, head):
         found = have.get(layer.name)
-        if found is None or [tuple(weight.shape) for weight in found.weights] != shapes:
+        if found is not None and _shapes(found) == _shapes(layer):
+            layer.set_weights(found.get_weights())
+        elif new_head and layer is head:
+            kept.append(layer.name)
+        else:
             raise InputError(
                 f"the weights of {source.name} do not fit layer {layer.name} of {target.name}; "
-                f"they are for images of {source.input_shape[1:]} and {source.output_shape[1]} "
-                "classes"
+                f"they are for images of {'x'.join(map(str, source.input_shape[1:]))} and "
+                f"{source.output_shape[1]} classes"
             )
-        layer.set_weights(found.get_weights())
+    return kept
+
+
+def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(weight.shape) for weight in layer.weights]

@@ -15,6 +15,7 @@ from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training.experiment import run_experiment
 from zoo.training.loop import CHECKPOINT_SECONDS
+from zoo.training.transfer import source_of, start_from
 from zoo.util import backend
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.
@@ -29,11 +30,13 @@ def main(argv: Sequence[str]) -> None:
     run = Run(arguments.out or f"runs/{arguments.model}")
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
-        recipe = Recipe(**recorded["recipe"])
+        recipe, start = Recipe(**recorded["recipe"]), recorded["start"]
         load = partial(data.load_recorded, recorded["data"], **cli.data_options(arguments))
     else:
         recipe = cli.recipe(arguments)
         name, choices = cli.data_request(arguments, arguments.model)
+        start = _start(arguments)
+        choices |= _like_start(arguments, start, name) | cli.image_choices(arguments)
         run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
 
@@ -45,6 +48,7 @@ def main(argv: Sequence[str]) -> None:
         dataset,
         recipe,
         run,
+        start=start,
         force=arguments.force,
         tensorboard=arguments.tensorboard,
         checkpoint_seconds=arguments.checkpoint_seconds,
@@ -65,6 +69,15 @@ def _parser() -> cli.Parser:
     cli.add_experiment_arguments(parser)
     cli.add_data_arguments(parser)
     parser.add_argument("--seed", type=cli.natural, help="seed of weights, order and augmentation")
+    parser.add_argument(
+        "--weights",
+        metavar="mnist|RUN",
+        help="begin with trained weights: of the package, or of a run; if the classes are others, "
+        "the last layer begins with new ones",
+    )
+    parser.add_argument(
+        "--freeze", metavar="LAYER", help="with --weights: train only the layers after this one"
+    )
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/MODEL)")
     parser.add_argument("--force", action="store_true", help="replace an existing run folder")
     parser.add_argument("--resume", action="store_true", help="continue an unfinished run")
@@ -81,6 +94,25 @@ def _parser() -> cli.Parser:
     return parser
 
 
+def _start(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Return the record of the trained weights to begin with, or None for new weights."""
+    if arguments.weights is not None:
+        return start_from(arguments.model, arguments.weights, arguments.freeze)
+    if arguments.freeze is not None:
+        raise InputError("--freeze keeps trained layers; give them with --weights")
+    return None
+
+
+def _like_start(
+    arguments: argparse.Namespace, start: dict[str, Any] | None, name: str
+) -> dict[str, Any]:
+    """Return arguments of ``data.load`` that give pictures in a folder the form of the weights'."""
+    if start is None or not data.is_folder(name):
+        return {}
+    how = data.preprocessing.recorded(source_of(arguments.model, start).read_result()["data"])
+    return {"image_size": how.size, "channels": how.channels, "polarity": how.polarity}
+
+
 def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the recorded request of the run to resume; it alone defines the training."""
     given = [
@@ -88,10 +120,11 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         for name in (*cli.RECIPE_FLAGS, *cli.IMAGE_FLAGS, "recipe", "data")
         if getattr(arguments, name) is not None
     ]
-    if given or arguments.overrides or arguments.force:
+    if given or arguments.overrides or arguments.force or arguments.weights or arguments.freeze:
         raise InputError(
             f"--resume uses the settings in {run.recipe}; leave out --recipe, --data, --set, "
-            "--steps, --epochs, --batch-size, --precision, --seed, --force and picture options"
+            "--steps, --epochs, --batch-size, --precision, --seed, --weights, --freeze, --force "
+            "and picture options"
         )
     recorded = run.read_request()
     if recorded["model"] != arguments.model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from etils import epy
@@ -91,13 +92,14 @@ def from_run(run: Run) -> Source:
     result = run.read_result()
     recipe = result["recipe"]
     model = load_model(run.folder)
-    # The source of the data can be a local path, which must not be published.
+    # The sources of the data and of weights can be local paths, which must not be published.
     published = {key: value for key, value in result["data"].items() if key != "source"}
+    start = result["start"] and result["start"] | {"weights": Path(result["start"]["weights"]).name}
     return Source(
         name=result["model"],
         model=model,
         deployed=deployable(model),
-        origin={"run": result | {"data": published}},
+        origin={"run": result | {"data": published, "start": start}},
         relation="trained on",
         story=(
             f"Training: recipe `{recipe['name']}`, {result['steps']:,} steps of "

@@ -69,12 +69,21 @@ class Data(_Record):
         return self
 
 
+class Start(_Record):
+    """The trained weights that a run begins with, and the last layer that it does not train."""
+
+    weights: str
+    sha256: Sha256
+    freeze: str | None
+
+
 class Request(_Record):
     """``recipe.json``: what a run trains, on which data, and how."""
 
     model: str
     data: Data
     recipe: Annotated[Recipe, _require_all(Recipe)]
+    start: Start | None
 
 
 class Weights(_Record):

@@ -18,6 +18,7 @@ from zoo.util import atomic, declared
 with epy.lazy_imports():
     import keras
 
+_PATTERN = "step-*.npz"
 _KEPT = 2  # the second latest is the fallback if the latest is damaged
 
 
@@ -47,6 +48,11 @@ class Checkpoints:
         self._run = run
         self._request = atomic.sha256(run.recipe)
         self._owners = {"model": model, "optimizer": optimizer, "average": average}
+
+    @staticmethod
+    def exist(run: Run) -> bool:
+        """Return whether a run has checkpoints, which may be damaged."""
+        return any(run.checkpoints.glob(_PATTERN))
 
     def save(self, position: Position) -> None:
         """Write the state before step ``position.step``; delete all but the latest two files."""
@@ -101,4 +107,4 @@ class Checkpoints:
                 yield f"{group}/{index:04d}", variable
 
     def _paths(self) -> list[Path]:
-        return sorted(self._run.checkpoints.glob("step-*.npz"), reverse=True)
+        return sorted(self._run.checkpoints.glob(_PATTERN), reverse=True)

@@ -16,7 +16,8 @@ from zoo.metrics import Metrics, evaluate
 from zoo.models import registry
 from zoo.recipes import Recipe, get_recipe
 from zoo.runs import Run, load_model, plots
-from zoo.training import parallelism, precision, progress
+from zoo.training import parallelism, precision, progress, transfer
+from zoo.training.checkpoints import Checkpoints
 from zoo.training.loop import CHECKPOINT_SECONDS, Training, train
 from zoo.util import signals
 from zoo.util.environment import machine, versions
@@ -34,6 +35,8 @@ def train_model(
     *,
     out: str | Path | None = None,
     force: bool = False,
+    weights: str | Path | None = None,
+    freeze: str | None = None,
     **settings: Any,
 ) -> keras.Model:
     """Train a network, evaluate it on the test split, and return it.
@@ -46,6 +49,9 @@ def train_model(
         recipe: name of the recipe.
         out: the run folder; by default ``runs/MODEL``.
         force: whether to replace an existing run.
+        weights: trained weights to begin with, as in ``create_model``. If the classes are others,
+            the last layer begins with new ones.
+        freeze: with ``weights``, the last of the layers that are not trained.
         **settings: values of the recipe to replace, such as ``steps=100`` or ``seed=1``.
 
     Returns:
@@ -65,7 +71,8 @@ def train_model(
     run = Run(out or f"runs/{model}")
     wanted = get_recipe(recipe).replace(**settings)
     registry.get_spec(model)
-    run_experiment(model, dataset, wanted, run, force=force)
+    start = None if weights is None else transfer.start_from(model, weights, freeze)
+    run_experiment(model, dataset, wanted, run, start=start, force=force)
     return load_model(run.folder)
 
 
@@ -75,6 +82,7 @@ def run_experiment(
     recipe: Recipe,
     run: Run,
     *,
+    start: dict[str, Any] | None = None,
     force: bool = False,
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -86,14 +94,15 @@ def run_experiment(
         dataset: the splits to train, validate and test on.
         recipe: how to train.
         run: an unused folder, or an unfinished run of the same experiment, which is resumed.
+        start: the trained weights to begin with, as ``transfer.start_from`` returns it.
         force: whether to replace an existing run.
         tensorboard: whether to write TensorBoard event files too.
         checkpoint_seconds: seconds between two checkpoints.
 
     Raises:
         InputError: the network does not accept images of this shape, the folder is in use, another
-            process trains into it or has finished it, or an unfinished run used another number of
-            threads.
+            process trains into it or has finished it, an unfinished run used another number of
+            threads, or the weights of ``start`` are not there, have changed or do not fit.
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
@@ -109,9 +118,14 @@ def run_experiment(
         "model": model,
         "data": dataset.record(),
         "recipe": dataclasses.asdict(recipe),
+        "start": start,
     }
     network = _build(model, dataset, recipe.seed, recipe.precision)
+    if start:
+        transfer.freeze(network, start["freeze"])
     with run.owned():
+        has_begun = resume and Checkpoints.exist(run)
+        begin = transfer.beginning(network, start) if start and not has_begun else None
         if resume:
             run.check_unfinished()  # again: another process may have finished it
             _check_same(run, request)
@@ -123,6 +137,7 @@ def run_experiment(
                 dataset,
                 recipe,
                 run,
+                begin=begin,
                 resume=resume,
                 tensorboard=tensorboard,
                 checkpoint_seconds=checkpoint_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,6 +67,7 @@ def train(
     run: Run,
     progress: Progress,
     *,
+    begin: Callable[[], object] | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -79,6 +80,7 @@ def train(
         data: trains on ``data.train`` and validates on ``data.validation``.
         run: where metrics and checkpoints are written.
         progress: displays each step.
+        begin: replaces the initial weights, unless a checkpoint does; None to keep them.
         resume: whether to continue from the run's latest checkpoint, if there is one.
         tensorboard: whether to write TensorBoard event files too.
         checkpoint_seconds: seconds between two checkpoints.
@@ -93,6 +95,8 @@ def train(
     optimizer = make_optimizer(recipe, steps)
     optimizer.build(model.trainable_variables)
     initialize(model, recipe)
+    if begin:
+        begin()
     average = WeightAverage(model, optimizer, recipe.average)
     checkpoints = Checkpoints(run, model, optimizer, average)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)

@@ -1,0 +1,85 @@
+"""Begin a training with trained weights, and keep the first layers as they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from etils import epy
+
+from zoo.errors import InputError, unknown
+from zoo.pretrained import copy_weights, run_of
+from zoo.runs import Run, load_model
+
+with epy.lazy_imports():
+    import keras
+
+
+def start_from(model: str, weights: str | Path, freeze: str | None = None) -> dict[str, Any]:
+    """Return the record of how a training begins.
+
+    Args:
+        model: name of the network.
+        weights: the dataset of weights in the package, such as ``mnist``, or a run folder.
+        freeze: the last of the layers that are not trained; None to train all.
+
+    Raises:
+        InputError: there are no such weights.
+    """
+    run = run_of(model, weights)
+    place = os.path.abspath(weights) if run.folder == Path(weights) else str(weights)
+    return {
+        "weights": place,
+        "sha256": run.read_result()["weights"]["sha256"],
+        "freeze": freeze,
+    }
+
+
+def source_of(model: str, start: dict[str, Any]) -> Run:
+    """Return the run whose weights a training begins with.
+
+    Raises:
+        InputError: it is not there, or has other weights than when the training began.
+    """
+    run = run_of(model, start["weights"])
+    if run.read_result()["weights"]["sha256"] != start["sha256"]:
+        raise InputError(
+            f"{run.folder} has other weights than when this training began; train again with "
+            "--force"
+        )
+    return run
+
+
+def beginning(network: keras.Model, start: dict[str, Any]) -> Callable[[], object]:
+    """Return a function that gives a network the weights that a training begins with.
+
+    If the classes are others, the last layer keeps its own weights.
+
+    Raises:
+        InputError: the weights are not there, have changed, or do not fit.
+    """
+    source = load_model(source_of(network.name, start).folder)
+    begin = partial(copy_weights, source, network, new_head=True)
+    new = begin()
+    print(f"{network.name}: weights of {start['weights']}; new layers: {', '.join(new) or 'none'}")
+    return begin
+
+
+def freeze(network: keras.Model, last: str | None) -> None:
+    """Train only the layers after the named one.
+
+    Raises:
+        InputError: there is no such layer, or no layer with weights after it.
+    """
+    if last is None:
+        return
+    names = [layer.name for layer in network.layers]
+    if last not in names:
+        raise unknown(f"layer of {network.name}", last, names)
+    for layer in network.layers[: names.index(last) + 1]:
+        layer.trainable = False
+    if not network.trainable_variables:
+        raise InputError(f"--freeze {last} leaves no layer of {network.name} to train")

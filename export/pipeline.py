@@ -198,7 +198,11 @@ def export_bundle(
             "left_out": work.left_out,
             "finetuned": work.finetuned,
             "microcontroller": work.microcontroller,
-            "calibration": _calibration(dataset.train, calibration),
+            "calibration": (
+                _calibration(dataset.train, calibration)
+                if any(each.is_calibrated for each in work.formats)
+                else None
+            ),
             "golden": _golden(dataset.test, reference, golden),
             "versions": versions(),
             "machine": machine(),
@@ -356,6 +360,8 @@ class _Work:
         fixed = self.scratch / conversion.FIXED
         saved_model.save_fixed(self.int8_model, fixed, self.request.batch)
         self.convert([int8])
+        if not self._has("int8"):
+            return
         self.finetuned = {
             "steps": qat.STEPS,
             "validation_losses_before": lost,

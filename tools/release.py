@@ -42,11 +42,12 @@ def main(argv: Sequence[str]) -> None:
     found: dict[str, list[Run]] = {}
     for folder in filter(Path.is_dir, sorted(arguments.study.glob("*-seed*"))):
         found.setdefault(folder.name.rpartition("-seed")[0], []).append(Run(folder))
+    for name in arguments.models or ["any network"][: not found]:
+        if name not in found:
+            raise InputError(f"{arguments.study} has no run of {name}")
     backend.start_tensorflow()
     summary = dict(released())
     for name in arguments.models or found:
-        if name not in found:
-            raise InputError(f"{arguments.study} has no run of {name}")
         summary[name] = release(found[name])
         print(f"{name}: {summary[name]}", flush=True)
     atomic.write_json(released_folder("release.json"), dict(sorted(summary.items())))

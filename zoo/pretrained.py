@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from etils import epy
@@ -31,8 +32,9 @@ def create_model(
         name: one of ``list_models()``.
         weights: ``"mnist"`` for the trained weights of the package, which the networks in
             ``list_models(pretrained=True)`` have, or a run folder; None for new weights.
-        input_shape: ``(height, width, channels)``; by default that of the registry.
-        classes: number of logits; by default that of the registry.
+        input_shape: ``(height, width, channels)``; by default that of the weights, or of the
+            registry.
+        classes: number of logits; by default that of the weights, or of the registry.
         include_top: whether the network ends in logits; if False, it ends in its last feature maps.
         pooling: ``"avg"`` or ``"max"`` pools each feature map to one value; requires
             ``include_top=False``.
@@ -53,6 +55,11 @@ def create_model(
     >>> zoo.create_model("ltfn5", include_top=False, pooling="avg").output_shape
     (None, 128)
     """
+    source = None if weights is None else load_model(run_of(name, weights).folder)
+    if source and input_shape is None:
+        input_shape = source.input_shape[1:]
+    if source and classes is None:
+        classes = source.output_shape[1]
     model = registry.create_model(
         name,
         input_shape=input_shape,
@@ -61,11 +68,11 @@ def create_model(
         pooling=pooling,
         precision=precision,
     )
-    if weights is not None:
-        source = load_model(run_of(name, weights).folder)
+    if source:
         copy_weights(source, model)
-        if include_top:
-            model.class_names, model.preprocessing = source.class_names, source.preprocessing
+        height, width, _ = model.input_shape[1:]
+        model.class_names = source.class_names
+        model.preprocessing = dataclasses.replace(source.preprocessing, height=height, width=width)
     return model
 
 
@@ -77,47 +84,43 @@ def run_of(name: str, weights: str | Path) -> Run:
         weights: as in ``create_model``.
 
     Raises:
-        InputError: ``weights`` is neither a run folder nor the dataset of weights in the package.
+        InputError: ``weights`` is neither a run folder of the network nor the dataset of weights in
+            the package.
     """
     own = [released()[name]["dataset"]] if name in released() else []
     if weights in own:
         return Run(released_folder(name))
     if Path(weights).exists():
-        return Run(weights)
+        run = Run(weights)
+        if (model := run.read_result()["model"]) != name:
+            raise InputError(f"{run.folder} has the weights of {model}, not of {name}")
+        return run
     described = ", ".join([*own, "a run folder"])
     raise unknown(f"weights of {name}", str(weights), own, described=described)
 
 
-def copy_weights(source: keras.Model, target: keras.Model, *, new_head: bool = False) -> list[str]:
+def copy_weights(source: keras.Model, target: keras.Model, *, new_head: bool = False) -> None:
     """Copy the weights of all layers of the target, which the source must have.
 
     Args:
         source: a trained network.
         target: a network with the same layers, or the first of them.
-        new_head: whether the last layer with weights may have another shape; it keeps its own then.
-
-    Returns:
-        The names of the layers that keep their own weights.
+        new_head: whether the last layer of the target keeps its own weights.
 
     Raises:
         InputError: a layer is missing in the source, or its weights have another shape.
     """
     have = {layer.name: layer for layer in source.layers}
-    *body, head = [layer for layer in target.layers if layer.weights]
-    kept = []
-    for layer in (*body, head):
+    layers = [layer for layer in target.layers if layer.weights]
+    for layer in layers[:-1] if new_head else layers:
         found = have.get(layer.name)
-        if found is not None and _shapes(found) == _shapes(layer):
-            layer.set_weights(found.get_weights())
-        elif new_head and layer is head:
-            kept.append(layer.name)
-        else:
+        if found is None or _shapes(found) != _shapes(layer):
             raise InputError(
                 f"the weights of {source.name} do not fit layer {layer.name} of {target.name}; "
                 f"they are for images of {'x'.join(map(str, source.input_shape[1:]))} and "
                 f"{source.output_shape[1]} classes"
             )
-    return kept
+        layer.set_weights(found.get_weights())
 
 
 def _shapes(layer: keras.Layer) -> list[tuple[int, ...]]:

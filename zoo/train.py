@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
     else:
         recipe = cli.recipe(arguments)
         name, choices = cli.data_request(arguments, arguments.model)
-        start = _start(arguments)
+        start = start_from(arguments.model, arguments.weights, arguments.freeze)
         choices |= _like_start(arguments, start, name) | cli.image_choices(arguments)
         run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
@@ -92,15 +92,6 @@ def _parser() -> cli.Parser:
         "--tensorboard", action="store_true", help="write TensorBoard events to the run folder"
     )
     return parser
-
-
-def _start(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """Return the record of the trained weights to begin with, or None for new weights."""
-    if arguments.weights is not None:
-        return start_from(arguments.model, arguments.weights, arguments.freeze)
-    if arguments.freeze is not None:
-        raise InputError("--freeze keeps trained layers; give them with --weights")
-    return None
 
 
 def _like_start(

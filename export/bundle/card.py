@@ -25,9 +25,7 @@ own runtime in a separate process and evaluated on all {test_count:,} test image
 - Data: {data_words}. {data[train_count]:,} training, {data[validation_count]:,} validation and
   {data[test_count]:,} test images.
 - {story}.
-- Calibration of the integer formats: {calibration_count} images of the training split, the first
-  images of each class, the same number of each where there are enough.
-{finetuned}
+{calibration}{finetuned}
 ## Inputs and outputs
 
 {tensors}
@@ -72,7 +70,7 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
         classes=len(manifest["labels"]),
         classes_list=", ".join(manifest["labels"]),
         test_count=data["test_count"],
-        calibration_count=len(manifest["calibration"]["indices"]),
+        calibration=_calibration(manifest["calibration"]),
         golden_count=len(manifest["golden"]["labels"]),
         finetuned=_finetuned(manifest["finetuned"]),
         story=story,
@@ -113,6 +111,15 @@ def _bounds(manifest: dict[str, Any]) -> str:
     for name, reason in manifest["left_out"].items():
         text += f" The format {name} is left out: {reason}."
     return text
+
+
+def _calibration(facts: dict[str, Any] | None) -> str:
+    if facts is None:
+        return ""
+    return (
+        f"- Calibration of the integer formats: {len(facts['indices'])} images of the training "
+        "split, the\n  first images of each class, as many of each class where there are enough.\n"
+    )
 
 
 def _finetuned(facts: dict[str, int] | None) -> str:

@@ -95,6 +95,9 @@ def from_run(run: Run) -> Source:
     # The sources of the data and of weights can be local paths, which must not be published.
     published = {key: value for key, value in result["data"].items() if key != "source"}
     start = result["start"] and result["start"] | {"weights": Path(result["start"]["weights"]).name}
+    begun = f". It began with the weights of {start['weights']}" if start else ""
+    if start and start["freeze"]:
+        begun += f"; the layers up to {start['freeze']} were not trained"
     return Source(
         name=result["model"],
         model=model,
@@ -105,7 +108,7 @@ def from_run(run: Run) -> Source:
             f"Training: recipe `{recipe['name']}`, {result['steps']:,} steps of "
             f"{recipe['batch_size']} images in {result['precision']}, one run with seed "
             f"{result['seed']}; its validation accuracy is "
-            f"{100 * result['validation_accuracy']:.2f} %"
+            f"{100 * result['validation_accuracy']:.2f} %{begun}"
         ),
     )
 

@@ -67,7 +67,12 @@ def page(text: str) -> str:
 def _settings(result: dict[str, Any]) -> dict[str, Any]:
     """Return what defines a trial, whatever its seed and machine."""
     recipe = {key: value for key, value in result["recipe"].items() if key not in _MACHINE}
-    return {"model": result["model"], "data": result["data"]["fingerprints"], "recipe": recipe}
+    return {
+        "model": result["model"],
+        "data": result["data"]["fingerprints"],
+        "recipe": recipe,
+        "start": result["start"],
+    }
 
 
 def _released_table() -> str:
@@ -77,14 +82,14 @@ def _released_table() -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, facts in released().items():
-        each = [100 * accuracy for accuracy in facts["accuracies"]]
+        each = facts["accuracies"]
         correct, count = facts["test_correct"], facts["test_count"]
         cells = (
             f"`{name}`",
             f"{100 * correct / count:.2f} % ({correct:,}/{count:,})",
-            f"{statistics.mean(each):.2f} % ± {statistics.stdev(each):.2f}",
+            _spread(each),
             str(len(each)),
-            _described(find(name).read_result()["recipe"]),
+            _described(find(name).read_result()),
             f"{facts['bytes'] / 1e3:,.0f} kB",
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -103,10 +108,10 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
     for group in sorted(groups.values(), key=_order):
         cells = (
             f"`{group[0]['model']}`",
-            _described(group[0]["recipe"]),
+            _described(group[0]),
             str(len(group)),
-            _spread(group, "validation_accuracy"),
-            _spread(group, "test_accuracy"),
+            _spread([each["validation_accuracy"] for each in group]),
+            _spread([each["test_accuracy"] for each in group]),
             f"{statistics.mean(each['seconds'] for each in group):,.0f} s",
             ", ".join(sorted({_machine(each) for each in group})),
         )
@@ -118,19 +123,23 @@ def _order(group: list[dict[str, Any]]) -> tuple[str, float]:
     return group[0]["model"], -statistics.mean(each["validation_accuracy"] for each in group)
 
 
-def _described(recipe: dict[str, Any]) -> str:
-    """Return the name of a recipe, and the values that differ from it."""
+def _described(result: dict[str, Any]) -> str:
+    """Return the name of a recipe, the values that differ from it, and the weights at the start."""
+    recipe = result["recipe"]
     usual = dataclasses.asdict(recipes.get_recipe(recipe["name"]))
     changed = [
         f"{key}={value}"
         for key, value in recipe.items()
         if key not in (*_MACHINE, "minimum_steps") and value not in (None, usual[key])
     ]
+    if start := result["start"]:
+        changed.append(f"weights={Path(start['weights']).name} freeze={start['freeze']}")
     return f"`{' '.join([recipe['name'], *changed])}`"
 
 
-def _spread(group: list[dict[str, Any]], key: str) -> str:
-    each = [100 * result[key] for result in group]
+def _spread(accuracies: Sequence[float]) -> str:
+    """Return the mean and the standard deviation of accuracies in 0..1."""
+    each = [100 * accuracy for accuracy in accuracies]
     deviation = f" ± {statistics.stdev(each):.2f}" if len(each) > 1 else ""
     return f"{statistics.mean(each):.2f} %{deviation}"
 

@@ -112,9 +112,8 @@ class Preprocessing:
             )
         if self.polarity != "keep" and self.channels != 1:
             raise InputError(
-                f"--polarity {self.polarity}, which --ink on implies, needs grey pictures, "
-                f"received {self.channels} channels; give --channels 1, or --polarity keep "
-                "without --ink on"
+                f"polarity {self.polarity} needs grey pictures, received {self.channels} channels; "
+                "give --channels 1, or --polarity keep without --ink on"
             )
         if self.ink and self.polarity == "keep":
             raise InputError("--ink on needs --polarity light-on-dark or dark-on-light")

@@ -7,7 +7,7 @@ runs/<model>/
     checkpoints/        the latest states, for --resume
     model.weights.h5    the trained weights
     curves.png, confusion.png, mistakes.png, filters.png
-                        the plots
+                        the plots; filters.png only if the first kernels are images
     result.json         the results; written last, so a run that has it has all files above
     corruptions.png     written by zoo.evaluate --corruptions
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def train_model(
     run = Run(out or f"runs/{model}")
     wanted = get_recipe(recipe).replace(**settings)
     registry.get_spec(model)
-    start = None if weights is None else transfer.start_from(model, weights, freeze)
+    start = transfer.start_from(model, weights, freeze)
     run_experiment(model, dataset, wanted, run, start=start, force=force)
     return load_model(run.folder)
 
@@ -121,11 +122,8 @@ def run_experiment(
         "start": start,
     }
     network = _build(model, dataset, recipe.seed, recipe.precision)
-    if start:
-        transfer.freeze(network, start["freeze"])
+    begin = _beginning(network, dataset, run, start, resume=resume) if start else None
     with run.owned():
-        has_begun = resume and Checkpoints.exist(run)
-        begin = transfer.beginning(network, start) if start and not has_begun else None
         if resume:
             run.check_unfinished()  # again: another process may have finished it
             _check_same(run, request)
@@ -150,6 +148,25 @@ def run_experiment(
             number = signals.number_of(error)
             raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
     return result
+
+
+def _beginning(
+    network: keras.Model, dataset: Dataset, run: Run, start: dict[str, Any], *, resume: bool
+) -> Callable[[], None] | None:
+    """Freeze layers; return what sets the first weights, None if a checkpoint will.
+
+    Raises:
+        InputError: there are no such layers; or the weights are not there, have changed, do not
+            fit, or are those of the run folder itself, which will be replaced.
+    """
+    transfer.freeze(network, start["freeze"])
+    if resume and Checkpoints.exist(run):
+        return None
+    if transfer.source_of(network.name, start).folder.resolve() == run.folder.resolve():
+        raise InputError(
+            f"the weights are those of {run.folder} itself; give another run folder with --out"
+        )
+    return transfer.beginning(network, start, dataset.class_names)
 
 
 def _check_same(run: Run, request: dict[str, Any]) -> None:

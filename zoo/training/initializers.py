@@ -14,8 +14,8 @@ with epy.lazy_imports():
 def initialize(model: keras.Model, recipe: Recipe) -> None:
     """Draw all kernels from the recipe's distribution with its seed; set all biases to zero.
 
-    The kernels of a layer are its weights whose names end in ``kernel``: a separable convolution
-    has two.
+    The kernels of a layer are its attribute ``kernel``, and its weights whose names end so: a
+    separable convolution has two.
     """
     seed = keras.random.SeedGenerator(recipe.seed)
     normal = keras.initializers.RandomNormal(stddev=1.0, seed=seed)
@@ -24,13 +24,13 @@ def initialize(model: keras.Model, recipe: Recipe) -> None:
     for layer in model.layers:
         relu = getattr(layer, "activation", None) is keras.activations.relu
         draw = {"normal": normal, "he": he if relu else glorot, "glorot": glorot}
-        for weight in layer.weights:
-            if is_kernel(weight):
-                weight.assign(draw[recipe.initializer](weight.shape))
-            elif weight.name.endswith("bias"):
-                weight.assign(np.zeros(weight.shape, np.float32))
+        for kernel in named(layer, "kernel"):
+            kernel.assign(draw[recipe.initializer](kernel.shape))
+        for bias in named(layer, "bias"):
+            bias.assign(np.zeros(bias.shape, np.float32))
 
 
-def is_kernel(weight: keras.Variable) -> bool:
-    """Tell whether a weight is multiplied with inputs, other than a bias or a statistic."""
-    return weight.name.endswith("kernel")
+def named(layer: keras.Layer, name: str) -> list[keras.Variable]:
+    """Return the weights of a layer whose name ends so, or that are its attribute of this name."""
+    own = getattr(layer, name, None)
+    return [weight for weight in layer.weights if weight is own or weight.name.endswith(name)]

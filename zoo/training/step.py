@@ -10,7 +10,7 @@ from etils import epy
 from zoo.models import shards
 from zoo.recipes import Recipe
 from zoo.training.gradients import choose_gradients
-from zoo.training.initializers import is_kernel
+from zoo.training.initializers import named
 
 with epy.lazy_imports():
     import keras
@@ -27,6 +27,7 @@ def make_train_step(model: keras.Model, optimizer: keras.Optimizer, recipe: Reci
         optimizer: built for the model's weights.
         recipe: how to train; its shards change the results only by rounding.
     """
+    kernels = {id(kernel) for layer in model.layers for kernel in named(layer, "kernel")}
     of_shard = choose_gradients(model, recipe)
     parts = recipe.shards or 1
 
@@ -40,7 +41,7 @@ def make_train_step(model: keras.Model, optimizer: keras.Optimizer, recipe: Reci
         gradients = [tf.add_n(each) for each in zip(*each_gradients, strict=True)]
         if recipe.weight_decay:
             gradients = [
-                gradient + recipe.weight_decay * weight if is_kernel(weight) else gradient
+                gradient + recipe.weight_decay * weight if id(weight) in kernels else gradient
                 for gradient, weight in zip(gradients, weights, strict=True)
             ]
         optimizer.apply(gradients, weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ with epy.lazy_imports():
     import keras
 
 
-def start_from(model: str, weights: str | Path, freeze: str | None = None) -> dict[str, Any]:
-    """Return the record of how a training begins.
+def start_from(
+    model: str, weights: str | Path | None, freeze: str | None = None
+) -> dict[str, Any] | None:
+    """Return the record of the trained weights that a training begins with; None for new weights.
 
     Args:
         model: name of the network.
@@ -27,8 +29,12 @@ def start_from(model: str, weights: str | Path, freeze: str | None = None) -> di
         freeze: the last of the layers that are not trained; None to train all.
 
     Raises:
-        InputError: there are no such weights.
+        InputError: there are no such weights, or layers to freeze but no weights.
     """
+    if weights is None:
+        if freeze is not None:
+            raise InputError("--freeze keeps trained layers; give them with --weights")
+        return None
     run = run_of(model, weights)
     place = os.path.abspath(weights) if run.folder == Path(weights) else str(weights)
     return {
@@ -53,18 +59,22 @@ def source_of(model: str, start: dict[str, Any]) -> Run:
     return run
 
 
-def beginning(network: keras.Model, start: dict[str, Any]) -> Callable[[], object]:
+def beginning(
+    network: keras.Model, start: dict[str, Any], class_names: Sequence[str]
+) -> Callable[[], None]:
     """Return a function that gives a network the weights that a training begins with.
 
-    If the classes are others, the last layer keeps its own weights.
+    If the weights are for other classes, the last layer keeps its own.
 
     Raises:
         InputError: the weights are not there, have changed, or do not fit.
     """
     source = load_model(source_of(network.name, start).folder)
-    begin = partial(copy_weights, source, network, new_head=True)
-    new = begin()
-    print(f"{network.name}: weights of {start['weights']}; new layers: {', '.join(new) or 'none'}")
+    new_head = source.class_names != tuple(class_names)
+    begin = partial(copy_weights, source, network, new_head=new_head)
+    begin()
+    head = "a new last layer, because the classes are others" if new_head else "all layers"
+    print(f"{network.name} begins with the weights of {start['weights']}, and {head}")
     return begin
 
 

@@ -50,7 +50,9 @@ def _fewer(digits: Dataset, classes: int) -> Dataset:
     )
 
 
-def _trained(data: Dataset, run: Run, start: dict, recipe: Recipe = RECIPE) -> list[np.ndarray]:
+def _trained(
+    data: Dataset, run: Run, start: dict | None, recipe: Recipe = RECIPE
+) -> list[np.ndarray]:
     run_experiment(NAME, data, recipe, run, start=start)
     return zoo.load_model(run.folder).get_weights()
 
@@ -60,16 +62,18 @@ def _is_head(network: keras.Model, weight: keras.Variable) -> bool:
     return any(weight is each for each in head.weights)
 
 
-@pytest.mark.parametrize("classes", [10, 7])
+@pytest.mark.parametrize("class_names", ["0123456789", "0123456", "abcdefghij", "1023456789"])
 def test_it_begins_with_the_weights_and_a_new_head_for_other_classes(
-    classes: int, source: Run
+    class_names: str, source: Run
 ) -> None:
-    network = zoo.create_model(NAME, classes=classes)
+    network = zoo.create_model(NAME, classes=len(class_names))
     before = network.get_weights()
-    transfer.beginning(network, transfer.start_from(NAME, source.folder))
+    start = transfer.start_from(NAME, source.folder)
+    assert start
+    transfer.beginning(network, start, class_names)
     trained = zoo.load_model(source.folder).get_weights()
     for weight, fresh, found in zip(network.weights, before, trained, strict=True):
-        own = classes != 10 and _is_head(network, weight)
+        own = class_names != "0123456789" and _is_head(network, weight)
         np.testing.assert_array_equal(weight, fresh if own else found)
 
 
@@ -121,6 +125,7 @@ def test_weights_that_changed_or_do_not_fit_leave_no_run(
 ) -> None:
     run = Run(tmp_path / "run")
     start = transfer.start_from(NAME, source.folder)
+    assert start
     with pytest.raises(InputError, match="has other weights than when this training began"):
         run_experiment(NAME, digits, RECIPE, run, start=start | {"sha256": "0" * 64})
     for last, message in (
@@ -129,14 +134,42 @@ def test_weights_that_changed_or_do_not_fit_leave_no_run(
     ):
         with pytest.raises(InputError, match=message):
             run_experiment(NAME, digits, RECIPE, run, start=start | {"freeze": last})
+    with pytest.raises(InputError, match="has the weights of compact-4k, not of compact-10k"):
+        transfer.start_from("compact-10k", source.folder)
+    larger = dataclasses.replace(digits, train=_wider(digits.train), test=_wider(digits.test))
+    larger = dataclasses.replace(
+        larger,
+        validation=_wider(digits.validation),
+        preprocessing=dataclasses.replace(
+            digits.preprocessing, channels=3, polarity="keep", ink=False
+        ),
+    )
     with pytest.raises(InputError, match="the weights of compact-4k do not fit layer"):
-        run_experiment("compact-10k", digits, RECIPE, run, start=start)
-    assert not run.folder.exists()
+        run_experiment(NAME, larger, RECIPE, run, start=start)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _wider(split: Split) -> Split:
+    """Return a split with three channels."""
+    return Split(split.name, np.repeat(split.images, 3, axis=-1), split.labels)
+
+
+def test_the_weights_of_a_run_are_not_replaced_by_itself(source: Run, digits: Dataset) -> None:
+    start = transfer.start_from(NAME, source.folder)
+    with pytest.raises(InputError, match="itself; give another run folder with --out"):
+        run_experiment(NAME, digits, RECIPE, source, start=start, force=True)
+    assert zoo.load_model(source.folder).name == NAME
+
+
+def test_layers_are_frozen_only_with_weights(digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--freeze keeps trained layers; give them with --weights"):
+        zoo.train_model(NAME, digits, freeze="layer1", out=tmp_path / "run")
 
 
 def test_no_local_path_is_published(source: Run, digits: Dataset, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     start = transfer.start_from(NAME, source.folder)
+    assert start
     _trained(digits, run, start)
     assert run.read_result()["start"] == start
     assert start["weights"] == str(source.folder)

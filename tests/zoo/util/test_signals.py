@@ -158,6 +158,31 @@ def test_code_that_runs_from_a_string_may_be_interrupted(
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
 
 
+# TensorFlow's threads crash Python's shutdown if an interruption finds them at work.
+CRASHING = """
+import atexit, os, time
+from zoo import cli
+atexit.register(os.abort)
+def main(argv):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print("tidied")
+cli.run("zoo.wait", main)
+"""
+
+
+def test_an_interrupted_command_does_not_crash_in_the_shutdown(number: signal.Signals) -> None:
+    process = _start(CRASHING)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    output, complaint = process.communicate(timeout=300)
+    assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
+    assert output == "tidied\n"
+
+
 DEFERRED = """
 import time
 from zoo import cli

@@ -25,7 +25,7 @@ LAYERS = (
     ("zoo.training",),
     ("zoo.pretrained",),
     ("zoo.bundles", "zoo.inference", "zoo.runs"),
-    ("zoo.metrics", "zoo.recipes"),
+    ("zoo.metrics", "zoo.recipes", "zoo.significance"),
     ("zoo.data", "zoo.models"),
     ("zoo.util", "zoo.weights"),
     ("zoo.errors",),

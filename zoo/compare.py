@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from etils import epy
 
-from zoo import cli
+from zoo import cli, significance
 from zoo.errors import InputError
 from zoo.models import registry
 from zoo.runs import Run
@@ -26,9 +26,6 @@ from zoo.util import atomic, backend
 
 with epy.lazy_imports():
     from matplotlib import figure
-
-# A difference of two means above this many standard errors exceeds the seeds' noise.
-_STANDARD_ERRORS = 2.0
 
 
 def main(argv: Sequence[str]) -> None:
@@ -91,8 +88,14 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     Args:
         results: the results of the runs of each network.
     """
-    ranked = sorted(results, key=lambda model: -_mean_and_error(results[model])[0])
-    best = _mean_and_error(results[ranked[0]])
+    each = {model: _accuracies(runs) for model, runs in results.items()}
+    means = {model: statistics.mean(accuracies) for model, accuracies in each.items()}
+    best, *others = ranked = sorted(each, key=lambda model: -means[model])
+    p_values = significance.p_values(each)
+    behind = {
+        model: _verdict(means[best] - means[model], p_values[frozenset((best, model))])
+        for model in others
+    }
     lines = [
         "| network | test accuracy, mean and standard deviation | runs | parameters "
         "| multiply-adds | training | behind the best |",
@@ -100,16 +103,15 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     ]
     for model in ranked:
         runs = results[model]
-        accuracies = [100 * run["test_accuracy"] for run in runs]
         costs = _costs(runs[0])
         cells = (
             model,
-            f"{np.mean(accuracies):.2f} % ± {_deviation(accuracies):.2f}",
+            f"{means[model]:.2f} % ± {significance.deviation(each[model]):.2f}",
             str(len(runs)),
             f"{costs.parameters:,}",
             f"{costs.multiply_adds:,}",
-            f"{np.mean([run['seconds'] for run in runs]):,.0f} s",
-            "" if model == ranked[0] else _verdict(best, _mean_and_error(runs)),
+            f"{statistics.mean(run['seconds'] for run in runs):,.0f} s",
+            behind.get(model, ""),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -120,10 +122,15 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
     picture = figure.Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = picture.subplots()
     for model, runs in results.items():
-        accuracies = [100 * run["test_accuracy"] for run in runs]
+        accuracies = _accuracies(runs)
         cost = _costs(runs[0]).multiply_adds
         axes.errorbar(
-            cost, np.mean(accuracies), _deviation(accuracies), fmt="o", capsize=4, label=model
+            cost,
+            statistics.mean(accuracies),
+            significance.deviation(accuracies),
+            fmt="o",
+            capsize=4,
+            label=model,
         )
         axes.plot([cost] * len(runs), accuracies, ".", color="grey", markersize=4)
     axes.set(xscale="log", xlabel="multiply-adds per image", ylabel="test accuracy, %")
@@ -158,23 +165,15 @@ def _costs(result: dict[str, Any]) -> registry.Costs:
     )
 
 
-def _deviation(values: Sequence[float]) -> float:
-    """Return the sample standard deviation, 0 for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
+    """Return the test accuracies in percent."""
+    return [100 * run["test_accuracy"] for run in runs]
 
 
-def _mean_and_error(runs: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    """Return the mean test accuracy in percent, and the standard error of that mean."""
-    accuracies = [100 * run["test_accuracy"] for run in runs]
-    error = _deviation(accuracies) / math.sqrt(len(runs)) if len(runs) > 1 else math.inf
-    return float(np.mean(accuracies)), error
-
-
-def _verdict(best: tuple[float, float], other: tuple[float, float]) -> str:
-    behind = best[0] - other[0]
-    noise = _STANDARD_ERRORS * math.hypot(best[1], other[1])
-    beyond = "beyond" if behind > noise else "within"
-    return f"{behind:.2f} points, {beyond} the seeds' noise"
+def _verdict(behind: float, p_value: float) -> str:
+    if math.isnan(p_value):
+        return f"{behind:.2f} points, too few seeds to test"
+    return f"{behind:.2f} points, p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import nbformat
 import pytest
 
 import zoo
 from tests.conftest import ROOT
+from tools import update_notebook
 from zoo import draw
 
 LESSON = (ROOT / "docs" / "building-a-convnet.md").read_text(encoding="utf-8")
@@ -23,6 +25,16 @@ def test_the_lesson_runs_as_one_program(capsys: pytest.CaptureFixture) -> None:
     assert len(blocks) == LESSON.count("```python")
     assert "ltfn3: 648,010 weights" in told
     assert "ltfn5-strided  321,738 weights" in told
+
+
+def test_the_notebook_is_the_lesson() -> None:
+    stored = update_notebook.NOTEBOOK.read_text(encoding="utf-8")
+    assert update_notebook.notebook(LESSON) == stored, "run python -m tools.update_notebook"
+    cells = nbformat.reads(stored, as_version=4).cells
+    program = "".join(f"{cell.source}\n" for cell in cells if cell.cell_type == "code")
+    assert program == "".join(re.findall(r"```python\n(.*?)```", LESSON, re.DOTALL))
+    titles = [line for cell in cells for line in cell.source.splitlines() if line[:3] == "## "]
+    assert titles == re.findall("^## .*", LESSON, re.MULTILINE)
 
 
 def _anchors(page: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from zoo.util import backend, lifetime, signals
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
 _MOST = 10**9  # for whole numbers in arguments
+_UNITS = {"": 1, "B": 1, "kB": 1_000, "KiB": 1_024, "MB": 1_000_000, "MiB": 1_048_576}
 
 IMAGE_FLAGS = ("image_size", "channels", "fit", "background", "polarity", "ink")
 
@@ -88,6 +90,24 @@ def positive(text: str) -> int:
 def natural(text: str) -> int:
     """Parse an integer from 0 to 1,000,000,000, for ``type=`` of an argument."""
     return _whole(text, 0)
+
+
+def byte_count(text: str) -> int:
+    """Parse a size such as ``64KiB``, ``2MB`` or ``65536``, for ``type=`` of an argument."""
+    found = re.fullmatch(r"(\d{1,12})(\w*)", text, re.ASCII)
+    if not found or found[2] not in _UNITS:
+        units = ", ".join(filter(None, _UNITS))
+        raise argparse.ArgumentTypeError(
+            f"takes a number of bytes, or one with a unit ({units}), received {text!r}"
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def percentage(text: str) -> float:
+    """Parse a percentage such as ``99.4``, for ``type=`` of an argument."""
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?", text, re.ASCII) or float(text) > 100:
+        raise argparse.ArgumentTypeError(f"takes a number from 0 to 100, received {text!r}")
+    return float(text)
 
 
 def _whole(text: str, least: int) -> int:
@@ -232,10 +252,6 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     except ZooError as error:
         _leave(prog, str(error), error.exit_code)
     except KeyboardInterrupt as error:
-        signals.ignore()
-        # If code that runs from a string was interrupted, as in a new dataclass, Python would end
-        # itself by SIGINT. Another such run resets this.
-        exec("")
         number = signals.number_of(error)
         _leave(prog, "interrupted" if number == 2 else "terminated", 128 + number)
     except BrokenPipeError:
@@ -251,5 +267,11 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
 def _leave(prog: str, message: str, code: int) -> NoReturn:
     signals.ignore()
     message = "\\n".join(message.splitlines())  # an argument or a file name may contain newlines
-    print(f"{prog}: error: {message}" if code < 128 else f"{prog}: {message}", file=sys.stderr)
-    sys.exit(code)
+    if code < 128:
+        print(f"{prog}: error: {message}", file=sys.stderr)
+        sys.exit(code)
+    # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
+    with contextlib.suppress(OSError):
+        print(f"{prog}: {message}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+    os._exit(code)

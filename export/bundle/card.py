@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from export.bundle.front_matter import front_matter
 from export.formats import FORMATS
 
 _CARD = """\
+{front_matter}
 # {name}, {relation} {data[name]}
 
 An image classifier with {classes} classes, exported from Keras. Each file below was loaded by its
@@ -50,7 +52,7 @@ images. The hashes and the images are in `manifest.json`.
 
 
 def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) -> str:
-    """Return the card in Markdown.
+    """Return the card in Markdown, with its front matter.
 
     Args:
         manifest: the bundle's manifest.
@@ -61,6 +63,7 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
     data = manifest["data"]
     height, width, channels = data["image_shape"]
     return _CARD.format(
+        front_matter=front_matter(manifest),
         name=manifest["model"],
         relation=relation,
         data=data,

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from huggingface_hub import ModelCard
 
 import export
 import zoo
@@ -90,6 +91,26 @@ def test_the_card_tells_the_table_and_each_call(bundle: Path, manifest: dict[str
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(bundle)
         exec(compile(python, "README.md", "exec"), {"images": images})
+
+
+def test_the_hub_reads_the_card(bundle: Path, manifest: dict[str, Any]) -> None:
+    read: Any = ModelCard.load(bundle / "README.md").data
+    assert (read.license, read.pipeline_tag) == ("cc-by-4.0", "image-classification")
+    assert (read.model_name, read.datasets) == ("compact-10k", ["digits"])
+    found = {each.metric_name: each for each in read.eval_results}
+    for artifact in manifest["artifacts"]:
+        result = found.pop(f"accuracy of {artifact['file']}")
+        assert result.metric_value == artifact["test_correct"] / artifact["test_count"]
+        assert (result.task_type, result.dataset_split) == ("image-classification", "test")
+    assert not found
+
+
+def test_the_hub_reads_any_name(manifest: dict[str, Any]) -> None:
+    name = "--- 'a': \"b\" \U0001f600 \x7f # no"
+    data = manifest["data"] | {"name": name, "licence": "not stated"}
+    read: Any = ModelCard(card.model_card(manifest | {"data": data}, "", "", "")).data
+    assert (read.license, read.datasets) == ("unknown", [name])
+    assert {each.dataset_name for each in read.eval_results} == {name}
 
 
 def test_the_card_states_a_bound_that_was_loosened(manifest: dict[str, Any]) -> None:

@@ -1,0 +1,41 @@
+"""Write the front matter of a model card, from which the Hugging Face Hub reads its metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+# The licences of data that this project knows, by the names of the Hub.
+_LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-SA 3.0": "cc-by-sa-3.0"}
+
+
+def front_matter(manifest: dict[str, Any]) -> str:
+    """Return the block of YAML, with the measured accuracy of each file.
+
+    The licence is that of the data, ``unknown`` for data whose licence is not known. The keys are
+    those of https://huggingface.co/docs/hub/model-cards.
+
+    Args:
+        manifest: the bundle's manifest.
+    """
+    data = manifest["data"]
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"name": data["name"], "type": data["name"], "split": "test"},
+        "metrics": [
+            {
+                "type": "accuracy",
+                "name": f"accuracy of {each['file']}",
+                "value": each["test_correct"] / each["test_count"],
+            }
+            for each in manifest["artifacts"]
+        ],
+    }
+    facts = {
+        "license": _LICENCES.get(data["licence"], "unknown"),
+        "pipeline_tag": "image-classification",
+        "datasets": [data["name"]],
+        "model-index": [{"name": manifest["model"], "results": [result]}],
+    }
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n"

@@ -74,7 +74,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make_once(folder: Path, make: Callable[[], None]) -> Path:
+def make_once(folder: Path, make: Callable[[], object]) -> Path:
     """Fill a new folder with ``make`` in the first worker that calls this; return the folder."""
     done = folder.with_name(f"{folder.name}.done")
     with FileLock(folder.with_name(f"{folder.name}.lock")):
@@ -117,6 +117,18 @@ def command(environment: dict[str, str]) -> Command:
 def digits(data_dir: Path) -> data.Dataset:
     """Return the embedded dataset."""
     return data.load("digits", data_dir=str(data_dir))
+
+
+@pytest.fixture(scope="session")
+def mnist(shared: Path) -> data.Dataset:
+    """Return MNIST, prepared from the four original files and decoded anew."""
+    folder = shared / "mnist"
+
+    def load() -> data.Dataset:
+        return data.load("auto", manual_dir=MNIST_DIR, data_dir=str(folder), offline=True)
+
+    make_once(folder, load)
+    return load()
 
 
 @pytest.fixture(scope="session")

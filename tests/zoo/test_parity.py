@@ -26,7 +26,7 @@ CHOICES = {
 }
 
 
-MARKS = {"cutout": pytest.mark.slow, "turned": pytest.mark.long, "grey": pytest.mark.long}
+MARKS = dict.fromkeys(("turned", "cutout", "grey"), pytest.mark.long)
 EVERY_KIND = [pytest.param(kind, marks=MARKS.get(kind, ())) for kind in CHOICES]
 
 

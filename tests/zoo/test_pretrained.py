@@ -8,8 +8,8 @@ import PIL.Image
 import pytest
 
 import zoo
-from tests.conftest import MNIST_DIR, Command, needs_mnist
-from zoo import data, weights
+from tests.conftest import Command, needs_mnist
+from zoo import weights
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.inference import predict_fn
@@ -35,8 +35,7 @@ def test_the_weights_are_small_and_as_released() -> None:
 @needs_mnist
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RELEASED)
-def test_the_test_count_is_reproduced(name: str, tmp_path: Path) -> None:
-    mnist = data.load("mnist", manual_dir=MNIST_DIR, data_dir=str(tmp_path), offline=True)
+def test_the_test_count_is_reproduced(name: str, mnist: Dataset) -> None:
     score = evaluate(predict_fn(zoo.load_model(name)), mnist.test)
     assert score.correct == weights.released()[name]["test_correct"]
 
@@ -100,5 +99,5 @@ def test_without_mnist_a_name_is_exported_without_calibration(
     assert manifest["left_out"].keys() == {"int8", "microcontroller"}
     assert manifest["data"]["name"] == "digits"
     card = (bundle / "README.md").read_text()
-    assert card.startswith("# ltfn3, verified on digits")
+    assert "\n# ltfn3, verified on digits" in card
     assert f"they classify {weights.released()['ltfn3']['test_correct']:,} of 10,000" in card

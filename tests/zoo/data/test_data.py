@@ -14,7 +14,7 @@ import pytest
 import tensorflow_datasets as tfds
 from filelock import FileLock
 
-from tests.conftest import MNIST_DIR, needs_mnist
+from tests.conftest import needs_mnist
 from zoo import data
 from zoo.data import Dataset, tfds_sets
 from zoo.data.splits import Split, stratified
@@ -198,14 +198,13 @@ def test_a_data_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 
 @needs_mnist
-def test_mnist_comes_from_the_manual_folder(tmp_path: Path) -> None:
-    mnist = data.load("auto", data_dir=str(tmp_path), manual_dir=MNIST_DIR, offline=True)
+def test_mnist_comes_from_the_manual_folder(mnist: data.Dataset, shared: Path) -> None:
     assert (len(mnist.train), len(mnist.validation), len(mnist.test)) == (55_000, 5_000, 10_000)
     assert mnist.image_shape == (28, 28, 1)
     assert mnist.train.images.mean() == pytest.approx(33.3, abs=0.2)
     assert np.bincount(mnist.test.labels)[1] == 1135
     # Once the dataset is prepared, the manual folder is not needed.
-    again = data.load("mnist", data_dir=str(tmp_path), offline=True)
+    again = data.load("mnist", data_dir=str(shared / "mnist"), offline=True)
     np.testing.assert_array_equal(again.train.labels, mnist.train.labels)
 
 

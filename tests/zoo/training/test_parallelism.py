@@ -132,7 +132,7 @@ train.main([model, *arguments])
 
 
 @pytest.mark.usefixtures("digits")
-@pytest.mark.parametrize("model", ["ltfn3", "compact-4k"])
+@pytest.mark.parametrize("model", [pytest.param("ltfn3", marks=pytest.mark.long), "compact-4k"])
 def test_a_training_resumed_on_fewer_cores_reaches_the_same_bits(
     model: str, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""``python -m zoo.list``: list every network with its parameters and multiply-adds per image.
+"""``python -m zoo.list``: list the networks, or the exported files of the trained ones.
 
 TensorFlow is started only if ``--import`` adds networks.
 """
@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from zoo import cli
+from zoo.errors import InputError
 from zoo.models import registry
 from zoo.models.registry import ModelSpec
 from zoo.util import atomic
-from zoo.weights import released
+from zoo.weights import exported, released
 
 _HEADINGS = (
     "name", "input", "parameters", "multiply-adds", "largest activation", "trained", "origin",
+)  # fmt: skip
+_FILE_HEADINGS = (
+    "network", "format", "test accuracy", "size", "microcontroller arena", "time per image",
+    "on one thread of",
 )  # fmt: skip
 
 
@@ -28,22 +34,63 @@ def main(argv: Sequence[str]) -> None:
         imports=True,
     )
     parser.add_argument("--json", action="store_true", help="print a JSON array with exact numbers")
+    parser.add_argument(
+        "--fits",
+        type=cli.byte_count,
+        metavar="SIZE",
+        help="list the files of at most SIZE, such as 64KiB, that the trained networks export to",
+    )
+    parser.add_argument(
+        "--min-accuracy",
+        type=cli.percentage,
+        metavar="PERCENT",
+        help="list those that classify at least PERCENT of the test images correctly",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.fits is not None or arguments.min_accuracy is not None:
+        rows = choose(exported(), arguments.fits, arguments.min_accuracy)
+        print(
+            atomic.json_text(rows)
+            if arguments.json
+            else aligned([_FILE_HEADINGS, *map(_file_cells, rows)])
+        )
+        return
     specs = [registry.get_spec(name) for name in registry.list_models()]
     if arguments.json:
         print(atomic.json_text([_facts(spec) for spec in specs]))
     else:
-        print(table(specs))
+        print(aligned([_HEADINGS, *map(_cells, specs)]))
 
 
-def table(specs: Sequence[ModelSpec]) -> str:
-    """Return an aligned text table; the largest activation is for one float32 image."""
-    rows = [_HEADINGS, *map(_cells, specs)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+def choose(
+    rows: Sequence[dict[str, Any]], most_bytes: int | None, least_percent: float | None
+) -> list[dict[str, Any]]:
+    """Return the rows of ``weights.exported`` within the limits, the most accurate first.
+
+    Raises:
+        InputError: no row is within the limits; the message says what comes closest.
+    """
+    small = [row for row in rows if most_bytes is None or row["bytes"] <= most_bytes]
+    if not small:
+        least = min(rows, key=lambda row: row["bytes"])
+        raise InputError(f"the smallest file has {least['bytes']:,} bytes: {_name(least)}")
+    best = max(small, key=_accuracy)
+    found = [row for row in small if least_percent is None or _accuracy(row) >= least_percent]
+    if not found:
+        limit = "" if most_bytes is None else f" of at most {most_bytes:,} bytes"
+        raise InputError(
+            f"the most accurate file{limit} reaches {_accuracy(best):.2f} %: {_name(best)}"
+        )
+    return sorted(found, key=lambda row: (-_accuracy(row), row["bytes"]))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return a text table, the first and the last column on the left, the others on the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
-    for name, *numbers, origin in rows:
-        aligned = (text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True))
-        lines.append("  ".join([name.ljust(widths[0]), *aligned, origin]))
+    for name, *numbers, last in rows:
+        middle = (text.rjust(width) for text, width in zip(numbers, widths[1:-1], strict=True))
+        lines.append("  ".join([name.ljust(widths[0]), *middle, last]))
     return "\n".join(lines)
 
 
@@ -58,6 +105,27 @@ def _cells(spec: ModelSpec) -> tuple[str, ...]:
         _trained(spec.name),
         spec.origin,
     )
+
+
+def _file_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    arena = row["arena_bytes"]
+    return (
+        row["network"],
+        row["format"],
+        f"{_accuracy(row):.2f} %",
+        f"{row['bytes']:,} B",
+        "" if arena is None else f"{arena:,} B",
+        f"{row['microseconds']:,.0f} us",
+        row["processor"],
+    )
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['network']} in {row['format']}"
+
+
+def _accuracy(row: dict[str, Any]) -> float:
+    return 100 * row["test_correct"] / row["test_count"]
 
 
 def _trained(name: str) -> str:

@@ -1,6 +1,16 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import PIL.Image
+import pytest
+
 from tools.results import __main__ as results
+from tools.results import alphabets, figures, transfer
+from zoo.errors import InputError
 
 
 def test_the_page_is_that_of_the_kept_results() -> None:
@@ -17,3 +27,71 @@ def test_a_trial_is_described_by_what_differs_from_its_recipe() -> None:
         assert part in described
     assert "seed" not in described
     assert "/home" not in described
+
+
+def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:
+    assert results.table_of_formats() == results.CSV.read_text(encoding="utf-8")
+    for name, picture in results.pictures().items():
+        figures.save(picture, tmp_path / name)
+        stored = results.PAGE.parent / "figures" / name
+        assert (tmp_path / name).read_bytes() == stored.read_bytes(), "run python -m tools.results"
+
+
+def test_a_bundle_of_other_weights_is_not_kept(bundle: Path) -> None:
+    with pytest.raises(InputError, match="not an export of a network of the package"):
+        results.add_bundle(bundle)
+
+
+def test_the_frontier_has_what_no_other_surpasses() -> None:
+    counts = [(300, 99), (100, 90), (200, 95), (250, 94), (200, 93), (400, 99)]
+    rows = [{"bytes": size, "test_correct": right, "test_count": 100} for size, right in counts]
+    assert [row["bytes"] for row in figures.frontier(rows, "bytes")] == [100, 200, 300]
+
+
+@pytest.mark.slow
+def test_transfer_is_measured_and_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setattr(transfer, "FILE", tmp_path / "transfer.json")
+    monkeypatch.setattr(transfer, "FIGURE", tmp_path / "transfer.svg")
+    monkeypatch.setattr(transfer, "COUNTS", (10,))
+    monkeypatch.setattr(transfer, "_SEEDS", 1)
+    monkeypatch.setattr(alphabets, "ALPHABETS", {"three letters": "LOX"})
+    monkeypatch.setattr("sys.argv", ["tools.results.transfer", "ltfn1"])
+    transfer.main()
+    first = capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["tools.results.transfer"])
+    transfer.main()
+    assert capsys.readouterr().out in first
+    found = json.loads(transfer.FILE.read_text())["accuracies"]
+    assert list(found) == ["digits", "three letters"]
+    (scratch,), (tuned,) = (found["digits"][way]["10"] for way in transfer.WAYS)
+    assert 0.5 < tuned < 1
+    assert 0.5 < scratch < 1
+    # The only layer of ltfn1 begins anew for other classes, as from scratch.
+    letters = found["three letters"]
+    assert letters["fine-tuned"] == letters["from scratch"]
+    assert tuned != scratch
+    assert ElementTree.parse(transfer.FIGURE).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize("name", ["digits", "Greek letters"])
+def test_own_pictures_are_drawn_for_each_class(name: str, tmp_path: Path) -> None:
+    for place, seed in (("first", 0), ("again", 0), ("other", 1)):
+        transfer.write(tmp_path / place, name, 3, np.random.default_rng(seed))
+    classes = sorted(path.name for path in (tmp_path / "first" / "train").iterdir())
+    assert classes == sorted(alphabets.ALPHABETS.get(name, "0123456789"))
+    for class_name in classes:
+        files = sorted((tmp_path / "first" / "train" / class_name).iterdir())
+        assert len(files) == 3
+        assert 30 <= len(list((tmp_path / "first" / "test" / class_name).iterdir())) <= 50
+        for file in files:
+            pixels = np.asarray(PIL.Image.open(file))
+            assert pixels[0, 0] == 255  # white paper
+            assert pixels.min() < 128  # ink
+    contents = {
+        place: [path.read_bytes() for path in sorted((tmp_path / place).rglob("*.png"))]
+        for place in ("first", "again", "other")
+    }
+    assert contents["first"] == contents["again"]
+    assert contents["first"] != contents["other"]

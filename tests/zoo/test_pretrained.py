@@ -24,12 +24,19 @@ def test_the_weights_are_small_and_as_released() -> None:
     folders = [weights.released_folder(name) for name in RELEASED]
     files = [path for folder in folders for path in folder.iterdir()]
     assert sum(path.stat().st_size for path in files) < 8_000_000
-    assert {path.name for path in files} == {"model.weights.h5", "result.json"}
+    names = {"model.weights.h5", "result.json", "exported.json"}
+    assert {path.name for path in files} == names
     for name, facts in weights.released().items():
         file = weights.released_folder(name) / "model.weights.h5"
         assert (atomic.sha256(file), file.stat().st_size) == (facts["sha256"], facts["bytes"])
         result = find(name).read_result()
         assert (result["model"], result["test_correct"]) == (name, facts["test_correct"])
+        measured = json.loads((file.parent / "exported.json").read_text())
+        assert measured["sha256"] == facts["sha256"]
+        # An exact format answers as the weights do.
+        counts = {each["format"]: each["test_correct"] for each in measured["formats"]}
+        assert counts["float32"] == facts["test_correct"]
+        assert abs(counts["int8"] - facts["test_correct"]) <= 5
 
 
 @needs_mnist

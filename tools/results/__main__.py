@@ -1,13 +1,16 @@
-"""Keep the results of finished runs, and write docs/results.md from all that are kept.
+"""Keep results, and write docs/results.md, its table and its figure from all that are kept.
 
-    python -m tools.results [--add RUN ...]
+    python -m tools.results [--add RUN ...] [--bundle BUNDLE ...]
 
-The ``result.json`` of each run is copied to ``tools/results/runs``.
+The ``result.json`` of each run is copied to ``tools/results/runs``; what the export of a network
+of the package measured is written to its folder in ``zoo/weights``.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import json
 import shutil
 import statistics
@@ -15,13 +18,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo import cli, recipes
+from matplotlib import figure
+
+from tools.results import figures
+from zoo import cli, recipes, significance
+from zoo.bundles import integrity
 from zoo.errors import InputError
+from zoo.models import registry
 from zoo.runs import Run, find, records
-from zoo.weights import released
+from zoo.util import atomic
+from zoo.weights import exported, released, released_folder
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "results.md"
+CSV = ROOT / "docs" / "results.csv"
 FOLDER = Path(__file__).parent / "runs"
 
 # Left to the training machine; they change the last bits only.
@@ -34,8 +44,15 @@ def main(argv: Sequence[str]) -> None:
         "tools.results", "Keep results, and write docs/results.md.", example="--add runs/ltfn5"
     )
     parser.add_argument("--add", nargs="+", type=Path, default=[], metavar="RUN")
-    for folder in parser.parse_args(argv).add:
+    parser.add_argument("--bundle", nargs="+", type=Path, default=[], metavar="BUNDLE")
+    arguments = parser.parse_args(argv)
+    for folder in arguments.add:
         add(Run(folder))
+    for folder in arguments.bundle:
+        add_bundle(folder)
+    CSV.write_text(table_of_formats(), encoding="utf-8")
+    for name, picture in pictures().items():
+        figures.save(picture, PAGE.parent / "figures" / name)
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -47,6 +64,65 @@ def add(run: Run) -> Path:
     return Path(shutil.copyfile(run.result, FOLDER / name))
 
 
+def add_bundle(folder: Path) -> None:
+    """Keep what the export of a network of the package measured of each format.
+
+    Raises:
+        InputError: the bundle is of other weights, or was verified on other images.
+    """
+    manifest = integrity.open_bundle(folder).manifest
+    name, origin = manifest["model"], manifest["origin"]["run"]
+    facts = released().get(name)
+    if not facts or origin["weights"]["sha256"] != facts["sha256"]:
+        raise InputError(f"{folder} is not an export of a network of the package")
+    if manifest["data"]["name"] != facts["dataset"]:
+        raise InputError(f"{folder} was not verified on {facts['dataset']}")
+    board = manifest["microcontroller"]
+    rows = []
+    for each in manifest["artifacts"]:
+        arena = board["arena_bytes"]["cmsis_nn"] if board and each["format"] == "int8" else None
+        flash = None if arena is None else board["model_bytes"] + board["code_bytes"]
+        rows.append(
+            {key: each[key] for key in ("format", "test_correct", "test_count", "bytes")}
+            | {"changed": each["test_count"] - each["agreeing"]}
+            | {"flash_bytes": flash, "arena_bytes": arena}
+            | {"microseconds": round(each["microseconds"], 1)}
+        )
+    found = {
+        "sha256": facts["sha256"],
+        "processor": manifest["machine"]["processor"],
+        "formats": rows,
+    }
+    atomic.write_json(released_folder(name) / "exported.json", found)
+    exported.cache_clear()
+
+
+def pictures() -> dict[str, figure.Figure]:
+    """Return the figures by the names of their files."""
+    return {"results.svg": figures.accuracies(exported())}
+
+
+def table_of_formats() -> str:
+    """Return a row for each network of the package and format, as CSV."""
+    written = io.StringIO()
+    rows = []
+    for row in exported():
+        facts, costs = released()[row["network"]], registry.get_costs(row["network"])
+        each = [100 * accuracy for accuracy in facts["accuracies"]]
+        rows.append(
+            row
+            | {"test_accuracy": round(100 * row["test_correct"] / row["test_count"], 4)}
+            | {"mean_accuracy": round(statistics.mean(each), 4)}
+            | {"standard_deviation": round(significance.deviation(each), 4), "seeds": len(each)}
+            | {"parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
+            | {"dataset": facts["dataset"], "recipe": facts["recipe"]}
+        )
+    table = csv.DictWriter(written, rows[0], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return written.getvalue()
+
+
 def kept() -> list[dict[str, Any]]:
     """Return the results that are kept."""
     return [records.read_result(path) for path in sorted(FOLDER.glob("*.json"))]
@@ -54,7 +130,8 @@ def kept() -> list[dict[str, Any]]:
 
 def page(text: str) -> str:
     """Return the text of the page with its generated tables updated."""
-    for name, content in (("released", _released_table()), ("trials", _trials_table(kept()))):
+    tables = {"released": _released_table(), "trials": _trials_table(kept())}
+    for name, content in tables.items():
         start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
         before, found, rest = text.partition(start)
         _, closed, after = rest.partition(end)
@@ -140,7 +217,7 @@ def _described(result: dict[str, Any]) -> str:
 def _spread(accuracies: Sequence[float]) -> str:
     """Return the mean and the standard deviation of accuracies in 0..1."""
     each = [100 * accuracy for accuracy in accuracies]
-    deviation = f" ± {statistics.stdev(each):.2f}" if len(each) > 1 else ""
+    deviation = f" ± {significance.deviation(each):.2f}" if len(each) > 1 else ""
     return f"{statistics.mean(each):.2f} %{deviation}"
 
 

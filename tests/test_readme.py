@@ -27,6 +27,7 @@ PAGES = {
         "docs/data.md",
         "docs/reliability.md",
         "docs/benchmarks.md",
+        "docs/results.md",
     )
 }
 README = PAGES["README.md"]
@@ -106,7 +107,7 @@ def test_every_generated_table_was_generated() -> None:
     for name in update_tables.PAGES:
         block = update_tables.read_block(name)
         assert block.startswith("| "), name
-        assert "TensorFlow" in block, name
+        assert "TensorFlow" in block or name in ("trained", "released", "trials"), name
 
 
 def test_a_block_is_replaced_in_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,13 +26,16 @@ ROOT = Path(__file__).parent.parent
 PAGES = {
     "digits": "README.md",
     "speed": "README.md",
+    "trained": "README.md",
     "mnist": "docs/benchmarks.md",
     "recipes": "docs/benchmarks.md",
     "study": "docs/benchmarks.md",
     "bench": "docs/benchmarks.md",
     "faults": "docs/reliability.md",
+    "released": "docs/results.md",
+    "trials": "docs/results.md",
 }
-"""The page that holds each generated block."""
+"""The page that holds each generated block; those of trained networks are made by tools.results."""
 
 
 def main() -> None:

@@ -8,14 +8,15 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tools import update_tables
 from tools.results import __main__ as results
 from tools.results import alphabets, figures, transfer
 from zoo.errors import InputError
 
 
-def test_the_page_is_that_of_the_kept_results() -> None:
-    text = results.PAGE.read_text(encoding="utf-8")
-    assert results.page(text) == text
+def test_the_tables_are_those_of_the_kept_results() -> None:
+    for name, table in results.tables().items():
+        assert update_tables.read_block(name) == f"{table}\n", "run python -m tools.results"
 
 
 def test_a_trial_is_described_by_what_differs_from_its_recipe() -> None:
@@ -33,7 +34,7 @@ def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:
     assert results.table_of_formats() == results.CSV.read_text(encoding="utf-8")
     for name, picture in results.pictures().items():
         figures.save(picture, tmp_path / name)
-        stored = results.PAGE.parent / "figures" / name
+        stored = results.DOCS / "figures" / name
         assert (tmp_path / name).read_bytes() == stored.read_bytes(), "run python -m tools.results"
 
 

@@ -1,4 +1,4 @@
-"""Keep results, and write docs/results.md, its table and its figure from all that are kept.
+"""Keep results, and write the tables and figures of the trained networks from all that are kept.
 
     python -m tools.results [--add RUN ...] [--bundle BUNDLE ...]
 
@@ -20,6 +20,7 @@ from typing import Any
 
 from matplotlib import figure
 
+from tools import update_tables
 from tools.results import figures
 from zoo import cli, recipes, significance
 from zoo.bundles import integrity
@@ -30,8 +31,8 @@ from zoo.util import atomic
 from zoo.weights import exported, released, released_folder
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = ROOT / "docs" / "results.md"
-CSV = ROOT / "docs" / "results.csv"
+DOCS = ROOT / "docs"
+CSV = DOCS / "results.csv"
 FOLDER = Path(__file__).parent / "runs"
 
 # Left to the training machine; they change the last bits only.
@@ -39,9 +40,9 @@ _MACHINE = ("seed", "precision", "shards", "threads")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Add runs, and write the page."""
+    """Add runs and bundles, and write the tables and figures."""
     parser = cli.Parser(
-        "tools.results", "Keep results, and write docs/results.md.", example="--add runs/ltfn5"
+        "tools.results", "Keep results, and write their tables.", example="--add runs/ltfn5"
     )
     parser.add_argument("--add", nargs="+", type=Path, default=[], metavar="RUN")
     parser.add_argument("--bundle", nargs="+", type=Path, default=[], metavar="BUNDLE")
@@ -52,8 +53,9 @@ def main(argv: Sequence[str]) -> None:
         add_bundle(folder)
     CSV.write_text(table_of_formats(), encoding="utf-8")
     for name, picture in pictures().items():
-        figures.save(picture, PAGE.parent / "figures" / name)
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        figures.save(picture, DOCS / "figures" / name)
+    for name, table in tables().items():
+        update_tables.write_block(name, table)
 
 
 def add(run: Run) -> Path:
@@ -128,17 +130,13 @@ def kept() -> list[dict[str, Any]]:
     return [records.read_result(path) for path in sorted(FOLDER.glob("*.json"))]
 
 
-def page(text: str) -> str:
-    """Return the text of the page with its generated tables updated."""
-    tables = {"released": _released_table(), "trials": _trials_table(kept())}
-    for name, content in tables.items():
-        start, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
-        before, found, rest = text.partition(start)
-        _, closed, after = rest.partition(end)
-        if not (found and closed):
-            raise InputError(f"{PAGE} has no generated part named {name}")
-        text = f"{before}{start}{content}\n{end}{after}"
-    return text
+def tables() -> dict[str, str]:
+    """Return the generated tables by the names of their blocks."""
+    return {
+        "trained": _trained_table(),
+        "released": _released_table(),
+        "trials": _trials_table(kept()),
+    }
 
 
 def _settings(result: dict[str, Any]) -> dict[str, Any]:
@@ -150,6 +148,26 @@ def _settings(result: dict[str, Any]) -> dict[str, Any]:
         "recipe": recipe,
         "start": result["start"],
     }
+
+
+def _trained_table() -> str:
+    """Return the short table of the networks in the package."""
+    rows = [
+        "| trained network | parameters | test accuracy | in int8 | int8 file |",
+        "|---|---|---|---|---|",
+    ]
+    for row in exported():
+        if row["format"] == "int8":
+            name = row["network"]
+            cells = (
+                f"`{name}`",
+                f"{registry.get_costs(name).parameters:,}",
+                f"{_spread(released()[name]['accuracies'])}",
+                f"{100 * row['test_correct'] / row['test_count']:.2f} %",
+                f"{row['bytes'] / 1e3:,.0f} kB",
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
 
 
 def _released_table() -> str:

@@ -98,7 +98,8 @@ def byte_count(text: str) -> int:
     if not found or found[2] not in _UNITS:
         units = ", ".join(filter(None, _UNITS))
         raise argparse.ArgumentTypeError(
-            f"takes a number of bytes, or one with a unit ({units}), received {text!r}"
+            f"takes a whole number of at most 12 digits, in bytes or with a unit ({units}), "
+            f"received {text!r}"
         )
     return int(found[1]) * _UNITS[found[2]]
 
@@ -106,7 +107,9 @@ def byte_count(text: str) -> int:
 def percentage(text: str) -> float:
     """Parse a percentage such as ``99.4``, for ``type=`` of an argument."""
     if not re.fullmatch(r"\d{1,3}(\.\d{1,9})?", text, re.ASCII) or float(text) > 100:
-        raise argparse.ArgumentTypeError(f"takes a number from 0 to 100, received {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"takes a number from 0 to 100 such as 99.4, received {text!r}"
+        )
     return float(text)
 
 
@@ -243,6 +246,9 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     """Run a command with the process's arguments and exit with its documented exit code."""
     if sys.platform == "win32":
         _leave(prog, "Windows is not supported; use Linux, macOS or WSL", 2)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed before the start
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         signals.raise_exceptions()
         lifetime.end_with_parent()
@@ -272,6 +278,7 @@ def _leave(prog: str, message: str, code: int) -> NoReturn:
         sys.exit(code)
     # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
     with contextlib.suppress(OSError):
-        print(f"{prog}: {message}", file=sys.stderr, flush=True)
         sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        print(f"{prog}: {message}", file=sys.stderr, flush=True)
     os._exit(code)

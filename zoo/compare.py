@@ -106,7 +106,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
         costs = _costs(runs[0])
         cells = (
             model,
-            f"{means[model]:.2f} % ± {significance.deviation(each[model]):.2f}",
+            significance.spread([run["test_accuracy"] for run in runs]),
             str(len(runs)),
             f"{costs.parameters:,}",
             f"{costs.multiply_adds:,}",
@@ -172,7 +172,7 @@ def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
 
 def _verdict(behind: float, p_value: float) -> str:
     if math.isnan(p_value):
-        return f"{behind:.2f} points, too few seeds to test"
+        return f"{behind:.2f} points, not testable"
     return f"{behind:.2f} points, p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
 
 

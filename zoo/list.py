@@ -20,9 +20,12 @@ _HEADINGS = (
     "name", "input", "parameters", "multiply-adds", "largest activation", "trained", "origin",
 )  # fmt: skip
 _FILE_HEADINGS = (
-    "network", "format", "test accuracy", "size", "microcontroller arena", "time per image",
-    "on one thread of",
+    "network", "format", "test accuracy", "file", "microcontroller flash", "arena",
+    "time per image", "on one thread of",
 )  # fmt: skip
+
+
+_SIZES = ("bytes", "flash_bytes", "arena_bytes")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -38,16 +41,21 @@ def main(argv: Sequence[str]) -> None:
         "--fits",
         type=cli.byte_count,
         metavar="SIZE",
-        help="list the files of at most SIZE, such as 64KiB, that the trained networks export to",
+        help="list the exported files of the trained networks, of at most SIZE such as 64KiB; "
+        "that of the file, without program code",
     )
     parser.add_argument(
         "--min-accuracy",
         type=cli.percentage,
         metavar="PERCENT",
-        help="list those that classify at least PERCENT of the test images correctly",
+        help="list those that classify at least PERCENT of the test images correctly, such as 98",
     )
     arguments = parser.parse_args(argv)
     if arguments.fits is not None or arguments.min_accuracy is not None:
+        if arguments.imports:
+            raise InputError(
+                "--fits and --min-accuracy list networks of the package; omit --import"
+            )
         rows = choose(exported(), arguments.fits, arguments.min_accuracy)
         print(
             atomic.json_text(rows)
@@ -70,18 +78,28 @@ def choose(
     Raises:
         InputError: no row is within the limits; the message says what comes closest.
     """
+    if not rows:
+        raise InputError("the package contains no trained network")
+
+    def rank(row: dict[str, Any]) -> tuple[float, int]:
+        return -_accuracy(row), row["bytes"]
+
     small = [row for row in rows if most_bytes is None or row["bytes"] <= most_bytes]
     if not small:
         least = min(rows, key=lambda row: row["bytes"])
-        raise InputError(f"the smallest file has {least['bytes']:,} bytes: {_name(least)}")
-    best = max(small, key=_accuracy)
+        raise InputError(
+            f"no file has at most {most_bytes:,} bytes; the smallest, {_name(least)}, has "
+            f"{least['bytes']:,}"
+        )
     found = [row for row in small if least_percent is None or _accuracy(row) >= least_percent]
     if not found:
         limit = "" if most_bytes is None else f" of at most {most_bytes:,} bytes"
+        best = min(small, key=rank)
         raise InputError(
-            f"the most accurate file{limit} reaches {_accuracy(best):.2f} %: {_name(best)}"
+            f"no file{limit} reaches {least_percent} %; the most accurate, {_name(best)}, reaches "
+            f"{_accuracy(best):.2f} %"
         )
-    return sorted(found, key=lambda row: (-_accuracy(row), row["bytes"]))
+    return sorted(found, key=rank)
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -108,13 +126,11 @@ def _cells(spec: ModelSpec) -> tuple[str, ...]:
 
 
 def _file_cells(row: dict[str, Any]) -> tuple[str, ...]:
-    arena = row["arena_bytes"]
     return (
         row["network"],
         row["format"],
         f"{_accuracy(row):.2f} %",
-        f"{row['bytes']:,} B",
-        "" if arena is None else f"{arena:,} B",
+        *("" if row[key] is None else f"{row[key]:,} B" for key in _SIZES),
         f"{row['microseconds']:,.0f} us",
         row["processor"],
     )

@@ -1,20 +1,28 @@
-"""Means, deviations and tests of accuracies over several seeds."""
+"""Means, standard deviations and tests of accuracies over several seeds."""
 
 from __future__ import annotations
 
 import itertools
+import math
+import statistics
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from etils import epy
 
 with epy.lazy_imports():
     from scipy import stats
 
 
+def spread(accuracies: Sequence[float], digits: int = 2) -> str:
+    """Return the mean and the standard deviation of accuracies in 0..1, in percent, as text."""
+    each = [100 * accuracy for accuracy in accuracies]
+    text = f"{statistics.mean(each):.{digits}f} %"
+    return f"{text} ± {deviation(each):.{digits}f}" if len(each) > 1 else text
+
+
 def deviation(values: Sequence[float]) -> float:
     """Return the sample standard deviation, 0 for a single value."""
-    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def p_values(groups: Mapping[str, Sequence[float]]) -> dict[frozenset[str], float]:
@@ -33,16 +41,22 @@ def p_values(groups: Mapping[str, Sequence[float]]) -> dict[frozenset[str], floa
 
     Source: S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
     """
-    pairs = [frozenset(pair) for pair in itertools.combinations(groups, 2)]
-    single = np.array([_welch(*(groups[name] for name in pair)) for pair in pairs])
-    order = np.argsort(single)  # NaN last
-    corrected = np.empty(len(pairs))
-    tests_left = np.arange(len(pairs), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(single[order] * tests_left))
-    return dict(zip(pairs, map(float, corrected), strict=True))
+    single = {
+        frozenset(pair): _welch(*(groups[name] for name in pair))
+        for pair in itertools.combinations(groups, 2)
+    }
+    tested = sorted(
+        (pair for pair in single if not math.isnan(single[pair])), key=single.__getitem__
+    )
+    corrected = single
+    least = 0.0
+    for tests_left, pair in zip(range(len(tested), 0, -1), tested, strict=True):
+        least = max(least, min(1.0, tests_left * single[pair]))
+        corrected = corrected | {pair: least}
+    return corrected
 
 
 def _welch(first: Sequence[float], second: Sequence[float]) -> float:
-    if min(len(first), len(second)) < 2 or deviation(first) == deviation(second) == 0:
+    if min(len(first), len(second)) < 2 or len({*first}) == len({*second}) == 1:
         return float("nan")
     return float(stats.ttest_ind(first, second, equal_var=False).pvalue)

@@ -7,17 +7,19 @@ from typing import Any
 import yaml
 
 # The licences of data that this project knows, by the names of the Hub.
-_LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-SA 3.0": "cc-by-sa-3.0"}
+LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-SA 3.0": "cc-by-sa-3.0"}
 
 
-def front_matter(manifest: dict[str, Any]) -> str:
+def front_matter(manifest: dict[str, Any], relation: str) -> str:
     """Return the block of YAML, with the measured accuracy of each file.
 
-    The licence is that of the data, ``unknown`` for data whose licence is not known. The keys are
-    those of https://huggingface.co/docs/hub/model-cards.
+    A network that was trained on a public dataset has the licence of this data, if it is known.
+    Of others the licence is ``unknown`` and no dataset is named. The keys are those of
+    https://huggingface.co/docs/hub/model-cards.
 
     Args:
         manifest: the bundle's manifest.
+        relation: relation of the network to its dataset: ``trained on`` or ``verified on``.
     """
     data = manifest["data"]
     result = {
@@ -32,10 +34,11 @@ def front_matter(manifest: dict[str, Any]) -> str:
             for each in manifest["artifacts"]
         ],
     }
+    is_public = relation == "trained on" and data["homepage"]
     facts = {
-        "license": _LICENCES.get(data["licence"], "unknown"),
+        "license": LICENCES.get(data["licence"], "unknown") if is_public else "unknown",
         "pipeline_tag": "image-classification",
-        "datasets": [data["name"]],
+        **({"datasets": [data["name"]]} if is_public else {}),
         "model-index": [{"name": manifest["model"], "results": [result]}],
     }
-    return f"---\n{yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)}---\n"
+    return f"---\n{yaml.safe_dump(facts, sort_keys=False)}---\n"

@@ -17,7 +17,7 @@ from huggingface_hub import ModelCard
 import export
 import zoo
 from export import formats
-from export.bundle import card
+from export.bundle import card, front_matter
 from export.convert import conversion, saved_model, tflite
 from export.litert import flatbuffer
 from export.network import qat
@@ -25,6 +25,7 @@ from export.network.deploy import inference_model
 from export.network.sources import from_run
 from export.pipeline import Request, export_bundle
 from tests.conftest import EVERY_MODEL
+from zoo import data as data_package
 from zoo.bundles import integrity
 from zoo.bundles.runtimes import dequantize, quantize
 from zoo.data import Dataset
@@ -106,11 +107,27 @@ def test_the_hub_reads_the_card(bundle: Path, manifest: dict[str, Any]) -> None:
 
 
 def test_the_hub_reads_any_name(manifest: dict[str, Any]) -> None:
-    name = "--- 'a': \"b\" \U0001f600 \x7f # no"
+    name = "--- 'a': \"b\" \U0001f600 \x7f \x85 # no"
     data = manifest["data"] | {"name": name, "licence": "not stated"}
-    read: Any = ModelCard(card.model_card(manifest | {"data": data}, "", "", "")).data
+    read: Any = ModelCard(card.model_card(manifest | {"data": data}, "trained on", "", "")).data
     assert (read.license, read.datasets) == ("unknown", [name])
     assert {each.dataset_name for each in read.eval_results} == {name}
+
+
+@pytest.mark.parametrize(
+    ("relation", "homepage"), [("verified on", "https://example.org"), ("trained on", "")]
+)
+def test_no_data_is_claimed_for_other_networks(
+    manifest: dict[str, Any], relation: str, homepage: str
+) -> None:
+    data = manifest["data"] | {"homepage": homepage}
+    read: Any = ModelCard(card.model_card(manifest | {"data": data}, relation, "", "")).data
+    assert (read.license, read.datasets) == ("unknown", None)
+    assert {each.dataset_name for each in read.eval_results} == {"digits"}
+
+
+def test_every_licence_has_a_name_of_the_hub() -> None:
+    assert set(data_package._LICENCES.values()) == set(front_matter.LICENCES)
 
 
 def test_the_card_states_a_bound_that_was_loosened(manifest: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tools import update_tables
 from tools.results import __main__ as results
 from tools.results import alphabets, figures, transfer
+from zoo.bundles.integrity import Bundle
 from zoo.errors import InputError
 
 
@@ -38,9 +40,40 @@ def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:
         assert (tmp_path / name).read_bytes() == stored.read_bytes(), "run python -m tools.results"
 
 
-def test_a_bundle_of_other_weights_is_not_kept(bundle: Path) -> None:
-    with pytest.raises(InputError, match="not an export of a network of the package"):
-        results.add_bundle(bundle)
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({}, None),
+        ({"origin": {"keras_file": {}}}, "not an export of a network of the package"),
+        ({"origin": {"run": {"weights": {"sha256": "0"}}}}, "not an export of a network"),
+        ({"data": {"name": "digits"}}, "not verified on mnist"),
+        ({"finetuned": {"steps": 5}}, "other weights or bounds"),
+        ({"loosened": ["int8"]}, "other weights or bounds"),
+        ({"artifacts": []}, "lacks dynamic, float16, .*--formats all"),
+    ],
+)
+def test_only_whole_exports_of_the_package_are_kept(
+    changed: dict[str, Any],
+    reason: str | None,
+    manifest: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    facts = {"dataset": "mnist", "sha256": manifest["origin"]["run"]["weights"]["sha256"]}
+    made = manifest | {"data": {"name": "mnist"}} | changed
+    monkeypatch.setattr(results, "released", lambda: {"compact-10k": facts})
+    monkeypatch.setattr(results, "released_folder", lambda name: tmp_path)
+    monkeypatch.setattr(results.integrity, "open_bundle", lambda path: Bundle(path, made))
+    if reason:
+        with pytest.raises(InputError, match=reason):
+            results.add_bundle(tmp_path)
+        assert not list(tmp_path.iterdir())
+        return
+    results.add_bundle(tmp_path)
+    rows = json.loads((tmp_path / "exported.json").read_text())["formats"]
+    assert [row["format"] for row in rows] == [row["format"] for row in manifest["artifacts"]]
+    (int8,) = (row for row in rows if row["format"] == "int8")
+    assert 0 < int8["arena_bytes"] < int8["flash_bytes"]
 
 
 def test_the_frontier_has_what_no_other_surpasses() -> None:
@@ -58,22 +91,23 @@ def test_transfer_is_measured_and_shown(
     monkeypatch.setattr(transfer, "COUNTS", (10,))
     monkeypatch.setattr(transfer, "_SEEDS", 1)
     monkeypatch.setattr(alphabets, "ALPHABETS", {"three letters": "LOX"})
-    monkeypatch.setattr("sys.argv", ["tools.results.transfer", "ltfn1"])
-    transfer.main()
-    first = capsys.readouterr().out
-    monkeypatch.setattr("sys.argv", ["tools.results.transfer"])
-    transfer.main()
-    assert capsys.readouterr().out in first
+    transfer.main(["ltfn1"])
     found = json.loads(transfer.FILE.read_text())["accuracies"]
     assert list(found) == ["digits", "three letters"]
-    (scratch,), (tuned,) = (found["digits"][way]["10"] for way in transfer.WAYS)
-    assert 0.5 < tuned < 1
-    assert 0.5 < scratch < 1
+    for way in transfer.WAYS:
+        assert 0.5 < found["digits"][way]["10"][0] < 1
     # The only layer of ltfn1 begins anew for other classes, as from scratch.
     letters = found["three letters"]
     assert letters["fine-tuned"] == letters["from scratch"]
-    assert tuned != scratch
+    share = letters["from scratch"]["10"][0]
+    row = f"| three letters | 10 | 1 | {100 * share:.1f} % | {100 * share:.1f} % |"
+    assert row in capsys.readouterr().out
     assert ElementTree.parse(transfer.FIGURE).getroot().tag.endswith("svg")
+
+
+def test_transfer_needs_trained_weights() -> None:
+    with pytest.raises(InputError, match="unknown trained network 'all-cnn-c'"):
+        transfer.main(["all-cnn-c"])
 
 
 @pytest.mark.parametrize("name", ["digits", "Greek letters"])

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
+from zoo import cli
 from zoo import list as zoo_list
 from zoo.errors import InputError
+
+RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 def _row(network: str, correct: int, size: int) -> dict[str, Any]:
@@ -32,37 +36,57 @@ def test_the_most_accurate_file_that_fits_comes_first() -> None:
 
 
 def test_what_no_file_fulfils_is_said_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="smallest file has 9,000 bytes: small in int8"):
+    with pytest.raises(InputError, match="at most 8,999 bytes; the smallest, small in int8, has 9"):
         _names(8_999, None)
-    with pytest.raises(InputError, match=r"of at most 20,000 bytes reaches 99.40 %: middle"):
+    with pytest.raises(InputError, match=r"at most 20,000 bytes reaches 99.41 %; .*middle.* 99.40"):
         _names(20_000, 99.41)
-    with pytest.raises(InputError, match=r"most accurate file reaches 99.70 %: large in int8"):
+    with pytest.raises(
+        InputError, match=r"no file reaches 99.71 %; .*large in int8, reaches 99.70"
+    ):
         _names(None, 99.71)
+    with pytest.raises(InputError, match="contains no trained network"):
+        zoo_list.choose([], 1_000, None)
 
 
 @pytest.mark.parametrize(
-    ("text", "count"), [("64KiB", 65_536), ("2MB", 2_000_000), ("11kB", 11_000), ("11000", 11_000)]
+    ("text", "count"),
+    [
+        ("64KiB", 65_536),
+        ("64kB", 64_000),
+        ("2MB", 2_000_000),
+        ("2MiB", 2_097_152),
+        ("11B", 11),
+        ("11000", 11_000),
+    ],
 )
-def test_sizes_have_units(command: Command, text: str, count: int) -> None:
-    done = command("zoo.list", "--fits", text, "--json")
-    assert done.returncode == 0, done.stderr
-    sizes = [row["bytes"] for row in json.loads(done.stdout)]
-    assert sizes
-    assert max(sizes) <= count
+def test_sizes_have_units(text: str, count: int) -> None:
+    assert cli.byte_count(text) == count
 
 
 def test_the_files_are_listed(command: Command) -> None:
-    done = command("zoo.list", "--min-accuracy", "92.5", "--fits", "11kB")
+    (line,) = re.findall(r"^python -m (zoo\.list .*)$", RESULTS, re.MULTILINE)
+    done = command(*line.split())
+    assert done.returncode == 0, done.stderr
     heading, first, *_ = done.stdout.splitlines()
     assert heading.split()[:2] == ["network", "format"]
-    assert first.split()[0] == "ltfn1"
+    rows = json.loads(command(*line.split(), "--json").stdout)
+    assert first.split()[:2] == [rows[0]["network"], rows[0]["format"]]
+    assert max(row["bytes"] for row in rows) <= 1_000_000
+
+
+def test_networks_of_others_are_not_chosen_from(command: Command) -> None:
+    done = command("zoo.list", "--fits", "1MB", "--import", "json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("networks of the package; omit --import\n")
 
 
 @pytest.mark.parametrize("text", ["64 KiB", "-1", "1.5MB", "4TB", "nan", "9" * 400, "\u0661KiB"])
 def test_other_sizes_are_refused(command: Command, text: str) -> None:
     done = command("zoo.list", f"--fits={text}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("zoo.list: error: argument --fits: takes a number of bytes")
+    assert done.stderr.startswith(
+        "zoo.list: error: argument --fits: takes a whole number of at most"
+    )
 
 
 @pytest.mark.parametrize("text", ["-1", "100.1", "nan", "inf", "1e1", "99,4", "9" * 400])

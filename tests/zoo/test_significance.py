@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zoo.significance import p_values
+from zoo.significance import p_values, spread
 
 
 def test_every_pair_is_tested_and_corrected() -> None:
@@ -39,13 +39,26 @@ def test_chance_finds_a_difference_as_rarely_as_promised() -> None:
     assert findings < 20
 
 
-@pytest.mark.parametrize("other", [[1.0], [2.0, 2.0], [1.0, 1.0]])
+@pytest.mark.parametrize("other", [[99.1], [99.2] * 3, [99.1] * 3])
 def test_values_without_spread_are_not_tested(other: list[float]) -> None:
-    (found,) = p_values({"a": [1.0, 1.0], "b": other}).values()
+    assert np.std([99.1] * 3) > 0  # rounding; it is no spread
+    (found,) = p_values({"a": [99.1] * 3, "b": other}).values()
     assert math.isnan(found)
 
 
 def test_a_pair_that_cannot_be_tested_leaves_the_others_alone() -> None:
-    found = p_values({"a": [1.0, 1.1], "b": [1.0], "c": [5.0, 5.2]})
-    assert found[frozenset("ac")] < 0.05
+    groups = {"a": [1.0, 1.1], "b": [1.0], "c": [5.0, 5.2]}
+    found = p_values(groups)
+    welch = stats.ttest_ind(groups["a"], groups["c"], equal_var=False).pvalue
+    assert found[frozenset("ac")] == pytest.approx(welch)
     assert math.isnan(found[frozenset("ab")])
+
+
+def test_one_network_has_no_pair() -> None:
+    assert p_values({"a": [1.0, 2.0]}) == {}
+
+
+def test_a_spread_is_in_percent() -> None:
+    assert spread([0.99, 0.98]) == "98.50 % ± 0.71"
+    assert spread([0.99, 0.98], 1) == "98.5 % ± 0.7"
+    assert spread([0.99]) == "99.00 %"

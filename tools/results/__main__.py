@@ -20,6 +20,7 @@ from typing import Any
 
 from matplotlib import figure
 
+from export import formats
 from tools import update_tables
 from tools.results import figures
 from zoo import cli, recipes, significance
@@ -70,13 +71,19 @@ def add_bundle(folder: Path) -> None:
     """Keep what the export of a network of the package measured of each format.
 
     Raises:
-        InputError: the bundle is of other weights, or was verified on other images.
+        InputError: the bundle is of other weights, was verified on other images or within other
+            bounds, was fine-tuned, or lacks a format.
     """
     manifest = integrity.open_bundle(folder).manifest
-    name, origin = manifest["model"], manifest["origin"]["run"]
+    name, origin = manifest["model"], manifest["origin"].get("run")
     facts = released().get(name)
-    if not facts or origin["weights"]["sha256"] != facts["sha256"]:
+    if not facts or not origin or origin["weights"]["sha256"] != facts["sha256"]:
         raise InputError(f"{folder} is not an export of a network of the package")
+    found = {each["format"] for each in manifest["artifacts"]}
+    if missing := formats.FORMATS.keys() - found - {"microcontroller"}:
+        raise InputError(f"{folder} lacks {', '.join(sorted(missing))}; export with --formats all")
+    if manifest["finetuned"] or manifest["loosened"]:
+        raise InputError(f"{folder} was exported with other weights or bounds than usual")
     if manifest["data"]["name"] != facts["dataset"]:
         raise InputError(f"{folder} was not verified on {facts['dataset']}")
     board = manifest["microcontroller"]
@@ -90,12 +97,9 @@ def add_bundle(folder: Path) -> None:
             | {"flash_bytes": flash, "arena_bytes": arena}
             | {"microseconds": round(each["microseconds"], 1)}
         )
-    found = {
-        "sha256": facts["sha256"],
-        "processor": manifest["machine"]["processor"],
-        "formats": rows,
-    }
-    atomic.write_json(released_folder(name) / "exported.json", found)
+    processor = manifest["machine"]["processor"]
+    measured = {"sha256": facts["sha256"], "processor": processor, "formats": rows}
+    atomic.write_json(released_folder(name) / "exported.json", measured)
     exported.cache_clear()
 
 
@@ -114,8 +118,9 @@ def table_of_formats() -> str:
         rows.append(
             row
             | {"test_accuracy": round(100 * row["test_correct"] / row["test_count"], 4)}
-            | {"mean_accuracy": round(statistics.mean(each), 4)}
-            | {"standard_deviation": round(significance.deviation(each), 4), "seeds": len(each)}
+            | {"keras_mean_accuracy": round(statistics.mean(each), 4)}
+            | {"keras_standard_deviation": round(significance.deviation(each), 4)}
+            | {"keras_seeds": len(each)}
             | {"parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
             | {"dataset": facts["dataset"], "recipe": facts["recipe"]}
         )
@@ -162,8 +167,8 @@ def _trained_table() -> str:
             cells = (
                 f"`{name}`",
                 f"{registry.get_costs(name).parameters:,}",
-                f"{_spread(released()[name]['accuracies'])}",
-                f"{100 * row['test_correct'] / row['test_count']:.2f} %",
+                _accuracy(released()[name]),
+                _accuracy(row),
                 f"{row['bytes'] / 1e3:,.0f} kB",
             )
             rows.append(f"| {' | '.join(cells)} |")
@@ -178,11 +183,10 @@ def _released_table() -> str:
     ]
     for name, facts in released().items():
         each = facts["accuracies"]
-        correct, count = facts["test_correct"], facts["test_count"]
         cells = (
             f"`{name}`",
-            f"{100 * correct / count:.2f} % ({correct:,}/{count:,})",
-            _spread(each),
+            f"{_accuracy(facts)} ({facts['test_correct']:,}/{facts['test_count']:,})",
+            significance.spread(each),
             str(len(each)),
             _described(find(name).read_result()),
             f"{facts['bytes'] / 1e3:,.0f} kB",
@@ -205,8 +209,8 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
             f"`{group[0]['model']}`",
             _described(group[0]),
             str(len(group)),
-            _spread([each["validation_accuracy"] for each in group]),
-            _spread([each["test_accuracy"] for each in group]),
+            significance.spread([each["validation_accuracy"] for each in group]),
+            significance.spread([each["test_accuracy"] for each in group]),
             f"{statistics.mean(each['seconds'] for each in group):,.0f} s",
             ", ".join(sorted({_machine(each) for each in group})),
         )
@@ -232,11 +236,8 @@ def _described(result: dict[str, Any]) -> str:
     return f"`{' '.join([recipe['name'], *changed])}`"
 
 
-def _spread(accuracies: Sequence[float]) -> str:
-    """Return the mean and the standard deviation of accuracies in 0..1."""
-    each = [100 * accuracy for accuracy in accuracies]
-    deviation = f" ± {significance.deviation(each):.2f}" if len(each) > 1 else ""
-    return f"{statistics.mean(each):.2f} %{deviation}"
+def _accuracy(facts: dict[str, Any]) -> str:
+    return f"{100 * facts['test_correct'] / facts['test_count']:.2f} %"
 
 
 def _machine(result: dict[str, Any]) -> str:

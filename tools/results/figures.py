@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,33 +10,33 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import figure
 
-_COSTS = {"bytes": "size of the file, bytes", "microseconds": "time per image, us"}
-
 
 def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
-    """Draw the accuracy of each file against its size and time; a line joins the frontier."""
+    """Draw the accuracy of each file against its size and time; a line joins the frontier.
+
+    Args:
+        rows: rows of ``zoo.weights.exported``, all measured on one kind of processor.
+    """
+    (processor,) = {row["processor"] for row in rows}  # times of others are not comparable
+    labels = {"bytes": "size of the file, bytes", "microseconds": f"us per image, {processor}"}
     picture = figure.Figure(figsize=(10, 4.5), layout="constrained")
-    formats = dict.fromkeys(row["format"] for row in rows)
+    names = dict.fromkeys(row["format"] for row in rows)
     for axes, (cost, label) in zip(
-        picture.subplots(1, 2, sharey=True), _COSTS.items(), strict=True
+        picture.subplots(1, 2, sharey=True), labels.items(), strict=True
     ):
-        for number, name in enumerate(formats):
-            of_format = [row for row in rows if row["format"] == name]
-            points = [[row[cost] for row in of_format], [_errors(row) for row in of_format]]
-            axes.scatter(*points, s=30, color=f"C{number}", marker="osD^vPX*"[number], label=name)
-        best = frontier(rows, cost)
-        axes.plot(
-            [row[cost] for row in best], [_errors(row) for row in best], "k--", lw=1, zorder=0,
-            drawstyle="steps-post",
-        )  # fmt: skip
-        named = set()
-        for row in best:
+        for name, marker in zip(names, itertools.cycle("osD^vPX*")):
+            points = [(row[cost], _errors(row)) for row in rows if row["format"] == name]
+            axes.scatter(*zip(*points, strict=True), s=30, marker=marker, label=name)
+        best = [(row[cost], _errors(row)) for row in frontier(rows, cost)]
+        axes.step(*zip(*best, strict=True), "k--", where="post", lw=1, zorder=0)
+        named: set[str] = set()
+        for row in frontier(rows, cost):
             if row["network"] not in named:
                 named.add(row["network"])
-                axes.annotate(
-                    row["network"], (row[cost], _errors(row)), (4, 6), textcoords="offset points"
-                )
-        axes.set(xscale="log", yscale="log", xlabel=label)
+                at = (row[cost], _errors(row))
+                axes.annotate(row["network"], at, (4, 6), textcoords="offset points")
+        axes.set(xscale="log", xlabel=label)
+        axes.set_yscale("log", nonpositive="clip")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.yaxis.set_minor_formatter("{x:g}")
     axes.legend(fontsize="small")
@@ -55,7 +56,7 @@ def frontier(rows: Sequence[dict[str, Any]], cost: str) -> list[dict[str, Any]]:
 def save(picture: figure.Figure, path: Path) -> None:
     """Save a figure as SVG, with the same bytes each time."""
     with mpl.rc_context({"svg.hashsalt": "ltfn-zoo"}):
-        picture.savefig(path, format="svg", metadata={"Date": None})
+        picture.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _errors(row: dict[str, Any]) -> float:

@@ -2,17 +2,15 @@
 
 A network of the package is trained from scratch and fine-tuned on the embedded digits and on three
 drawn alphabets, with several numbers of pictures a class and several seeds. A seed also selects the
-pictures. The accuracies are kept in ``transfer.json``; without MODEL, it only shows them again.
+pictures. The accuracies are kept in ``transfer.json``.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +20,13 @@ from PIL import Image
 
 import zoo
 from tools.results import alphabets, figures
-from zoo import significance
+from zoo import cli, significance
 from zoo.data.splits import Split
+from zoo.errors import unknown
 from zoo.runs import Run
 from zoo.util import atomic, backend
 from zoo.util.environment import machine, versions
+from zoo.weights import released
 
 FILE = Path(__file__).parent / "transfer.json"
 FIGURE = Path(__file__).parent.parent.parent / "docs" / "figures" / "transfer.svg"
@@ -36,15 +36,21 @@ _SEEDS = 5
 _TEST_COUNT = 50  # pictures a class
 
 
-def main() -> None:
-    """Train all and keep the accuracies, or only print them and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", help="a network of the package")
-    if model := parser.parse_args().model:
-        backend.start_tensorflow()
-        facts = {"model": model, "machine": machine(), "versions": versions()}
-        atomic.write_json(FILE, facts | {"accuracies": measure(model)})
-    found = json.loads(FILE.read_text(encoding="utf-8"))
+def main(argv: Sequence[str]) -> None:
+    """Train all, keep the accuracies, print them and draw the figure.
+
+    Raises:
+        InputError: the package does not contain the network trained.
+    """
+    parser = cli.Parser("tools.results.transfer", "Measure fine-tuning.", example="compact-10k")
+    parser.add_argument("model", help="a network of the package")
+    model = parser.parse_args(argv).model
+    if model not in released():
+        raise unknown("trained network", model, released())
+    backend.start_tensorflow()
+    facts = {"model": model, "machine": machine(), "versions": versions()}
+    found = facts | {"accuracies": measure(model)}
+    atomic.write_json(FILE, found)
     figures.save(draw(found), FIGURE)
     print(table(found))
 
@@ -80,14 +86,15 @@ def write(folder: Path, name: str, count: int, random: np.random.Generator) -> N
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return the mean accuracies as Markdown."""
-    rows = ["| pictures | a class | from scratch | fine-tuned |", "|---|---|---|---|"]
+    """Return the mean accuracies of a study as Markdown."""
+    rows = ["| pictures | a class | seeds | from scratch | fine-tuned |", "|---|---|---|---|---|"]
     for name, ways in found["accuracies"].items():
-        for count in COUNTS:
-            cells = (_spread(ways[way][str(count)]) for way in WAYS)
-            rows.append(f"| {name} | {count} | {' | '.join(cells)} |")
+        scratch, tuned = (ways[way] for way in WAYS)
+        for count, each in scratch.items():
+            spreads = [significance.spread(values, 1) for values in (each, tuned[count])]
+            rows.append(f"| {name} | {count} | {len(each)} | {' | '.join(spreads)} |")
     where = f"{found['machine']['processor']}, TensorFlow {found['versions']['tensorflow']}"
-    return "\n".join([*rows, "", f"(`{found['model']}`, {_SEEDS} seeds; {where})"])
+    return "\n".join([*rows, "", f"(`{found['model']}`; {where})"])
 
 
 def draw(found: dict[str, Any]) -> figure.Figure:
@@ -96,22 +103,20 @@ def draw(found: dict[str, Any]) -> figure.Figure:
     places = picture.subplots(1, len(found["accuracies"]), sharey=True)
     for axes, (name, ways) in zip(places, found["accuracies"].items(), strict=True):
         for way, marker in zip(WAYS, "os", strict=True):
-            each = [[100 * value for value in ways[way][str(count)]] for count in COUNTS]
-            means = [statistics.mean(values) for values in each]
-            spread = [significance.deviation(values) for values in each]
-            axes.errorbar(COUNTS, means, spread, marker=marker, capsize=3, label=way)
+            each = {
+                int(count): [100 * accuracy for accuracy in accuracies]
+                for count, accuracies in ways[way].items()
+            }
+            means = [statistics.mean(values) for values in each.values()]
+            spread = [significance.deviation(values) for values in each.values()]
+            axes.errorbar([*each], means, spread, marker=marker, capsize=3, label=way)
         axes.set(title=name, xscale="log", xlabel="pictures a class")
-        axes.set_xticks(COUNTS, map(str, COUNTS))
+        axes.set_xticks([*each], map(str, each))
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     places[0].set_ylabel("test accuracy, %")
     places[-1].legend(loc="lower right")
     return picture
-
-
-def _spread(accuracies: list[float]) -> str:
-    each = [100 * accuracy for accuracy in accuracies]
-    return f"{statistics.mean(each):.1f} % ± {significance.deviation(each):.1f}"
 
 
 def _pictures(
@@ -135,4 +140,4 @@ def _of_class(split: Split, label: int, random: np.random.Generator) -> Iterator
 
 
 if __name__ == "__main__":
-    main()
+    cli.run("tools.results.transfer", main)

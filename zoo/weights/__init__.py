@@ -43,12 +43,15 @@ def exported() -> list[dict[str, Any]]:
 
     A row has ``network``, ``format``, ``test_correct`` and ``test_count`` of the file,
     ``changed``, the test images for which it predicts another class than Keras, ``bytes``,
-    ``flash_bytes`` and ``arena_bytes`` of the microcontroller library (or None),
-    ``microseconds`` for one image on one thread, and the ``processor``.
+    ``flash_bytes`` (the model and the program code) and ``arena_bytes`` (with CMSIS-NN) of the
+    microcontroller library or None, ``microseconds`` for one image on one thread, and the
+    ``processor``.
     """
     rows = []
     for name in released():
         file = _FOLDER / name / "exported.json"
+        if not file.exists():  # released, but not yet exported
+            continue
         found = json.loads(file.read_text(encoding="utf-8"))
         common = {"network": name, "processor": found["processor"]}
         rows += [common | row for row in found["formats"]]

@@ -117,13 +117,14 @@ def test_a_killed_exporter_leaves_no_partial_version(
     process = subprocess.Popen(line, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()  # its stage exists
-    time.sleep(random.uniform(0, 6))
+    delay = random.uniform(0, 6)
+    time.sleep(delay)
     process.kill()
     process.communicate()
     done = command("export", run, *options)
     assert done.returncode == 0, done.stderr
     assert watcher.stop() >= 1
-    assert watcher.partial == []
+    assert watcher.partial == [], f"killed after {delay} s"
     assert not list(tmp_path.glob(".staging-*"))
 
 

@@ -158,6 +158,32 @@ def test_code_that_runs_from_a_string_may_be_interrupted(
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
 
 
+INTERRUPTED = """
+import os, sys, time
+from zoo import cli
+def main(argv):
+    print("begun")
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(60)
+cli.run("zoo.wait", main)
+"""
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_does_not_change_the_end(number: signal.Signals, closed: int) -> None:
+    line = [sys.executable, "-c", INTERRUPTED, str(int(number))]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *line],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    complaint = f"zoo.wait: {WORDS[number]}\n"
+    told = ("", complaint) if closed == 1 else ("begun\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, *told)
+
+
 # TensorFlow's threads crash Python's shutdown if an interruption finds them at work.
 CRASHING = """
 import atexit, os, time

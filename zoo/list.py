@@ -29,10 +29,11 @@ _SIZES = ("bytes", "flash_bytes", "arena_bytes")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Print the registry as a table, or as JSON."""
+    """Print the networks, or the exported files within limits, as a table or as JSON."""
     parser = cli.Parser(
         "zoo.list",
-        "List the networks with their parameters, and multiply-adds and memory per image.",
+        "List the networks with their parameters, and multiply-adds and memory per image; or the "
+        "exported files of the trained ones.",
         example="--json",
         imports=True,
     )

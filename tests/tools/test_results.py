@@ -76,6 +76,11 @@ def test_only_whole_exports_of_the_package_are_kept(
     assert 0 < int8["arena_bytes"] < int8["flash_bytes"]
 
 
+def test_times_of_several_processors_are_not_compared() -> None:
+    with pytest.raises(InputError, match="are not comparable"):
+        figures.accuracies([{"processor": "one"}, {"processor": "other"}])
+
+
 def test_the_frontier_has_what_no_other_surpasses() -> None:
     counts = [(300, 99), (100, 90), (200, 95), (250, 94), (200, 93), (400, 99)]
     rows = [{"bytes": size, "test_correct": right, "test_count": 100} for size, right in counts]

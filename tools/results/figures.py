@@ -10,14 +10,21 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib import figure
 
+from zoo.errors import InputError
+
 
 def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
     """Draw the accuracy of each file against its size and time; a line joins the frontier.
 
     Args:
-        rows: rows of ``zoo.weights.exported``, all measured on one kind of processor.
+        rows: rows of ``zoo.weights.exported``.
+
+    Raises:
+        InputError: the rows were measured on several kinds of processors.
     """
-    (processor,) = {row["processor"] for row in rows}  # times of others are not comparable
+    processor, *others = {row["processor"] for row in rows}
+    if others:
+        raise InputError(f"times of {processor} and {', '.join(others)} are not comparable")
     labels = {"bytes": "size of the file, bytes", "microseconds": f"us per image, {processor}"}
     picture = figure.Figure(figsize=(10, 4.5), layout="constrained")
     names = dict.fromkeys(row["format"] for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import os
 import re
@@ -276,9 +277,11 @@ def _leave(prog: str, message: str, code: int) -> NoReturn:
     if code < 128:
         print(f"{prog}: error: {message}", file=sys.stderr)
         sys.exit(code)
-    # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
     with contextlib.suppress(OSError):
         print(f"{prog}: {message}", file=sys.stderr, flush=True)
+    # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
+    # So only the first part of it runs, in which TensorFlow removes its temporary files.
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
     os._exit(code)

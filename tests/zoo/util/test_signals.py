@@ -188,7 +188,11 @@ def test_a_closed_stream_does_not_change_the_end(number: signal.Signals, closed:
 CRASHING = """
 import atexit, os, time
 from zoo import cli
-atexit.register(os.abort)
+class Crash:
+    def __del__(self):
+        os.abort()
+crash = Crash()
+atexit.register(print, "exited")
 def main(argv):
     print("ready", flush=True)
     try:
@@ -206,7 +210,7 @@ def test_an_interrupted_command_does_not_crash_in_the_shutdown(number: signal.Si
     process.send_signal(number)
     output, complaint = process.communicate(timeout=300)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
-    assert output == "tidied\n"
+    assert output == "tidied\nexited\n"
 
 
 DEFERRED = """

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 
-from tools.faults.harness import Injected, Place, files_of, wrong_message
+from tools.faults.harness import ROOT, Injected, Place, files_of, wrong_message
 from zoo.runs import Run
 
 BEFORE = "24 of 39"
@@ -60,8 +60,8 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
                 output, errors = process.communicate()
                 late = time.monotonic() - begin
         code = process.returncode
-        # Before Python has started, the signal ends it; a shell reports this with the same code.
-        if code == -sent and moment < _STARTING and not output + errors:
+        # Before the first line of the command runs, Python itself answers the signal.
+        if moment < _STARTING and code in (-sent, 1) and str(ROOT) not in errors:
             yield fault, None
             continue
         done = subprocess.CompletedProcess([command], code, output, errors)

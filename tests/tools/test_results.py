@@ -87,7 +87,7 @@ def test_the_frontier_has_what_no_other_surpasses() -> None:
     assert [row["bytes"] for row in figures.frontier(rows, "bytes")] == [100, 200, 300]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_transfer_is_measured_and_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -39,7 +39,7 @@ def source(small: Path) -> Source:
     return dataclasses.replace(found, deployed=inference_model(found.model))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fine_tuning_restores_the_accuracy(source: Source, digits: Dataset, tmp_path: Path) -> None:
     told: list[str] = []
     request = Request(formats=formats.choose("microcontroller"))

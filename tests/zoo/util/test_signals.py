@@ -194,8 +194,8 @@ class Crash:
 crash = Crash()
 atexit.register(print, "exited")
 def main(argv):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("tidied")

@@ -16,7 +16,7 @@ from zoo.data.preprocessing import BACKGROUNDS, FITS, POLARITIES
 from zoo.errors import EXIT_CODES, InputError, ZooError
 from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
-from zoo.util import backend, lifetime, signals
+from zoo.util import backend, lifetime, signals, streams
 
 RECIPE_FLAGS = ("steps", "epochs", "batch_size", "seed", "precision")
 _MOST = 10**9  # for whole numbers in arguments
@@ -247,9 +247,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     """Run a command with the process's arguments and exit with its documented exit code."""
     if sys.platform == "win32":
         _leave(prog, "Windows is not supported; use Linux, macOS or WSL", 2)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed before the start
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+    streams.open_missing()
     try:
         signals.raise_exceptions()
         lifetime.end_with_parent()
@@ -262,8 +260,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
         number = signals.number_of(error)
         _leave(prog, "interrupted" if number == 2 else "terminated", 128 + number)
     except BrokenPipeError:
-        # The reader closed the pipe, as in `... | head`: flushing it at exit would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.discard(1)  # the reader closed the pipe, as in `... | head`
         sys.exit(1)
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
@@ -275,10 +272,9 @@ def _leave(prog: str, message: str, code: int) -> NoReturn:
     signals.ignore()
     message = "\\n".join(message.splitlines())  # an argument or a file name may contain newlines
     if code < 128:
-        print(f"{prog}: error: {message}", file=sys.stderr)
+        streams.tell(f"{prog}: error: {message}")
         sys.exit(code)
-    with contextlib.suppress(OSError):
-        print(f"{prog}: {message}", file=sys.stderr, flush=True)
+    streams.tell(f"{prog}: {message}")
     # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
     # So only the first part of it runs, in which TensorFlow removes its temporary files.
     atexit._run_exitfuncs()

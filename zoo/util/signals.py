@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -52,7 +52,9 @@ def guard_imports() -> None:
 
     def end(number: int, frame: FrameType | None) -> None:
         words = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-        os.write(sys.stderr.fileno(), f"{module}: {words[signal.Signals(number)]}\n".encode())
+        # It may be closed, or lead to a full disk.
+        with suppress(OSError):
+            os.write(2, f"{module}: {words[signal.Signals(number)]}\n".encode())
         os._exit(128 + number)
 
     for number in _handled():

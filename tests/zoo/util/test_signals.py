@@ -31,10 +31,15 @@ def _start_line(*arguments: str) -> subprocess.Popen[str]:
 
 def _end(process: subprocess.Popen[str], number: int) -> str:
     """Send a signal when the process has printed a line; return its error output."""
+    return _ended(process, number)[1]
+
+
+def _ended(process: subprocess.Popen[str], number: int) -> tuple[str, str]:
+    """Send a signal when the process has printed a line; return the rest of its output."""
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
-    return process.communicate(timeout=300)[1]
+    return process.communicate(timeout=300)
 
 
 # Waits in the import of a command's package.
@@ -57,6 +62,12 @@ def test_a_command_that_is_imported_ends_in_one_line(module: str, number: signal
     process = _start(IMPORTING.replace("sys.argv_of_test", repr(module)))
     complaint = _end(process, number)
     assert (process.returncode, complaint) == (128 + number, f"{module}: {WORDS[number]}\n")
+
+
+def test_a_command_is_interrupted_in_its_import_without_a_word(number: signal.Signals) -> None:
+    code = IMPORTING.replace("sys.argv_of_test", "'zoo.train'")
+    process = _start_line("-c", f"import os; os.close(2)\n{code}")
+    assert (_end(process, number), process.returncode) == ("", 128 + number)
 
 
 def test_another_program_that_imports_zoo_keeps_its_handlers(number: signal.Signals) -> None:
@@ -130,10 +141,7 @@ def test_a_signal_is_not_dropped_and_does_not_disturb_its_own_end(
     code: str, number: signal.Signals
 ) -> None:
     process = _start(code)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    output, complaint = process.communicate(timeout=300)
+    output, complaint = _ended(process, number)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "tidied\n"
 
@@ -179,9 +187,9 @@ def test_a_closed_stream_does_not_change_the_end(number: signal.Signals, closed:
         text=True,
         check=False,
     )
-    complaint = f"zoo.wait: {WORDS[number]}\n"
-    told = ("", complaint) if closed == 1 else ("begun\n", "")
-    assert (done.returncode, done.stdout, done.stderr) == (128 + number, *told)
+    assert done.returncode == 128 + number
+    assert done.stdout == ("" if closed == 1 else "begun\n")
+    assert done.stderr == ("" if closed == 2 else f"zoo.wait: {WORDS[number]}\n")
 
 
 # TensorFlow's threads crash Python's shutdown if an interruption finds them at work.
@@ -205,10 +213,7 @@ cli.run("zoo.wait", main)
 
 def test_an_interrupted_command_does_not_crash_in_the_shutdown(number: signal.Signals) -> None:
     process = _start(CRASHING)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    output, complaint = process.communicate(timeout=300)
+    output, complaint = _ended(process, number)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "tidied\nexited\n"
 
@@ -230,10 +235,7 @@ cli.run("zoo.wait", main)
 
 def test_a_deferred_signal_acts_at_the_end_of_the_block(number: signal.Signals) -> None:
     process = _start(DEFERRED)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(number)
-    output, complaint = process.communicate(timeout=300)
+    output, complaint = _ended(process, number)
     assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
     assert output == "saved\n"
 

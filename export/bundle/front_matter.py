@@ -13,9 +13,9 @@ LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-SA 3.0": "cc-by-sa-3.0"}
 def front_matter(manifest: dict[str, Any], relation: str) -> str:
     """Return the block of YAML, with the measured accuracy of each file.
 
-    A network that was trained on a public dataset has the licence of this data, if it is known.
-    Of others the licence is ``unknown`` and no dataset is named. The keys are those of
-    https://huggingface.co/docs/hub/model-cards.
+    A network that was trained on a public dataset alone has the licence of this data, if it is
+    known. Of others, such as those that began with trained weights, the licence is ``unknown`` and
+    no dataset is named. The keys are those of https://huggingface.co/docs/hub/model-cards.
 
     Args:
         manifest: the bundle's manifest.
@@ -34,7 +34,9 @@ def front_matter(manifest: dict[str, Any], relation: str) -> str:
             for each in manifest["artifacts"]
         ],
     }
-    is_public = relation == "trained on" and data["homepage"]
+    is_public = (
+        relation == "trained on" and data["homepage"] and not manifest["origin"]["run"]["start"]
+    )
     facts = {
         "license": LICENCES.get(data["licence"], "unknown") if is_public else "unknown",
         "pipeline_tag": "image-classification",

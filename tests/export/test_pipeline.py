@@ -115,13 +115,18 @@ def test_the_hub_reads_any_name(manifest: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("relation", "homepage"), [("verified on", "https://example.org"), ("trained on", "")]
+    ("relation", "homepage", "origin"),
+    [
+        ("verified on", "https://example.org", {"keras_file": {}}),
+        ("trained on", "", {"run": {"start": None}}),
+        ("trained on", "https://example.org", {"run": {"start": {"weights": "mnist"}}}),
+    ],
 )
 def test_no_data_is_claimed_for_other_networks(
-    manifest: dict[str, Any], relation: str, homepage: str
+    manifest: dict[str, Any], relation: str, homepage: str, origin: dict[str, Any]
 ) -> None:
-    data = manifest["data"] | {"homepage": homepage}
-    read: Any = ModelCard(card.model_card(manifest | {"data": data}, relation, "", "")).data
+    changed = {"data": manifest["data"] | {"homepage": homepage}, "origin": origin}
+    read: Any = ModelCard(card.model_card(manifest | changed, relation, "", "")).data
     assert (read.license, read.datasets) == ("unknown", None)
     assert {each.dataset_name for each in read.eval_results} == {"digits"}
 

@@ -61,11 +61,17 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
                 late = time.monotonic() - begin
         code = process.returncode
         # Before the first line of the command runs, Python itself answers the signal.
-        if moment < _STARTING and code in (-sent, 1) and str(ROOT) not in errors:
+        if moment < _STARTING and (code == -sent or _is_of_python(code, errors)):
             yield fault, None
             continue
         done = subprocess.CompletedProcess([command], code, output, errors)
         yield fault, _wrong(done, sent, late, place)
+
+
+def _is_of_python(code: int, errors: str) -> bool:
+    """Tell whether Ctrl-C interrupted Python's own start: no line of the project had run."""
+    ours = any(f"{ROOT}/{name}/" in errors for name in ("zoo", "export"))
+    return code == 1 and "KeyboardInterrupt" in errors and not ours
 
 
 def _wrong(

@@ -46,6 +46,12 @@ def test_values_without_spread_are_not_tested(other: list[float]) -> None:
     assert math.isnan(found)
 
 
+def test_one_spread_is_enough() -> None:
+    (found,) = p_values({"a": [99.1] * 3, "b": [99.2, 99.3, 99.25]}).values()
+    # t = 0.15 / (0.05 / sqrt(3)) with two degrees of freedom.
+    assert found == pytest.approx(2 * stats.t.sf(3 * 3**0.5, 2))
+
+
 def test_a_pair_that_cannot_be_tested_leaves_the_others_alone() -> None:
     groups = {"a": [1.0, 1.1], "b": [1.0], "c": [5.0, 5.2]}
     found = p_values(groups)

@@ -23,8 +23,6 @@ _FILE_HEADINGS = (
     "network", "format", "test accuracy", "file", "microcontroller flash", "arena",
     "time per image", "on one thread of",
 )  # fmt: skip
-
-
 _SIZES = ("bytes", "flash_bytes", "arena_bytes")
 
 
@@ -42,8 +40,8 @@ def main(argv: Sequence[str]) -> None:
         "--fits",
         type=cli.byte_count,
         metavar="SIZE",
-        help="list the exported files of the trained networks, of at most SIZE such as 64KiB; "
-        "that of the file, without program code",
+        help="list the exported files of the trained networks that have at most SIZE, such as "
+        "64KiB; the program code of a device is not counted",
     )
     parser.add_argument(
         "--min-accuracy",
@@ -97,8 +95,8 @@ def choose(
         limit = "" if most_bytes is None else f" of at most {most_bytes:,} bytes"
         best = min(small, key=rank)
         raise InputError(
-            f"no file{limit} reaches {least_percent} %; the most accurate, {_name(best)}, reaches "
-            f"{_accuracy(best):.2f} %"
+            f"no file{limit} reaches {least_percent:.9g} %; the most accurate, {_name(best)}, "
+            f"reaches {_accuracy(best):.2f} %"
         )
     return sorted(found, key=rank)
 

@@ -81,6 +81,18 @@ def test_times_of_several_processors_are_not_compared() -> None:
         figures.accuracies([{"processor": "one"}, {"processor": "other"}])
 
 
+@pytest.mark.parametrize("found", [{}, {"ltfn1": {}, "ltfn3": {}}])
+def test_nothing_is_written_without_all_exports(
+    found: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(results, "released", lambda: found)
+    monkeypatch.setattr(results, "released_folder", lambda name: tmp_path / name)
+    monkeypatch.setattr(results, "CSV", tmp_path / "results.csv")
+    with pytest.raises(InputError, match=f"export of {', '.join(found) or 'a network'} with"):
+        results.main([])
+    assert not results.CSV.exists()
+
+
 def test_the_frontier_has_what_no_other_surpasses() -> None:
     counts = [(300, 99), (100, 90), (200, 95), (250, 94), (200, 93), (400, 99)]
     rows = [{"bytes": size, "test_correct": right, "test_count": 100} for size, right in counts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 
@@ -43,15 +42,13 @@ def main(argv: Sequence[str]) -> None:
             raise unknown("item", item, ITEMS)
     if arguments.rounds < 2:
         raise InputError(f"--rounds takes at least 2, for a range; received {arguments.rounds}")
-    with tempfile.TemporaryDirectory(prefix="ltfn-bench-") as scratch:
-        tempfile.tempdir = scratch  # of the networks and bundles that the items share
-        for item in arguments.items or ITEMS:
-            print(f"Measuring {item}", file=sys.stderr)
-            module = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
-            begin = time.perf_counter()
-            result = module.measure(arguments.rounds)
-            results.save(item, result, time.perf_counter() - begin)
-            print(f"\n{results.table(result.columns, result.rows)}\n\n{result.notes}\n")
+    for item in arguments.items or ITEMS:
+        print(f"Measuring {item}", file=sys.stderr)
+        module = importlib.import_module(f"tools.bench.items.{item.replace('-', '_')}")
+        begin = time.perf_counter()
+        result = module.measure(arguments.rounds)
+        results.save(item, result, time.perf_counter() - begin)
+        print(f"\n{results.table(result.columns, result.rows)}\n\n{result.notes}\n")
 
 
 if __name__ == "__main__":

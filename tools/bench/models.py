@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +16,9 @@ _STEPS = 100
 @functools.cache
 def run_folder() -> Path:
     """Return a run of ltfn5 on MNIST, trained for 100 steps."""
-    folder = Path(tempfile.mkdtemp()) / "ltfn5"
+    scratch = tempfile.mkdtemp(prefix="ltfn-bench-")
+    atexit.register(shutil.rmtree, scratch)
+    folder = Path(scratch) / "ltfn5"
     _python(
         "zoo.train", "ltfn5", "--data", "mnist", "--offline", "--steps", _STEPS, "--out", folder
     )

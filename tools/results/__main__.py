@@ -41,7 +41,13 @@ _MACHINE = ("seed", "precision", "shards", "threads")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Add runs and bundles, and write the tables and figures."""
+    """Add runs and bundles, and write the tables and figures.
+
+    Raises:
+        InputError: a run or bundle cannot be added, a network of the package lacks its export, or
+            the exports were measured on several kinds of processors; nothing but what was added is
+            written.
+    """
     parser = cli.Parser(
         "tools.results", "Keep results, and write their tables.", example="--add runs/ltfn5"
     )
@@ -52,10 +58,14 @@ def main(argv: Sequence[str]) -> None:
         add(Run(folder))
     for folder in arguments.bundle:
         add_bundle(folder)
-    CSV.write_text(table_of_formats(), encoding="utf-8")
-    for name, picture in pictures().items():
+    without = [name for name in released() if not _exported_file(name).exists()]
+    if without or not released():
+        raise InputError(f"add an export of {', '.join(without) or 'a network'} with --bundle")
+    formats_text, drawn, blocks = table_of_formats(), pictures(), tables()
+    CSV.write_text(formats_text, encoding="utf-8")
+    for name, picture in drawn.items():
         figures.save(picture, DOCS / "figures" / name)
-    for name, table in tables().items():
+    for name, table in blocks.items():
         update_tables.write_block(name, table)
 
 
@@ -99,8 +109,12 @@ def add_bundle(folder: Path) -> None:
         )
     processor = manifest["machine"]["processor"]
     measured = {"sha256": facts["sha256"], "processor": processor, "formats": rows}
-    atomic.write_json(released_folder(name) / "exported.json", measured)
+    atomic.write_json(_exported_file(name), measured)
     exported.cache_clear()
+
+
+def _exported_file(name: str) -> Path:
+    return released_folder(name) / "exported.json"
 
 
 def pictures() -> dict[str, figure.Figure]:

@@ -22,9 +22,12 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
     Raises:
         InputError: the rows were measured on several kinds of processors.
     """
-    processor, *others = {row["processor"] for row in rows}
+    processor, *others = sorted({row["processor"] for row in rows})
     if others:
-        raise InputError(f"times of {processor} and {', '.join(others)} are not comparable")
+        raise InputError(
+            f"times of {processor} and {', '.join(others)} are not comparable; export all networks "
+            "on one machine"
+        )
     labels = {"bytes": "size of the file, bytes", "microseconds": f"us per image, {processor}"}
     picture = figure.Figure(figsize=(10, 4.5), layout="constrained")
     names = dict.fromkeys(row["format"] for row in rows)

@@ -50,8 +50,6 @@ def exported() -> list[dict[str, Any]]:
     rows = []
     for name in released():
         file = _FOLDER / name / "exported.json"
-        if not file.exists():  # released, but not yet exported
-            continue
         found = json.loads(file.read_text(encoding="utf-8"))
         common = {"network": name, "processor": found["processor"]}
         rows += [common | row for row in found["formats"]]

@@ -35,6 +35,15 @@ from zoo import cli
 cli.run("zoo.wait", lambda argv: print("told"))
 """
 
+ENDLESS = """
+import itertools
+from zoo import cli
+def main(argv):
+    for number in itertools.count():
+        print(number)
+cli.run("zoo.wait", main)
+"""
+
 
 def _run(code: str, redirection: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-c", code, *arguments]
@@ -63,3 +72,19 @@ def test_what_cannot_be_printed_is_an_error() -> None:
     done = _run(PRINTING, ">/dev/full")
     assert (done.returncode, done.stderr) == (1, "zoo.wait: error: No space left on device\n")
     assert _run(PRINTING, ">&-").returncode == 0
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "0\n"
+    process.stdout.close()
+    assert (process.wait(timeout=300), process.stderr.read()) == (1, "")
+    process.stderr.close()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from export.bundle.replay import verify_bundle
+from export.bundle.replay import replay
 from zoo import cli
+from zoo.bundles import integrity
 from zoo.util import backend
 
 
@@ -25,9 +26,10 @@ def main(argv: Sequence[str]) -> None:
         "bundle", metavar="BUNDLE", help="a version's folder, such as exports/ltfn5/1"
     )
     arguments = parser.parse_args(argv)
+    bundle = integrity.open_bundle(arguments.bundle)
     with contextlib.suppress(ImportError):
         backend.start_tensorflow()
-    print("\n".join(verify_bundle(arguments.bundle)))
+    print("\n".join(replay(bundle)))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,11 @@ def verify_bundle(folder: str | Path) -> list[str]:
     >>> lines[1]  # doctest: +ELLIPSIS
     'saved_model.pb: replayed, largest logit difference ...'
     """
-    bundle = integrity.open_bundle(folder)
+    return replay(integrity.open_bundle(folder))
+
+
+def replay(bundle: Bundle) -> list[str]:
+    """Replay the golden inputs of a bundle whose hashes were checked, as ``verify_bundle`` does."""
     lines = [f"{len(bundle.manifest['files'])} files are unchanged since publication"]
     for artifact in bundle.manifest["artifacts"]:
         path = bundle.path(artifact)
@@ -43,14 +47,14 @@ def verify_bundle(folder: str | Path) -> list[str]:
                 f"{artifact['file']}: not replayed, {error.__cause__.name} is not installed"
             )
             continue
-        difference = _replay(predict_fn(bundle.golden_images), artifact)
+        difference = _difference(predict_fn(bundle.golden_images), artifact)
         lines.append(f"{artifact['file']}: replayed, largest logit difference {difference:.2g}")
     if bundle.manifest["microcontroller"]:
         lines.append(_check_sources(bundle))
     return lines
 
 
-def _replay(logits: np.ndarray, artifact: dict[str, Any]) -> float:
+def _difference(logits: np.ndarray, artifact: dict[str, Any]) -> float:
     """Return the largest difference between a file's logits now and at publication."""
     recorded = np.array(artifact["golden_logits"], np.float32)
     if logits.shape != recorded.shape:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import keras
@@ -23,14 +24,13 @@ def score(digits: Dataset) -> Metrics:
 
 
 def test_the_worst_mistake_comes_first(digits: Dataset, score: Metrics) -> None:
-    picture = plots.mistakes(digits, score)
-    shown = [axes for axes in picture.axes if axes.images]
+    (axes,) = plots.mistakes(digits, score).axes
     expected = [
         f"true: {digits.test.labels[at]}\npredicted: {(digits.test.labels[at] + 1) % 10}"
         for at in (7, 9, 3)
     ]
-    assert [axes.get_title() for axes in shown] == expected
-    np.testing.assert_array_equal(shown[0].images[0].get_array(), digits.test.images[7, :, :, 0])
+    assert [text.get_text() for text in axes.texts] == expected
+    np.testing.assert_array_equal(axes.images[0].get_array(), digits.test.images[7, :, :, 0])
 
 
 def test_the_confusion_counts_every_image(digits: Dataset, score: Metrics) -> None:
@@ -45,8 +45,8 @@ def test_the_filters_are_the_first_kernels(name: str, count: int, side: int) -> 
     model = zoo.create_model(name)
     picture = plots.filters(model)
     assert picture
-    shown = [axes.images[0] for axes in picture.axes if axes.images]
-    images = [np.asarray(image.get_array()) for image in shown]
+    (axes,) = picture.axes
+    images = [np.asarray(image.get_array()) for image in axes.images]
     assert [image.shape for image in images] == [(side, side)] * count
     kernel = np.asarray(model.layers[2 if name == "ltfn5" else 3].kernel)
     np.testing.assert_array_equal(images[4].ravel(), kernel[..., 4].ravel())
@@ -66,7 +66,20 @@ def test_kernels_that_are_no_images_are_not_shown(first: list[keras.Layer]) -> N
 
 def test_a_perfect_score_leaves_no_mistakes_to_show(digits: Dataset) -> None:
     perfect = Metrics(353, 353, 0.0, np.eye(10, dtype=np.float32)[digits.test.labels])
-    assert not [axes for axes in plots.mistakes(digits, perfect).axes if axes.images]
+    (axes,) = plots.mistakes(digits, perfect).axes
+    assert (*axes.images, *axes.texts) == ()
+
+
+def test_images_do_not_overlap() -> None:
+    tall = [np.zeros((40, 20, 3), np.uint8)] * 7
+    for titles in ([""] * 7, ["a\nb"] * 7):
+        (axes,) = plots._gallery(np.stack(tall), titles, "tall").axes
+        boxes = [image.get_extent() for image in axes.images]
+        for left, right, bottom, top in boxes:
+            assert (bottom - top) / (right - left) == pytest.approx(2)
+        for one, other in itertools.combinations(boxes, 2):
+            beside = one[1] < other[0] or other[1] < one[0]
+            assert beside or one[2] < other[3] or other[2] < one[3]
 
 
 def test_a_run_has_its_pictures(workplace: Path) -> None:

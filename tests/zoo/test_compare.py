@@ -11,7 +11,7 @@ from zoo.errors import InputError
 from zoo.runs import Run
 
 TINY = [
-    "compact-4k",
+    "ltfn3",
     "ltfn1",
     "--data",
     "digits",
@@ -71,7 +71,7 @@ def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> N
     first = command("zoo.compare", *TINY, cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     study = tmp_path / "study"
-    names = [f"{model}-seed{seed}" for model in ("compact-4k", "ltfn1") for seed in (0, 1)]
+    names = [f"{model}-seed{seed}" for model in ("ltfn1", "ltfn3") for seed in (0, 1)]
     assert sorted(path.name for path in study.iterdir() if path.is_dir()) == names
     seeds = {Run(study / name).read_result()["seed"] for name in names}
     assert seeds == {0, 1}

@@ -38,8 +38,16 @@ def test_every_way_gives_the_same_answers(
     arguments = ("--data", f"./{kind}", "--image-size", "24x20", "--steps", 40, *CHOICES[kind])
     trained = command("zoo.train", "compact-4k", *arguments, cwd=tmp_path)
     assert trained.returncode == 0, trained.stderr
-    exported = command("export", "runs/compact-4k", "--formats", "float32", cwd=tmp_path)
+    exported = command("export", "runs/compact-4k", "--formats", "float32,int8", cwd=tmp_path)
     assert exported.returncode == 0, exported.stderr
+    manifest = (tmp_path / "exports/compact-4k/1/manifest.json").read_text(encoding="utf-8")
+    facts = json.loads(manifest)
+    assert (facts["labels"], facts["data"]["name"]) == (["flat", "tall"], kind)
+    for artifact in facts["artifacts"]:
+        assert artifact["inputs"]["image"]["shape"][1:3] == [24, 20]
+    # Local paths are not published.
+    assert str(tmp_path) not in manifest
+    assert str(tmp_path) not in (tmp_path / "exports/compact-4k/1/README.md").read_text()
 
     # The images that evaluation uses, in the order of the files.
     files = [each.path for each in image_folder.survey(folder).pictures["test"]]

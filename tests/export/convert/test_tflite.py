@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import table
 
-import export
 from export.convert import saved_model, tflite
 from export.formats import LITERT
 from export.litert import flatbuffer, memory, metadata
@@ -164,26 +161,6 @@ def test_the_metadata_says_what_the_tensors_mean(bundle: Path, kind: str) -> Non
     assert (labels.text(0), labels.byte(2)) == ("labels.txt", 2)  # TENSOR_AXIS_LABELS
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("labels.txt").decode().split() == list("0123456789")
-
-
-def test_a_batch_is_a_batch(small: Path, bundle: Path, tmp_path: Path) -> None:
-    line = [sys.executable, "-m", "export", str(small / "runs/compact-10k"), "--batch", "3"]
-    formats = ["--formats", "float32,int8", "--out", str(tmp_path)]
-    refused = subprocess.run(
-        [*line, "--formats", "all"], capture_output=True, text=True, check=False
-    )
-    assert refused.returncode == 2
-    assert "format microcontroller requires --batch 1, received --batch 3" in refused.stderr
-    done = subprocess.run([*line, *formats], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for kind in ("float32", "int8"):
-        file = tmp_path / "1" / "tflite" / f"compact-10k-{kind}.tflite"
-        graph = flatbuffer.read(file.read_bytes())
-        assert graph.tensors[graph.inputs[0]].shape == (3, 28, 28, 1)
-        images = np.random.default_rng(0).integers(0, 256, (7, 28, 28, 1), np.uint8)
-        single = export.load(bundle, runtime=kind)(images)
-        together = export.load(tmp_path / "1", runtime=kind)(images)
-        np.testing.assert_allclose(together, single, atol=0.02 * np.ptp(single))
 
 
 def _fixed(folder: Path, function: Any) -> Path:

@@ -377,16 +377,19 @@ def test_it_is_exported_and_verified(digits: Dataset, tmp_path: Path, command: C
     stack = [*head, layers.Dense(10, activation="softmax")]
     _trained(tmp_path / "mine.keras", digits.train.images / 255, digits.train.labels, *stack)
     model = keras.saving.load_model(tmp_path / "mine.keras")
-    options = ("--data", "digits", "--pixels", "0..1", "--formats", "all")
+    options = ("--data", "digits", "--pixels", "0..1", "--batch", 3, "--formats", "float32,int8")
     done = command("export", "mine.keras", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     version = tmp_path / "exports" / "mine" / "1"
     manifest = json.loads((version / "manifest.json").read_text())
     assert manifest["origin"]["keras_file"]["name"] == "mine.keras"
     images = digits.test.images
+    assert len(images) % 3, "the last batch is not whole"
     own = model.predict(images / 255, verbose=0).argmax(axis=1)
     assert manifest["reference"]["correct"] == np.sum(own == digits.test.labels) > 300
     for artifact in manifest["artifacts"]:
+        batch = None if artifact["format"] == "saved_model" else 3
+        assert artifact["inputs"]["image"]["shape"][0] == batch
         computed = export.load(version, runtime=artifact["format"])(images).argmax(axis=1)
         assert np.sum(computed != own) <= 3, artifact["format"]
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -125,30 +124,6 @@ def test_what_is_wrong_is_named(folder: Path, tmp_path: Path) -> None:
         _write(own / "train" / name, np.zeros((1, 8, 8, 1), np.uint8))
     with pytest.raises(InputError, match=r"test/two is a class that is missing in .*own/train;"):
         _load(own)
-
-
-@pytest.mark.slow
-def test_a_folder_becomes_a_bundle(folder: Path, command: Command) -> None:
-    place = folder.parent
-    trained = command(
-        "zoo.train", "compact-4k", "--data", "./mine", "--steps", 60, "--image-size", 20, cwd=place
-    )
-    assert trained.returncode == 0, trained.stderr
-    exported = command("export", "runs/compact-4k", "--formats", "float32,int8", cwd=place)
-    assert exported.returncode == 0, exported.stderr
-    manifest = json.loads((place / "exports/compact-4k/1/manifest.json").read_text())
-    assert manifest["labels"] == ["one", "zero"]
-    assert manifest["data"]["name"] == "mine"
-    # Local paths are not published.
-    assert str(place) not in json.dumps(manifest)
-    assert str(place) not in (place / "exports/compact-4k/1/README.md").read_text()
-    for artifact in manifest["artifacts"]:
-        assert artifact["inputs"]["image"]["shape"][1:] == [20, 20, 1]
-        assert (artifact["test_count"], artifact["test_correct"]) == (8, 8)
-    _write(folder / "one", np.zeros((1, 28, 28, 1), np.uint8))
-    shutil.rmtree(folder / "zero")
-    gone = command("export", "runs/compact-4k", cwd=place)
-    assert gone.returncode == 2
 
 
 def _own(root: Path, names: dict[str, int]) -> Path:

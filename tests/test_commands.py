@@ -19,9 +19,10 @@ import pytest
 
 import zoo
 from tests.conftest import ROOT, Command
-from zoo import evaluate
+from zoo import evaluate, train
 from zoo.data import Dataset
 from zoo.data.corruptions import CORRUPTIONS
+from zoo.errors import InputError
 from zoo.runs import Run
 from zoo.util import lifetime
 
@@ -52,26 +53,12 @@ BAD = [
     ("zoo.train ltfn5 --out empty --resume", 2, "empty is not a run folder: it has no recipe.json"),
     ("zoo.train ltfn5 --resume --seed 1", 2, "--resume uses the settings in"),
     ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
-    ("zoo.train ltfn5 --data mnist --offline", 2, "provide it by (1) an internet connection"),
-    ("zoo.train ltfn5 --data mnist --manual-dir empty", 2, "the manual folder empty lacks"),
     ("zoo.train ltfn5 --data=", 2, "an argument is empty; leave it out to use its default"),
     ("export damaged --formats=--", 2, "--formats=-- gives no value"),
-    ("zoo.train compact-4k --set shards=2", 2, "whose statistics need the whole batch"),
     ("zoo.train ltfn5 --data digits --image-size 2", 2, "takes images of at least 4x4x1"),
     (f"zoo.train ltfn5 --seed {'9' * 400}", 2, "--seed: takes a whole number from 0 to"),
     ("zoo.train ltfn5 --set seed=4294967296", 2, "seed takes a number of at most 4,294,967,295"),
     (f"zoo.train ltfn5 --set learning_rate={'9' * 400}", 2, "takes a number of at most"),
-    (
-        "zoo.train ltfn5 --data digits --set shift=28",
-        2,
-        "a shift of 28 pixels moves images of 28x28 out of",
-    ),
-    (
-        "zoo.train ltfn5 --data digits --batch-size 999999999",
-        2,
-        "a batch of 999,999,999 images is larger than",
-    ),
-    ("zoo.train ltfn5 --data digits --image-size 99999", 2, "sides of 1 to 4,096 pixels"),
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),
     ("zoo.evaluate damaged --split tset", 2, "invalid choice: 'tset'"),
@@ -102,6 +89,22 @@ BAD = [
     ("export damaged --bound int8=0.5", 2, "give --allow-drop to accept such a loss"),
     ("export damaged --batch 2", 2, "microcontroller requires --batch 1, received --batch 2"),
     ("export.verify empty", 3, "empty is not a complete bundle: manifest.json cannot be read"),
+]
+
+# Arguments of zoo.train that are refused only after TensorFlow has started.
+LATE = [
+    ("ltfn5 --data mnist --offline", "provide it by (1) an internet connection"),
+    ("ltfn5 --data mnist --manual-dir empty", "the manual folder empty lacks"),
+    ("compact-4k --set shards=2", "whose statistics need the whole batch"),
+    (
+        "ltfn5 --data digits --set shift=28",
+        "a shift of 28 pixels moves images of 28x28 out of",
+    ),
+    (
+        "ltfn5 --data digits --batch-size 999999999",
+        "a batch of 999,999,999 images is larger than",
+    ),
+    ("ltfn5 --data digits --image-size 99999", "sides of 1 to 4,096 pixels"),
 ]
 
 
@@ -147,6 +150,21 @@ def test_bad_input_gets_one_line(
     assert sorted(corner.rglob("*")) == before
 
 
+@pytest.mark.parametrize(("line", "message"), LATE, ids=[line for line, _ in LATE])
+def test_bad_input_is_refused_after_the_start(
+    corner: Path, data_dir: Path, line: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(corner)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
+    monkeypatch.delenv("ZOO_MANUAL_DIR", raising=False)
+    before = sorted(corner.rglob("*"))
+    with pytest.raises(InputError) as caught:
+        train.main(line.split())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert sorted(corner.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -174,8 +192,14 @@ def test_help_explains_the_exit_codes_without_tensorflow(
     }
 
 
+# Other tests export and compare in almost the same way.
+MARKS = dict.fromkeys(("export", "zoo.compare"), pytest.mark.long)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("module", COMMANDS)
+@pytest.mark.parametrize(
+    "module", [pytest.param(module, marks=MARKS.get(module, ())) for module in COMMANDS]
+)
 def test_the_example_of_the_help_works(command: Command, examples: Path, module: str) -> None:
     shown = command(module, "--help").stdout
     _, _, example = shown.partition("example:\n  python -m ")

@@ -59,11 +59,11 @@ def test_an_installed_wheel_trains_exports_and_predicts(
         return done.stdout
 
     assert run("-c", "import zoo; print(zoo.__file__)").startswith(os.fspath(installed))
-    run("-m", "zoo.train", "compact-4k", "--data", "digits", "--steps", 200)
+    run("-m", "zoo.train", "ltfn1", "--data", "digits", "--steps", 200)
     # The microcontroller format needs the templates in the wheel.
-    run("-m", "export", "runs/compact-4k", "--formats", "float32,microcontroller", "--bound",
+    run("-m", "export", "runs/ltfn1", "--formats", "float32,microcontroller", "--bound",
         "int8=5", "--allow-drop")  # fmt: skip
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
-    assert "digit.png: " in run("-m", "zoo.predict", "exports/compact-4k/1", "digit.png")
+    assert "digit.png: " in run("-m", "zoo.predict", "exports/ltfn1/1", "digit.png")
     assert f"digit.png: {digits.test.labels[0]} (" in run("-m", "zoo.predict", "ltfn3", "digit.png")
     assert _files(installed) == before

@@ -1,7 +1,8 @@
-"""Test that a new format needs only one entry in FORMATS."""
+"""Test that a new format needs only one entry in FORMATS, and that one that fails is left out."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -26,20 +27,25 @@ from zoo.util import backend
 
 def main(argv):
     parser = cli.Parser("toy_converter", "Convert to the toy format.", imports=True)
-    conversion.add_arguments(parser, ["toy"])
+    conversion.add_arguments(parser, ["toy", "broken"])
     arguments = parser.parse_args(argv)
     backend.start_tensorflow()
     content = tflite.convert(arguments.scratch / conversion.FIXED, "float32")
-    conversion.convert_each(arguments, lambda kind, file: file.write_bytes(content))
-    for _, file in arguments.targets:
+
+    def convert(kind, file):
+        file.write_bytes(content)
         file.with_suffix(".txt").write_text("a companion")
+        if kind == "broken":
+            raise ValueError("it failed")
+
+    conversion.convert_each(arguments, convert)
 
 
 cli.run("toy_converter", main)
 """
 
 
-def test_a_new_format_is_one_entry(
+def test_a_new_format_is_one_entry_and_may_fail(
     workplace: Path, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "toy_converter.py").write_text(CONVERTER)
@@ -53,10 +59,17 @@ def test_a_new_format_is_one_entry(
         converter="toy_converter",
         default=False,
     )
+    broken = dataclasses.replace(
+        toy,
+        name="broken",
+        file="tflite/{model}-broken.tflite",
+        companions=("tflite/{model}-broken.txt",),
+    )
     monkeypatch.setitem(FORMATS, "toy", toy)
+    monkeypatch.setitem(FORMATS, "broken", broken)
     assert "toy: for children" in " ".join(command._parser().format_help().split())
 
-    request = Request(formats=choose("toy"))
+    request = Request(formats=choose("toy,broken"))
     run = Run(workplace / "runs" / "ltfn5")
     version, table = export_bundle(from_run(run), digits, request, tmp_path / "out", print)
     file = version / "tflite" / "ltfn5-toy.tflite"
@@ -68,3 +81,8 @@ def test_a_new_format_is_one_entry(
     assert "Throw `tflite/ltfn5-toy.tflite` at the wall." in (version / "README.md").read_text()
     answers = bundles.load(version, runtime="toy")(digits.test.images[:50]).argmax(axis=1)
     assert (answers == digits.test.labels[:50]).mean() > 0.8
+
+    # A format that fails leaves no file.
+    assert manifest["left_out"] == {"broken": "it failed"}
+    assert not [name for name in manifest["files"] if "broken" in name]
+    assert not [*version.glob("**/*broken*")]

@@ -18,7 +18,7 @@ import export
 import zoo
 from export import formats
 from export.bundle import card, front_matter
-from export.convert import conversion, saved_model, tflite
+from export.convert import saved_model, tflite
 from export.litert import flatbuffer
 from export.network import qat
 from export.network.deploy import inference_model
@@ -197,23 +197,6 @@ def test_what_fails_its_proof_is_not_published(
         source, dataset, Request(formats=loose), tmp_path / "out", told.append
     )
     assert (version / "tflite" / "compact-10k-int8.tflite").exists()
-
-
-@pytest.mark.slow
-def test_a_format_that_fails_leaves_no_file(
-    small: Path, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = conversion.convert
-
-    def fail_late(targets: dict[str, Path], scratch: Path) -> dict[str, str]:
-        return whole(targets, scratch) | ({"float16": "it failed"} if "float16" in targets else {})
-
-    monkeypatch.setattr(conversion, "convert", fail_late)
-    source = from_run(Run(small / "runs" / "compact-10k"))
-    request = Request(formats=formats.choose("float32,float16"))
-    version, _ = export_bundle(source, digits, request, tmp_path, lambda line: None)
-    assert [path.name for path in (version / "tflite").iterdir()] == ["compact-10k-float32.tflite"]
-    assert "float16" not in str(integrity.open_bundle(version).manifest["files"])
 
 
 @pytest.mark.parametrize("ending", ["tflite", "onnx", "xml"])

@@ -30,7 +30,7 @@ def place(examples: Path, environment: dict[str, str], tmp_path: Path) -> harnes
         (records, 50),
         (checkpoints, 30),
         (words, 3),
-        pytest.param(kills, 3, marks=pytest.mark.slow),
+        pytest.param(kills, 2, marks=pytest.mark.slow),
     ],
 )
 def test_after_a_fault_all_is_as_documented(

@@ -125,7 +125,7 @@ def test_versions_of_several_processes_have_different_numbers(tmp_path: Path) ->
         integrity.open_bundle(version)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_exporter_does_not_disturb_another(small: Path, tmp_path: Path) -> None:
     watcher = Watcher(tmp_path)
     watcher.start()

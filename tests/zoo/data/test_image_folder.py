@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from export import __main__ as export_command
 from tests.conftest import Command
-from zoo import data
+from zoo import data, evaluate
 from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError
 
@@ -265,30 +266,30 @@ def test_the_images_obey_the_choices(tmp_path: Path) -> None:
     assert _load(tmp_path / "own", channels=1).image_shape == (28, 28, 1)
 
 
-def test_what_changed_is_named(command: Command, folder: Path) -> None:
+def test_what_changed_is_named(
+    command: Command, folder: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
     place = folder.parent
     line = ("zoo.train", "compact-4k", "--data", "./mine", "--steps", 3)
     assert command(*line, cwd=place).returncode == 0
     moved = place / "elsewhere"
     shutil.copytree(folder, moved)
     (folder / "one" / "000.png").unlink()
-    for name in ("zoo.evaluate", "export"):
-        done = command(name, "runs/compact-4k", cwd=place)
-        assert done.returncode == 2
-        assert re.search(
-            r"error: the dataset differs from the record in .*: "
-            r".* has .* images instead of the recorded",
-            done.stderr,
+    monkeypatch.chdir(place)
+    for score_or_export in (evaluate.main, export_command.main):
+        message = (
+            r"^the dataset differs from the record in .*: .* has .* images instead of the recorded"
         )
+        with pytest.raises(InputError, match=message):
+            score_or_export(["runs/compact-4k"])
     shutil.rmtree(folder)
-    gone = command("zoo.evaluate", "runs/compact-4k", cwd=place)
-    assert gone.returncode == 2
-    assert "mine does not exist" in gone.stderr
+    with pytest.raises(InputError, match="mine does not exist"):
+        evaluate.main(["runs/compact-4k"])
     # The same pictures in another folder, with the labels of two swapped.
     one, zero = (moved / name / "005.png" for name in ("one", "zero"))
     pixels = one.read_bytes()
     one.write_bytes(zero.read_bytes())
     zero.write_bytes(pixels)
-    swapped = command("export", "runs/compact-4k", "--data", "./elsewhere", cwd=place)
-    assert swapped.returncode == 2
-    assert "images or labels of " in swapped.stderr
+    with pytest.raises(InputError, match="images or labels of "):
+        export_command.main(["runs/compact-4k", "--data", "./elsewhere"])

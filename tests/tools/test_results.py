@@ -93,6 +93,16 @@ def test_nothing_is_written_without_all_exports(
     assert not results.CSV.exists()
 
 
+def test_every_run_and_bundle_is_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    added: list[str] = []
+    monkeypatch.setattr(results, "add", lambda run: added.append(run.folder.name))
+    monkeypatch.setattr(results, "add_bundle", lambda folder: added.append(folder.name))
+    monkeypatch.setattr(results, "released", dict)
+    with pytest.raises(InputError, match="add an export"):
+        results.main(["--add", "a", "b", "--bundle", "1", "--add", "c", "--bundle", "2"])
+    assert added == ["a", "b", "c", "1", "2"]
+
+
 def test_the_frontier_has_what_no_other_surpasses() -> None:
     counts = [(300, 99), (100, 90), (200, 95), (250, 94), (200, 93), (400, 99)]
     rows = [{"bytes": size, "test_correct": right, "test_count": 100} for size, right in counts]

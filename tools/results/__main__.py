@@ -51,8 +51,10 @@ def main(argv: Sequence[str]) -> None:
     parser = cli.Parser(
         "tools.results", "Keep results, and write their tables.", example="--add runs/ltfn5"
     )
-    parser.add_argument("--add", nargs="+", type=Path, default=[], metavar="RUN")
-    parser.add_argument("--bundle", nargs="+", type=Path, default=[], metavar="BUNDLE")
+    for option, metavar in (("--add", "RUN"), ("--bundle", "BUNDLE")):
+        parser.add_argument(
+            option, action="extend", nargs="+", type=Path, default=[], metavar=metavar
+        )
     arguments = parser.parse_args(argv)
     for folder in arguments.add:
         add(Run(folder))

@@ -192,8 +192,8 @@ def test_help_explains_the_exit_codes_without_tensorflow(
     }
 
 
-# Other tests export and compare in almost the same way.
-MARKS = dict.fromkeys(("export", "zoo.compare"), pytest.mark.long)
+# Other tests train, export and compare in almost the same way.
+MARKS = dict.fromkeys(("export", "zoo.compare", "zoo.train"), pytest.mark.long)
 
 
 @pytest.mark.slow

@@ -40,4 +40,4 @@ def _hidden(packages: tuple[str, ...]) -> Iterator[None]:
         yield
     finally:
         for name in hidden:
-            del sys.modules[name]
+            sys.modules.pop(name, None)

@@ -138,9 +138,9 @@ def test_a_killed_exporter_does_not_disturb_another(small: Path, tmp_path: Path)
     time.sleep(delay)
     killed.kill()
     killed.communicate()
-    told, _ = other.communicate()
+    output, _ = other.communicate()
     assert other.returncode == 0, f"another was killed after {delay} s"
-    assert re.match(rf"{tmp_path}/[12] contains the verified bundle", told.splitlines()[-1])
+    assert re.match(rf"{tmp_path}/[12] contains the verified bundle", output.splitlines()[-1])
     assert watcher.stop() >= 1
     assert watcher.partial == [], f"another was killed after {delay} s"
     with staging(tmp_path) as stage:

@@ -64,7 +64,9 @@ def test_a_command_that_is_imported_ends_in_one_line(module: str, number: signal
     assert (process.returncode, complaint) == (128 + number, f"{module}: {WORDS[number]}\n")
 
 
-def test_a_command_is_interrupted_in_its_import_without_a_word(number: signal.Signals) -> None:
+def test_a_command_without_standard_error_is_interrupted_in_its_import(
+    number: signal.Signals,
+) -> None:
     code = IMPORTING.replace("sys.argv_of_test", "'zoo.train'")
     process = _start_line("-c", f"import os; os.close(2)\n{code}")
     assert (_end(process, number), process.returncode) == ("", 128 + number)

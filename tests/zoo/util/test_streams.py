@@ -17,7 +17,7 @@ from zoo import cli
 def main(argv):
     with open(argv[0], "w") as file:
         os.write(2, b"log of a library")
-        print("told", file=sys.stderr)
+        print("a warning", file=sys.stderr)
         file.write("data")
 cli.run("zoo.wait", main)
 """
@@ -32,7 +32,7 @@ cli.run("zoo.wait", main)
 
 PRINTING = """
 from zoo import cli
-cli.run("zoo.wait", lambda argv: print("told"))
+cli.run("zoo.wait", lambda argv: print("a result"))
 """
 
 ENDLESS = """

@@ -69,7 +69,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
 
 
 def _is_of_python(code: int, errors: str) -> bool:
-    """Tell whether Ctrl-C interrupted Python's own start: no line of the project had run."""
+    """Return whether Ctrl-C interrupted Python's own start, before any line of the project."""
     ours = any(f"{ROOT}/{name}/" in errors for name in ("zoo", "export"))
     return code == 1 and "KeyboardInterrupt" in errors and not ours
 

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from export.bundle import publish as publishing
 from export.bundle.publish import publish, staging
 from tests.conftest import ROOT
 from zoo.bundles import integrity
@@ -24,6 +26,7 @@ KILLS = 40
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from export.bundle import publish as publishing
 from export.bundle.publish import publish, staging
 from zoo.bundles import integrity
 
@@ -107,22 +110,26 @@ def test_no_kill_leaves_a_partial_version(tmp_path: Path) -> None:
     assert not list(out.glob(".staging-*"))
 
 
-def test_versions_of_several_processes_have_different_numbers(tmp_path: Path) -> None:
-    line = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    processes = [
-        subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    published = []
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        published += [process.stdout.readline().strip() for _ in range(5)]
-    for process in processes:
-        process.kill()
-        process.communicate()
-    assert len({*published}) == len(published) == 15
-    for version in published:
-        integrity.open_bundle(version)
+def test_a_number_that_another_export_has_just_taken_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_versions = publishing._versions
+
+    def list_and_lose(out: Path) -> Sequence[int]:
+        """Let another export publish between the look at the folder and the rename."""
+        versions = list_versions(out)
+        if len(versions) < 2:
+            other = out / str(1 + len(versions))
+            other.mkdir()
+            (other / "file").write_text("of another")
+        return versions
+
+    monkeypatch.setattr(publishing, "_versions", list_and_lose)
+    with staging(tmp_path) as stage:
+        (stage / "file").write_text("own")
+        assert publish(stage, tmp_path) == tmp_path / "3"
+    found = {path.name: (path / "file").read_text() for path in tmp_path.glob("[0-9]")}
+    assert found == {"1": "of another", "2": "of another", "3": "own"}
 
 
 @pytest.mark.long

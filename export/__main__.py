@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> None:
         ),
         required=formats.named(arguments.formats),
         batch=arguments.batch,
+        offline=arguments.offline,
     )
     source, dataset = _open(arguments)
     out = arguments.out or Path("exports") / source.name

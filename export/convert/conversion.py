@@ -29,6 +29,9 @@ FIXED = "fixed"
 KERAS = "model.keras"
 """The deployed network as a Keras file."""
 
+FACTS = "facts.json"
+"""What the web page says of the network: its name, origin, classes and preprocessing."""
+
 CALIBRATION = "calibration.npy"
 """The calibration images, uint8 [N, H, W, C]."""
 

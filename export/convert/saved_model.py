@@ -93,11 +93,13 @@ def notes(model: keras.Model) -> list[str]:
 def save_fixed(model: keras.Model, folder: Path, batch: int = 1) -> None:
     """Write the SavedModel for the converters: float32 images in, logits out.
 
-    The batch size is fixed; a dynamic one would add shape operations to the converted file.
+    The batch size is fixed; a dynamic one would add shape operations to the converted file. A model
+    with a dictionary of outputs keeps their names.
     """
 
     def serving_default(image: Any) -> dict[str, Any]:
-        return {"logits": model(image, training=False)}
+        outputs = model(image, training=False)
+        return outputs if isinstance(outputs, dict) else {"logits": outputs}
 
     spec = tf.TensorSpec([batch, *model.input_shape[1:]], tf.float32, "image")
     _write(model, {"serving_default": (serving_default, spec)}, folder)

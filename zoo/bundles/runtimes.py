@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
+from zoo.bundles import browser
 from zoo.errors import InputError, first_line
 from zoo.metrics import PredictFn
 from zoo.util import backend, stderr
@@ -19,6 +21,9 @@ with epy.lazy_imports():
     import tensorflow as tf
     from ai_edge_litert import interpreter as litert
 
+SecondsFn = Callable[[np.ndarray], float]
+"""uint8 images [N, H, W, C] -> seconds that they take, one after another."""
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -28,15 +33,18 @@ class Artifact:
         predict_fn: function from images to logits.
         inputs: dtype, shape and (if quantized) scale and zero point of each input, by name.
         outputs: the same for each output.
+        seconds_fn: function from images to the seconds that the runtime takes for them, one after
+            another; None if ``predict_fn`` can be timed itself.
     """
 
     predict_fn: PredictFn
     inputs: dict[str, dict[str, Any]]
     outputs: dict[str, dict[str, Any]]
+    seconds_fn: SecondsFn | None = None
 
 
 def load_predict_fn(path: str | Path) -> PredictFn:
-    """Return the ``predict_fn`` of a SavedModel folder, or a LiteRT, ONNX or OpenVINO file.
+    """Return the ``predict_fn`` of a SavedModel folder, a LiteRT, ONNX or OpenVINO file, or a page.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -49,17 +57,22 @@ def load_predict_fn(path: str | Path) -> PredictFn:
 
 
 def open_artifact(path: Path, threads: int = 1) -> Artifact:
-    """Load a SavedModel folder, or a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file.
+    """Load a SavedModel folder, a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file, or a page.
 
     Args:
         path: the folder or file.
         threads: number of threads for LiteRT, ONNX Runtime or OpenVINO; TensorFlow's threads belong
-            to the whole process and are not set here.
+            to the whole process and are not set here, and a page has one.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
     """
-    openers = {".tflite": _open_tflite, ".onnx": _open_onnx, ".xml": open_openvino}
+    openers = {
+        ".tflite": _open_tflite,
+        ".onnx": _open_onnx,
+        ".xml": open_openvino,
+        ".html": _open_page,
+    }
     try:
         if path.is_dir():
             return _open_saved_model(path)
@@ -201,6 +214,18 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
         lambda images: compiled(images)[compiled.output(0)],
         inputs=facts(compiled.input(0), "image", "uint8"),
         outputs=facts(compiled.output(0), "logits", "float32"),
+    )
+
+
+def _open_page(file: Path, threads: int) -> Artifact:
+    page = browser.Page(file)
+    wanted = page.facts["preprocessing"]
+    shape = [1, *(wanted[side] for side in ("height", "width", "channels"))]
+    return Artifact(
+        page.logits,
+        inputs={"image": {"dtype": "float32", "shape": shape}},
+        outputs={"logits": {"dtype": "float32", "shape": [1, len(page.facts["labels"])]}},
+        seconds_fn=page.seconds,
     )
 
 

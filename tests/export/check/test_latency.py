@@ -21,5 +21,5 @@ def test_the_time_is_that_of_an_image_in_a_batch(
         return images
 
     monkeypatch.setattr("time.perf_counter", lambda: now)
-    assert latency._microseconds(predict_fn, np.zeros((8, 1)), batch) == 6e6 / batch
+    assert latency._microseconds(latency._timed(predict_fn), np.zeros((8, 1)), batch) == 6e6 / batch
     assert set(sizes) == {batch}

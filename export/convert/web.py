@@ -1,0 +1,178 @@
+"""Write the web page: one HTML file with the network, LiteRT.js and a page that explains it.
+
+    python -m export.convert.web SCRATCH web=FILE --failures FILE.json
+
+The folder ``page`` has the page's own code and a template for each value ``@name@``. The modules
+are in an import map as ``data:`` URLs, because a page that is opened from a file may not load
+others. The network is a LiteRT file whose outputs are the logits and the values of every layer that
+the page draws.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+import tempfile
+from collections.abc import Container, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from etils import epy
+
+from export.convert import conversion, litert_js, saved_model, tflite
+from export.litert.operations import operations
+from zoo import cli, draw
+from zoo.util import backend
+
+with epy.lazy_imports():
+    import keras
+    from keras import layers
+
+PAGE = Path(__file__).parent / "page"
+FORMAT = "web"
+
+
+def convert(model: keras.Model, facts: dict[str, Any]) -> str:
+    """Return the page of a network.
+
+    Args:
+        model: inference model, raw pixels to logits.
+        facts: the content of ``conversion.FACTS``.
+
+    Raises:
+        ConverterError: the LiteRT converter does not support an operation of the network.
+        InputError: LiteRT.js cannot be installed.
+    """
+    tensors = _drawn_tensors(model)
+    outputs = {"logits": model.output} | {
+        f"volume{at}": tensor
+        for at, tensor in enumerate(tensors.values())
+        if tensor is not model.output
+    }
+    names = {id(tensor): name for name, tensor in outputs.items()}
+    content = _litert_file(keras.Model(model.input, outputs))
+    computed = operations(content)
+    shown = [
+        {
+            "name": block.name,
+            "kind": block.kind,
+            "lines": block.lines,
+            "shape": block.shape,
+            "output": (name := names[id(tensors[block.name])]),
+            "operation": computed.get(name),
+        }
+        for block in draw.volumes(model)
+        if block.name in tensors
+    ]
+    scripts = litert_js.installed(offline=facts["offline"])
+    return _assembled(
+        facts | {"parameters": model.count_params(), "volumes": shown},
+        model=content,
+        loader=(scripts / litert_js.LOADER).read_bytes(),
+        runtime=(scripts / litert_js.RUNTIME).read_bytes(),
+        modules={
+            **{name: (scripts / file).read_bytes() for name, file in litert_js.MODULES.items()},
+            **{f"#{file.stem}": file.read_bytes() for file in sorted(PAGE.glob("*.js"))},
+        },
+    )
+
+
+def _drawn_tensors(model: keras.Model) -> dict[str, Any]:
+    """Return the tensor of each volume that ``zoo.draw`` draws, by the name of its layer.
+
+    Its values are those after normalization and activation. The image is left out, whose values are
+    at hand, and so is a flattened volume, which has the values of the one before it.
+    """
+    drawn = {each.name for each in draw.volumes(model)}
+    repeated = (layers.InputLayer, layers.Flatten)
+    return {
+        layer.name: _activated(model, layer.output, drawn)
+        for layer in model.layers
+        if layer.name in drawn and not isinstance(layer, repeated)
+    }
+
+
+def _activated(model: keras.Model, tensor: Any, drawn: Container[str]) -> Any:
+    """Return the last tensor of the same shape before the next volume."""
+    while True:
+        readers = [
+            layer
+            for layer in model.layers
+            if any(read is tensor for read in keras.tree.flatten(layer.input))
+        ]
+        if len(readers) != 1 or readers[0].name in drawn or readers[0].output.shape != tensor.shape:
+            return tensor
+        if len(keras.tree.flatten(readers[0].input)) > 1:
+            return tensor
+        tensor = readers[0].output
+
+
+def _litert_file(model: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        saved_model.save_fixed(model, Path(folder))
+        return tflite.convert(Path(folder), "float32")
+
+
+def _assembled(facts: dict[str, Any], *, modules: dict[str, bytes], **parts: bytes) -> str:
+    """Return the page with its style, modules, facts and packed parts."""
+    imports = {
+        "imports": {
+            name: f"data:text/javascript;base64,{base64.b64encode(code).decode()}"
+            for name, code in modules.items()
+        }
+    }
+    style = (PAGE / "style.css").read_text(encoding="utf-8")
+    scripts = {"imports": json.dumps(imports), "start": 'import "#main";'}
+    values = {
+        "name": html.escape(facts["name"]),
+        "policy": _policy(style, scripts.values()),
+        "style": style,
+        # As HTML, a class name could end the element that contains it.
+        "facts": json.dumps(facts).replace("<", "\\u003c"),
+        **scripts,
+    }
+    for name, part in parts.items():
+        # Without the time of the compression, the same network gives the same page.
+        values[name] = base64.b64encode(gzip.compress(part, mtime=0)).decode()
+    template = (PAGE / "index.html").read_text(encoding="utf-8")
+    return re.sub(r"@(\w+)@", lambda found: values[found[1]], template)
+
+
+def _policy(style: str, scripts: Iterable[str]) -> str:
+    """Return the Content Security Policy: nothing but what the file contains, no connection."""
+
+    def allowed(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return "; ".join(
+        (
+            "default-src 'none'",
+            # Modules are data: URLs, the loader of LiteRT.js is a blob: URL.
+            f"script-src {' '.join(map(allowed, scripts))} data: blob: 'wasm-unsafe-eval'",
+            f"style-src {allowed(style)}",
+            "img-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Convert a Keras file to a web page."""
+    parser = cli.Parser("export.convert.web", "Convert a Keras file to a web page.", imports=True)
+    conversion.add_arguments(parser, [FORMAT])
+    arguments = parser.parse_args(argv)
+    backend.start_tensorflow()
+    model = keras.saving.load_model(arguments.scratch / conversion.KERAS)
+    facts = json.loads((arguments.scratch / conversion.FACTS).read_text(encoding="utf-8"))
+    conversion.convert_each(
+        arguments, lambda _, file: file.write_text(convert(model, facts), encoding="utf-8")
+    )
+
+
+if __name__ == "__main__":
+    cli.run("export.convert.web", main)

@@ -1,0 +1,331 @@
+"""Use the web page in a browser as people do: draw, drop pictures, open volumes, press keys."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+import zoo
+from export.convert import litert_js, web
+from export.network.deploy import inference_model
+from tests.export.convert.strokes import DIGITS, Stroke
+from zoo import data
+from zoo.bundles import browser, runtimes
+from zoo.data import Dataset
+from zoo.data.preprocessing import Preprocessing
+from zoo.errors import InputError
+
+PLACES = (
+    # Left, top and size of the digit's box on the paper, and the width of the pen.
+    (0.2, 0.15, 0.7, 18),
+    (0.05, 0.05, 0.4, 10),
+    (0.5, 0.45, 0.45, 12),
+    (0.3, 0.2, 0.55, 32),
+    (0.15, 0.5, 0.35, 6),
+)
+HANDWRITING = Preprocessing(height=28, width=28, channels=1, polarity="light-on-dark", ink=True)
+FIVE_WAYS = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-allconv-gap", "compact-4k")
+
+
+def write_page(
+    model: keras.Model, file: Path, labels: tuple[str, ...], wanted: Preprocessing
+) -> Path:
+    """Write the page of a network."""
+    facts = {
+        "name": model.name,
+        "story": "made for a test",
+        "labels": labels,
+        "preprocessing": wanted.record(),
+        "offline": False,
+    }
+    file.write_text(web.convert(inference_model(model), facts), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of a network that was trained on MNIST."""
+    file = tmp_path_factory.mktemp("page") / "compact-10k.html"
+    return write_page(zoo.load_model("compact-10k"), file, tuple("0123456789"), HANDWRITING)
+
+
+class Opened:
+    """A page that was opened from its file, and all that it asked for or complained about."""
+
+    def __init__(self, file: Path, **options: Any) -> None:
+        self.context = browser.launched().new_context(offline=True, **options)
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.problems: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda message: self.problems.append(message.text))
+        self.page.goto(file.as_uri())
+        self.verdict = self.page.locator("#verdict")
+        expect(self.verdict).not_to_contain_text("Loading", timeout=30_000)
+
+    def draw(self, strokes: list[Stroke], place: tuple[float, float, float, int]) -> None:
+        """Draw with the mouse."""
+        left, top, size, width = place
+        self.page.locator("#pen").fill(str(width))
+        box = self.page.locator("#paper").bounding_box()
+        assert box
+        for stroke in strokes:
+            points = [
+                (
+                    box["x"] + (left + size * x) * box["width"],
+                    box["y"] + (top + size * y) * box["height"],
+                )
+                for x, y in stroke
+            ]
+            self.page.mouse.move(*points[0])
+            self.page.mouse.down()
+            for point in points[1:]:
+                self.page.mouse.move(*point)
+            self.page.mouse.up()
+
+    def answer(self) -> str:
+        """Return the class, once no picture waits for its answer."""
+        self.page.evaluate("async () => (await page).settled()")
+        return (self.verdict.text_content() or "").split(" (")[0]
+
+    def drop(self, content: bytes, name: str = "picture.png") -> None:
+        """Drop a file on the page."""
+        self.page.evaluate(
+            """([base64, name]) => {
+              const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+              const dataTransfer = new DataTransfer();
+              dataTransfer.items.add(new File([bytes], name));
+              const options = { dataTransfer, bubbles: true, cancelable: true };
+              document.body.dispatchEvent(new DragEvent("drop", options));
+            }""",
+            [base64.b64encode(content).decode(), name],
+        )
+
+
+@pytest.fixture
+def opened(page_file: Path) -> Iterator[Opened]:
+    found = Opened(page_file)
+    yield found
+    found.context.close()
+
+
+def png(picture: Image.Image, folder: Path) -> bytes:
+    file = folder / "picture.png"
+    picture.save(file)
+    return file.read_bytes()
+
+
+def wrong_answers(
+    opened: Opened, drawings: Iterable[tuple[str, tuple[float, float, float, int]]]
+) -> list[tuple[str, str]]:
+    """Draw digits at places of the paper; return each that gets another answer, with the answer."""
+    found = []
+    for digit, place in drawings:
+        opened.draw(DIGITS[digit], place)
+        if (answer := opened.answer()) != digit:
+            found.append((digit, answer))
+        opened.page.locator("#clear").click()
+    return found
+
+
+def test_digits_that_are_drawn_with_the_mouse(opened: Opened) -> None:
+    assert not wrong_answers(opened, zip(DIGITS, cycle(PLACES), strict=False))
+    # Nothing but the two warnings of LiteRT.js where there is no graphics processor.
+    assert [each for each in opened.problems if "adapter" not in each] == []
+    assert {url.partition(":")[0] for url in opened.requests} <= {"file", "data", "blob"}
+
+
+@pytest.mark.long
+def test_each_digit_at_each_place(opened: Opened) -> None:
+    assert not wrong_answers(opened, product(DIGITS, PLACES))
+
+
+def test_an_answer_takes_less_than_50_milliseconds(opened: Opened) -> None:
+    opened.draw(DIGITS["3"], PLACES[0])
+    assert opened.answer() == "3"
+    milliseconds = float((opened.page.locator("#time").text_content() or "").split()[0])
+    assert 0 < milliseconds < 50
+
+
+def test_undo_and_clear(opened: Opened) -> None:
+    opened.draw(DIGITS["1"], PLACES[0])
+    assert opened.answer() == "1"
+    opened.draw([[(0.9, 0.1), (0.9, 0.5)]], (0.0, 0.0, 1.0, 10))
+    assert opened.answer() == "2 separate objects found"
+    opened.page.locator("#undo").click()
+    assert opened.answer() == "1"
+    opened.page.locator("#clear").click()
+    assert opened.answer().startswith("Draw a character")
+    assert opened.page.locator("#classes .largest").count() == 0
+
+
+def test_keyboard_only(opened: Opened) -> None:
+    opened.page.locator("#paper").focus()
+    for key, count in (("ArrowUp", 8), (" ", 1), ("ArrowDown", 18), (" ", 1)):
+        for _ in range(count):
+            opened.page.keyboard.press(key)
+    assert opened.answer() == "1"
+    opened.page.locator("#blocks [role=button]").nth(1).focus()
+    opened.page.keyboard.press("Enter")
+    expect(opened.page.locator("#maps-title")).to_have_text("layer1: 28x28x12")
+    opened.page.locator("#gallery").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        opened.page.keyboard.press(key)
+    expect(opened.page.locator("#cell")).to_contain_text("Map 1 of 12, row 2, column 3: ")
+
+
+def test_a_finger_draws(page_file: Path) -> None:
+    opened = Opened(page_file, has_touch=True, viewport={"width": 390, "height": 844})
+    box = opened.page.locator("#paper").bounding_box()
+    assert box
+    session = opened.context.new_cdp_session(opened.page)
+    x = box["x"] + box["width"] / 2
+    for kind, share in (("touchStart", 0.2), ("touchMove", 0.5), ("touchMove", 0.8)):
+        points = [{"x": x, "y": box["y"] + share * box["height"]}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert opened.answer() == "1"
+    # On a phone, nothing is wider than the screen.
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    opened.context.close()
+
+
+def test_a_dropped_photo(opened: Opened, digits: Dataset, tmp_path: Path) -> None:
+    image, label = digits.test.images[3, :, :, 0], digits.test.labels[3]
+    photo = Image.new("RGB", (640, 480), (225, 215, 200))
+    ink = Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC)
+    photo.paste((40, 30, 80), (300, 120), ink)
+    opened.drop(png(photo, tmp_path), "photo.png")
+    expect(opened.page.locator("#steps")).to_contain_text("background removed, ink of")
+    assert opened.answer() == str(label)
+
+
+def test_pictures_without_an_answer(opened: Opened, tmp_path: Path) -> None:
+    for content, words in (
+        (png(Image.new("L", (300, 300), 220), tmp_path), "no ink found"),
+        (b"text", "picture.png is not a picture that this browser can read"),
+        (b"", "picture.png is not a picture that this browser can read"),
+    ):
+        opened.drop(content)
+        expect(opened.verdict).to_have_text(words)
+        assert opened.page.locator("#classes .largest").count() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FIVE_WAYS)
+def test_every_layer_equals_keras_and_explains_itself(
+    name: str, digits: Dataset, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(1)
+    model = inference_model(zoo.create_model(name))
+    file = write_page(model, tmp_path / "page.html", tuple("0123456789"), HANDWRITING)
+    images = digits.test.images[:10]
+    page = browser.Page(file)
+    computed, volumes = page.volumes(images), page.facts["volumes"]
+    for volume in volumes:
+        tensor = web._drawn_tensors(model)[volume["name"]]
+        expected = keras.Model(model.input, tensor)(images.astype(np.float32)).numpy()
+        difference = np.abs(computed[volume["name"]] - expected.reshape(len(images), -1)).max()
+        assert difference <= 1e-4 * np.ptp(expected), volume["name"]
+        assert list(expected.shape[1:]) == [
+            each for each in volume["shape"] if expected.ndim == 4 or each > 1
+        ]
+    _check_explanations(Opened(file), volumes)
+
+
+def _check_explanations(opened: Opened, volumes: list[dict[str, Any]]) -> None:
+    """Check for some values of each volume that their computation ends with the value."""
+    opened.draw(DIGITS["3"], PLACES[0])
+    opened.answer()
+    explained = 0
+    for number, volume in enumerate(volumes, 1):
+        opened.page.locator("#blocks [role=button]").nth(number).click()
+        expect(opened.page.locator("#maps-title")).to_contain_text(volume["name"])
+        opened.page.locator("#gallery").scroll_into_view_if_needed()
+        box = opened.page.locator("#gallery").bounding_box()
+        assert box
+        for x, y in ((0.11, 0.13), (0.52, 0.21), (0.33, 0.3)):
+            opened.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+            words = opened.page.locator("#cell").inner_text()
+            numbers = re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\d.]|\s*of|x)", words.rstrip("."))
+            value = float(re.findall(r"column \d+: (\S+)", words)[0])
+            if volume["operation"]:
+                explained += 1
+                assert float(numbers[-1]) == pytest.approx(value, rel=0.02, abs=1e-6), words
+    assert explained >= 3 * (len(volumes) - 2)
+    opened.context.close()
+
+
+def test_a_network_of_own_pictures(tmp_path: Path) -> None:
+    image = keras.Input((24, 32, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="edges")(x)
+    x = keras.layers.GlobalAveragePooling2D(name="mean")(x)
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(x), name="own <b>&amp; more")
+    wanted = Preprocessing(height=24, width=32, channels=3, fit="crop")
+    labels = ("</script><script>alert(1)</script>", "été", "a\u2028b")
+    file = write_page(model, tmp_path / "own.html", labels, wanted)
+    opened = Opened(file)
+    assert not opened.page.locator("#pad").is_visible()
+    assert opened.page.title() == "own <b>&amp; more"
+    expect(opened.verdict).to_have_text("Choose a picture.")
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(random.integers(0, 256, (200, 300, 3), np.uint8))
+    opened.drop(png(picture, tmp_path))
+    expect(opened.page.locator("#steps")).to_have_text("cropped and resized from 200x300 to 24x32")
+    seen = data.preprocessing.prepare(picture, wanted).image[None].astype(np.float32)
+    logits = model(seen).numpy()[0]
+    assert opened.answer() == labels[logits.argmax()]
+    shown = opened.page.locator("#classes td:last-child").all_inner_texts()
+    assert [float(each) for each in shown[-3:]] == pytest.approx(logits.tolist(), abs=0.006)
+    assert [each for each in opened.problems if "adapter" not in each] == []
+    opened.context.close()
+
+
+def test_the_policy_allows_no_connection(page_file: Path, opened: Opened) -> None:
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page_file.read_text())
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert "'unsafe-eval'" not in policy
+    refused = opened.page.evaluate(
+        "() => fetch('data:text/plain,hello').then(() => 'answered', () => 'refused')"
+    )
+    assert refused == "refused"
+
+
+def test_drawing_is_answered_after_each_stroke(opened: Opened) -> None:
+    opened.draw(DIGITS["4"][:1], PLACES[0])
+    first = opened.answer()
+    opened.draw(DIGITS["4"][1:], PLACES[0])
+    assert (first, opened.answer()) != ("4", "4")
+    assert opened.answer() == "4"
+
+
+def test_the_notice_of_the_licence(opened: Opened) -> None:
+    expect(opened.page.locator("footer")).to_contain_text("Apache License, Version 2.0")
+
+
+def test_npm_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    with pytest.raises(InputError, match=r"^npm cannot install LiteRT.js: [^\n]+$"):
+        litert_js.installed(offline=True)
+    assert not list((tmp_path / "cache").rglob("*.wasm"))
+
+
+def test_without_a_browser(page_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "command", lambda: None)
+    monkeypatch.setattr(browser, "launched", browser.launched.__wrapped__)
+    with pytest.raises(InputError, match="needs Chromium or Chrome, which is not installed"):
+        runtimes.load_predict_fn(page_file)

@@ -1,0 +1,86 @@
+"""Run the web page of a bundle in Chromium or Chrome, without a window and without a network."""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import functools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from etils import epy
+
+with epy.lazy_imports():
+    from playwright import sync_api
+
+NAME = "Chromium or Chrome"
+"""The browser, for messages."""
+
+# Commands that start Chromium or Chrome, on Debian, Fedora and macOS.
+_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def command() -> str | None:
+    """Return the path of the command that starts the browser, None if there is none."""
+    return next(filter(None, map(shutil.which, _COMMANDS)), None)
+
+
+@functools.cache
+def launched() -> sync_api.Browser:
+    """Start the browser; the process ends it when it exits.
+
+    Raises:
+        ModuleNotFoundError: there is no browser or the package ``playwright`` is not installed.
+    """
+    path = command()
+    if path is None:
+        raise ModuleNotFoundError("no browser was found", name=NAME)
+    driver = sync_api.sync_playwright().start()
+    atexit.register(driver.stop)
+    browser = driver.chromium.launch(executable_path=path)
+    atexit.register(browser.close)
+    return browser
+
+
+class Page:
+    """The web page of a bundle, opened from its file.
+
+    Attributes:
+        facts: what the page contains about its network, see ``export/convert/page/parts.js``.
+    """
+
+    def __init__(self, file: Path) -> None:
+        """Open a page and wait for its network.
+
+        Raises:
+            ModuleNotFoundError: as ``launched`` does.
+            sync_api.Error: the page cannot be opened, or its network cannot be loaded.
+        """
+        context = launched().new_context(offline=True)
+        self._page = context.new_page()
+        self._page.goto(file.resolve().as_uri())
+        self.facts: dict[str, Any] = self._call("(await page).facts")
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Return the logits of uint8 images [N, H, W, C], float32 [N, classes]."""
+        return _unpacked(self._call("(await page).logits(sent)", images), len(images))
+
+    def volumes(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the values of each layer, float32 [N, values], by the layer's name."""
+        found = self._call("(await page).volumes(sent)", images)
+        return {name: _unpacked(values, len(images)) for name, values in found.items()}
+
+    def seconds(self, images: np.ndarray) -> float:
+        """Return how long the network takes for all the images, in seconds."""
+        return self._call("(await page).seconds(sent)", images)
+
+    def _call(self, expression: str, images: np.ndarray | None = None) -> Any:
+        sent = "" if images is None else base64.b64encode(images.tobytes()).decode("ascii")
+        return self._page.evaluate(f"async (sent) => {expression}", sent)
+
+
+def _unpacked(text: str, count: int) -> np.ndarray:
+    """Return float32 values in base64 as an array with ``count`` rows."""
+    return np.frombuffer(base64.b64decode(text), np.float32).reshape(count, -1)

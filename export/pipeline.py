@@ -26,7 +26,7 @@ from etils import epy
 
 from export.bundle import card
 from export.bundle.publish import publish, staging
-from export.check import accuracy, latency, layer_errors, proof
+from export.check import accuracy, gallery, latency, layer_errors, proof
 from export.convert import (
     conversion,
     graph_preprocessing,
@@ -69,12 +69,14 @@ class Request:
         required: names of the formats that must not be left out if their conversion fails.
         batch: batch size of the LiteRT files.
         offline: whether the internet may not be accessed.
+        gallery: test images in the web page; None for the default (``export.check.gallery``).
     """
 
     formats: Sequence[Format]
     required: frozenset[str] = frozenset({"saved_model"})
     batch: int = 1
     offline: bool = False
+    gallery: int | None = None
 
     def __post_init__(self) -> None:
         """Reject incompatible values.
@@ -173,6 +175,7 @@ def export_bundle(
             reference = evaluate(predict_fn(source.model), dataset.test)
             work.score(FORMATS["saved_model"])
             converting.result()
+            work.convert_with_errors(reference)
         work.finish_files(calibration)
         rows = work.rows(reference)
         work.check(reference, rows)
@@ -269,21 +272,30 @@ class _Work:
         calibration = stratified(self.dataset.train, _CALIBRATION_IMAGES)
         np.save(self.scratch / conversion.CALIBRATION, self.dataset.train.images[calibration])
         np.save(self._images, self.dataset.test.images)
+        return calibration
+
+    def conversions(self) -> list[Format]:
+        """Return and announce the formats that are converted before the evaluation."""
+        converted = [each for each in self.formats if each.converter and not each.shows_errors]
+        if converted:
+            self.announce(f"Converting to {', '.join(each.name for each in converted)}")
+        return converted
+
+    def convert_with_errors(self, reference: Metrics) -> None:
+        """Write the formats that show the errors of the Keras network."""
+        if not (showing := [each for each in self.formats if each.shows_errors]):
+            return
         facts = {
             "name": self.source.name,
             "story": f"{self.source.relation} {self.dataset.name}",
             "labels": self.dataset.class_names,
             "preprocessing": self.dataset.preprocessing.record(),
+            "gallery": gallery.gallery(self.dataset, reference, self.request.gallery),
             "offline": self.request.offline,
         }
         atomic.write_json(self.scratch / conversion.FACTS, facts)
-        return calibration
-
-    def conversions(self) -> list[Format]:
-        """Return and announce the formats that have a converter."""
-        converted = [each for each in self.formats if each.converter]
-        self.announce(f"Converting to {', '.join(each.name for each in converted)}")
-        return converted
+        self.announce(f"Converting to {', '.join(each.name for each in showing)}")
+        self.convert(showing)
 
     def finish_files(self, calibration: np.ndarray) -> None:
         """Fine-tune the int8 file if needed, and write the microcontroller library from it."""

@@ -69,9 +69,22 @@ def convert(model: keras.Model, facts: dict[str, Any]) -> str:
         if block.name in tensors
     ]
     scripts = litert_js.installed(offline=facts["offline"])
+    gallery, pictures = facts["gallery"], b""
+    if gallery:
+        pictures = base64.b64decode(gallery["images_base64"])
+        gallery = {name: value for name, value in gallery.items() if name != "images_base64"}
     return _assembled(
-        facts | {"parameters": model.count_params(), "volumes": shown},
+        {
+            "name": facts["name"],
+            "story": facts["story"],
+            "labels": facts["labels"],
+            "preprocessing": facts["preprocessing"],
+            "parameters": model.count_params(),
+            "volumes": shown,
+            "gallery": gallery,
+        },
         model=content,
+        pictures=pictures,
         loader=(scripts / litert_js.LOADER).read_bytes(),
         runtime=(scripts / litert_js.RUNTIME).read_bytes(),
         modules={

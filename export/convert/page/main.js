@@ -4,10 +4,11 @@
 
 import { AnswerTable } from "#answer";
 import { Blocks } from "#blocks";
+import { pixelsOf, showGallery } from "#gallery";
 import { Maps } from "#maps";
 import { load } from "#network";
 import { Pad } from "#pad";
-import { facts } from "#parts";
+import { facts, unpacked } from "#parts";
 import { onPicture, read } from "#picture";
 import { prepareEach } from "#preprocessing";
 import { proofOf } from "#proof";
@@ -62,7 +63,10 @@ onPicture(byId("drop"), byId("file"), async (file) => {
 let maps = null;
 /** @type {Map<string, Float32Array>} the values of all volumes, by name; empty without an answer */
 let values = new Map();
-/** @type {ImageData | null} the picture that waits for its answer */
+/**
+ * @typedef {import("#preprocessing").Prepared} Prepared
+ * @type {{picture: ImageData, found?: Prepared[]} | null} the picture that waits for its answer
+ */
 let waiting = null;
 let isBusy = false;
 let clears = 0;
@@ -75,24 +79,46 @@ loaded.then(
   },
   ({ message }) => clear(`This browser cannot run the network: ${message}`),
 );
+fillGallery();
 
 /**
  * Answer a picture, after the one that is being answered. Of several that wait, the last is taken.
- * @param {ImageData} pixels
+ * @param {ImageData} picture
+ * @param {Prepared[]} [found] the network's images of it, if they are known
  */
-async function answer(pixels) {
-  waiting = pixels;
+async function answer(picture, found) {
+  waiting = { picture, found };
   if (isBusy) return;
   isBusy = true;
-  const network = await loaded;
-  while (waiting) {
-    const picture = waiting;
-    waiting = null;
-    await show(picture, network);
-    // So that the browser draws the answer before the next one.
-    await new Promise((resolve) => requestAnimationFrame(resolve));
+  try {
+    const network = await loaded;
+    while (waiting) {
+      const next = waiting;
+      waiting = null;
+      await show(next.picture, next.found ?? prepareEach(next.picture, wanted), network);
+      // So that the browser draws the answer before the next one.
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+  } catch (error) {
+    clear(`This picture cannot be answered: ${/** @type {Error} */ (error).message}`);
+  } finally {
+    isBusy = false;
   }
-  isBusy = false;
+}
+
+/** Show the test images, if the page has any. */
+async function fillGallery() {
+  const { gallery } = facts;
+  if (!gallery) return;
+  byId("gallery-source").textContent = gallery.source;
+  const areas = { errors: byId("errors"), others: byId("others") };
+  showGallery({ ...facts, gallery }, await unpacked("pictures"), areas, (image) => {
+    pad.clear();
+    /** @type {import("#preprocessing").Box} */
+    const box = [0, 0, width, height];
+    answer(pixelsOf(image, width, channels), [{ image, steps: [], box }]);
+  });
+  byId("pictures-area").hidden = false;
 }
 
 /** Wait until no picture waits for its answer. */
@@ -103,10 +129,10 @@ async function settled() {
 /**
  * Answer a picture, and show all that leads to the answer.
  * @param {ImageData} picture
+ * @param {Prepared[]} found the network's images of it
  * @param {import("#network").Network} network
  */
-async function show(picture, network) {
-  const found = prepareEach(picture, wanted);
+async function show(picture, found, network) {
   if (found.length !== 1) {
     clear(found.length ? `${found.length} separate objects found` : "no ink found");
     showPicture(
@@ -170,12 +196,7 @@ function showImage(image) {
   const context = contextOf("image");
   context.canvas.width = width;
   context.canvas.height = height;
-  const pixels = new ImageData(width, height);
-  for (let at = 0; at < width * height; at++) {
-    const pixel = image.subarray(at * channels, (at + 1) * channels);
-    pixels.data.set(channels === 1 ? [pixel[0], pixel[0], pixel[0], 255] : [...pixel, 255], 4 * at);
-  }
-  context.putImageData(pixels, 0, 0);
+  context.putImageData(pixelsOf(image, width, channels), 0, 0);
 }
 
 /**

@@ -31,6 +31,13 @@
  * @property {string[]} labels the classes, in the order of the logits
  * @property {import("#preprocessing").Preprocessing} preprocessing
  * @property {Volume[]} volumes
+ * @property {Gallery | null} gallery
+ *
+ * @typedef {object} Gallery test images that the user can choose
+ * @property {string} source dataset and licence, in one line
+ * @property {number} errors how many of the first images Keras classifies wrongly
+ * @property {number[]} labels classes of the images
+ * @property {number[]} predicted classes that Keras predicts
  */
 
 /** @type {Facts} */
@@ -38,7 +45,7 @@ export const facts = JSON.parse(text("facts"));
 
 /**
  * Return the bytes of a part of the page.
- * @param {"model" | "loader" | "runtime"} name
+ * @param {"model" | "loader" | "runtime" | "pictures"} name
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function unpacked(name) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 from collections.abc import Iterable, Iterator
 from itertools import cycle, product
@@ -16,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import zoo
+from export.check import gallery
 from export.convert import litert_js, web
 from export.network.deploy import inference_model
 from tests.export.convert.strokes import DIGITS, Stroke
@@ -24,6 +26,8 @@ from zoo.bundles import browser, runtimes
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.errors import InputError
+from zoo.inference import predict_fn
+from zoo.metrics import evaluate
 
 PLACES = (
     # Left, top and size of the digit's box on the paper, and the width of the pen.
@@ -38,7 +42,11 @@ FIVE_WAYS = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-allconv-gap", "co
 
 
 def write_page(
-    model: keras.Model, file: Path, labels: tuple[str, ...], wanted: Preprocessing
+    model: keras.Model,
+    file: Path,
+    labels: tuple[str, ...],
+    wanted: Preprocessing,
+    pictures: dict[str, Any] | None = None,
 ) -> Path:
     """Write the page of a network."""
     facts = {
@@ -46,6 +54,7 @@ def write_page(
         "story": "made for a test",
         "labels": labels,
         "preprocessing": wanted.record(),
+        "gallery": pictures,
         "offline": False,
     }
     file.write_text(web.convert(inference_model(model), facts), encoding="utf-8")
@@ -53,10 +62,12 @@ def write_page(
 
 
 @pytest.fixture(scope="module")
-def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the page of a network that was trained on MNIST."""
+def page_file(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
+    """Return the page of a network that was trained on MNIST, with some of the digits."""
     file = tmp_path_factory.mktemp("page") / "compact-10k.html"
-    return write_page(zoo.load_model("compact-10k"), file, tuple("0123456789"), HANDWRITING)
+    model = zoo.load_model("compact-10k")
+    pictures = gallery.gallery(digits, evaluate(predict_fn(model), digits.test), 12)
+    return write_page(model, file, digits.class_names, HANDWRITING, pictures)
 
 
 class Opened:
@@ -291,6 +302,47 @@ def test_a_network_of_own_pictures(tmp_path: Path) -> None:
     assert [float(each) for each in shown[-3:]] == pytest.approx(logits.tolist(), abs=0.006)
     assert [each for each in opened.problems if "adapter" not in each] == []
     opened.context.close()
+
+
+def test_test_pictures(opened: Opened, digits: Dataset) -> None:
+    expect(opened.page.locator("#gallery-source")).to_have_text(
+        "12 images of the test split of digits, CC BY 4.0"
+    )
+    buttons = opened.page.locator("#errors button, #others button")
+    assert buttons.count() == 12
+    for at, words in enumerate(buttons.all_inner_texts()):
+        label, _, predicted = words.partition(", not ")
+        buttons.nth(at).click()
+        assert opened.answer() == (predicted or label)
+        expect(opened.page.locator("#steps")).to_have_text("used unchanged")
+    errors = opened.page.locator("#errors button").all_inner_texts()
+    assert 0 < len(errors) <= 6
+    assert all(", not " in words for words in errors)
+
+
+def test_the_worst_errors_come_first(digits: Dataset) -> None:
+    reference = evaluate(predict_fn(zoo.load_model("ltfn1")), digits.test)
+    found = gallery.gallery(digits, reference, 20)
+    assert found
+    pixels = np.frombuffer(base64.b64decode(found["images_base64"]), np.uint8)
+    images = pixels.reshape(-1, *digits.image_shape)
+    assert (len(images), found["errors"]) == (20, 10)
+    at = [int(np.flatnonzero((digits.test.images == image).all((1, 2, 3)))[0]) for image in images]
+    assert len(set(at)) == 20
+    assert digits.test.labels[at].tolist() == found["labels"]
+    logits = reference.logits[at]
+    assert logits.argmax(1).tolist() == found["predicted"]
+    wrong = [one != other for one, other in zip(found["labels"], found["predicted"], strict=True)]
+    assert wrong == [True] * 10 + [False] * 10
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    confidence = (1 / shares.sum(1))[:10]
+    assert (np.diff(confidence) <= 0).all()
+    assert gallery.gallery(digits, reference, 0) is None
+    usual = gallery.gallery(digits, reference)
+    assert usual
+    assert len(usual["labels"]) == 300
+    # The pictures of a folder may be private.
+    assert gallery.gallery(dataclasses.replace(digits, homepage=""), reference) is None
 
 
 def test_the_policy_allows_no_connection(page_file: Path, opened: Opened) -> None:

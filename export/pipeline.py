@@ -26,7 +26,7 @@ from etils import epy
 
 from export.bundle import card
 from export.bundle.publish import publish, staging
-from export.check import accuracy, gallery, latency, layer_errors, proof
+from export.check import accuracy, gallery, latency, layer_errors, page_layers, proof
 from export.convert import (
     conversion,
     graph_preprocessing,
@@ -205,6 +205,7 @@ def export_bundle(
             },
             "cautions": cautions,
             "artifacts": [_artifact(reference, row, golden) for row in rows],
+            "page_layers": work.page_layers(golden),
             "left_out": work.left_out,
             "finetuned": work.finetuned,
             "microcontroller": work.microcontroller,
@@ -354,6 +355,18 @@ class _Work:
                 if failed and (errors := self._layer_errors(row)):
                     self.announce(f"{row.file}: {layer_errors.report(errors)}")
             raise
+
+    def page_layers(self, golden: np.ndarray) -> dict[str, dict[str, float]] | None:
+        """Return how much the layers of the web page differ from Keras, None without a page.
+
+        Raises:
+            VerificationError: a layer exceeds the bound.
+        """
+        if not self._has("web"):
+            return None
+        self.announce("Comparing each layer of the page with Keras")
+        images, page = self.dataset.test.images[golden], self._path(FORMATS["web"])
+        return page_layers.measure(self.source.deployed, page, images, self.scratch)
 
     @property
     def _images(self) -> Path:

@@ -60,8 +60,8 @@ def test_an_installed_wheel_trains_exports_and_predicts(
 
     assert run("-c", "import zoo; print(zoo.__file__)").startswith(os.fspath(installed))
     run("-m", "zoo.train", "ltfn1", "--data", "digits", "--steps", 200)
-    # The microcontroller format needs the templates in the wheel.
-    run("-m", "export", "runs/ltfn1", "--formats", "float32,microcontroller", "--bound",
+    # These formats need the templates in the wheel.
+    run("-m", "export", "runs/ltfn1", "--formats", "float32,microcontroller,web", "--bound",
         "int8=5", "--allow-drop")  # fmt: skip
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
     assert "digit.png: " in run("-m", "zoo.predict", "exports/ltfn1/1", "digit.png")

@@ -47,7 +47,7 @@ def convert(model: keras.Model, facts: dict[str, Any]) -> str:
         ConverterError: the LiteRT converter does not support an operation of the network.
         InputError: LiteRT.js cannot be installed.
     """
-    tensors = _drawn_tensors(model)
+    tensors = drawn_tensors(model)
     outputs = {"logits": model.output} | {
         f"volume{at}": tensor
         for at, tensor in enumerate(tensors.values())
@@ -94,7 +94,7 @@ def convert(model: keras.Model, facts: dict[str, Any]) -> str:
     )
 
 
-def _drawn_tensors(model: keras.Model) -> dict[str, Any]:
+def drawn_tensors(model: keras.Model) -> dict[str, Any]:
     """Return the tensor of each volume that ``zoo.draw`` draws, by the name of its layer.
 
     Its values are those after normalization and activation. The image is left out, whose values are

@@ -18,6 +18,7 @@ import export
 import zoo
 from export import formats
 from export.bundle import card, front_matter
+from export.check import page_layers
 from export.convert import saved_model, tflite
 from export.litert import flatbuffer
 from export.network import qat
@@ -26,6 +27,7 @@ from export.network.sources import from_run
 from export.pipeline import Request, export_bundle
 from tests.conftest import EVERY_MODEL
 from zoo import data as data_package
+from zoo import draw
 from zoo.bundles import integrity
 from zoo.bundles.runtimes import dequantize, quantize
 from zoo.data import Dataset
@@ -69,6 +71,21 @@ def test_the_proof_is_of_the_whole_test_split(manifest: dict[str, Any], digits: 
         # The peak of a LiteRT process, not of the exporter that started it.
         most = 300e6 if artifact["format"] in formats.LITERT else 2e9
         assert 10e6 < artifact["peak_bytes"] < most
+
+
+def test_the_page_equals_keras_in_each_layer(manifest: dict[str, Any]) -> None:
+    layers = manifest["page_layers"]
+    drawn = [each.name for each in draw.volumes(zoo.create_model("compact-10k"))]
+    assert list(layers) == [name for name in drawn if name not in ("image", "flatten")]
+    for found in layers.values():
+        assert 0 <= found["difference"] <= 1e-4 * found["range"]
+
+
+def test_a_layer_that_differs_is_refused(bundle: Path, digits: Dataset, tmp_path: Path) -> None:
+    page, images = bundle / "web" / "compact-10k.html", digits.test.images[:2]
+    other = inference_model(zoo.load_model("compact-10k"))
+    with pytest.raises(VerificationError, match=r"layer layer1 of compact-10k\.html differs by"):
+        page_layers.measure(other, page, images, tmp_path)
 
 
 def test_calibration_is_of_training_images(manifest: dict[str, Any], digits: Dataset) -> None:

@@ -70,7 +70,7 @@ class Page:
     def volumes(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the values of each layer, float32 [N, values], by the layer's name."""
         found = self._call("(await page).volumes(sent)", images)
-        return {name: _unpacked(values, len(images)) for name, values in found.items()}
+        return {name: _unpacked(values, len(images)) for name, values in found}
 
     def seconds(self, images: np.ndarray) -> float:
         """Return how long the network takes for all the images, in seconds."""

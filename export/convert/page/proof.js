@@ -37,7 +37,7 @@ export function proofOf(network) {
     },
 
     /**
-     * Return the values of each layer for all images, by the layer's name.
+     * Return the name of each layer with its values for all images.
      * @param {string} pixels base64
      */
     async volumes(pixels) {
@@ -49,7 +49,7 @@ export function proofOf(network) {
         const own = answers.map((volumes) => /** @type {Float32Array} */ (volumes.get(name)));
         return [name, await packed(own)];
       });
-      return Object.fromEntries(await Promise.all(all));
+      return Promise.all(all);
     },
 
     /**

@@ -245,7 +245,7 @@ def test_every_layer_equals_keras_and_explains_itself(
     page = browser.Page(file)
     computed, volumes = page.volumes(images), page.facts["volumes"]
     for volume in volumes:
-        tensor = web._drawn_tensors(model)[volume["name"]]
+        tensor = web.drawn_tensors(model)[volume["name"]]
         expected = keras.Model(model.input, tensor)(images.astype(np.float32)).numpy()
         difference = np.abs(computed[volume["name"]] - expected.reshape(len(images), -1)).max()
         assert difference <= 1e-4 * np.ptp(expected), volume["name"]

@@ -45,19 +45,25 @@ def installed(*, offline: bool = False) -> Path:
         offline: whether npm may use only the packages in its own cache.
 
     Raises:
-        InputError: npm cannot install it; the message has npm's reason.
+        InputError: npm cannot install it, or the folder cannot be written; the message has the
+            reason.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ltfn-zoo"
     folder = base / f"litert-js-{atomic.sha256(LOCK)[:16]}"
-    base.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
-        if not folder.exists():
-            _install(folder, offline=offline)
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                _install(folder, offline=offline)
+    except PermissionError as error:
+        raise InputError(
+            f"LiteRT.js cannot be installed in {base}: {error.strerror}; give a writable folder "
+            "with the environment variable XDG_CACHE_HOME"
+        ) from error
     return folder
 
 
 def _install(folder: Path, *, offline: bool) -> None:
-    # Removed with its lock still held, so that no other process takes what is incomplete.
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         stage = Path(name) / folder.name
         stage.mkdir()

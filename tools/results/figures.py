@@ -34,7 +34,7 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
     for axes, (cost, label) in zip(
         picture.subplots(1, 2, sharey=True), labels.items(), strict=True
     ):
-        for name, marker in zip(names, itertools.cycle("osD^vPX*")):
+        for name, marker in zip(names, itertools.cycle("osD^vPX*<")):
             points = [(row[cost], _errors(row)) for row in rows if row["format"] == name]
             axes.scatter(*zip(*points, strict=True), s=30, marker=marker, label=name)
         best = [(row[cost], _errors(row)) for row in frontier(rows, cost)]

@@ -21,7 +21,7 @@ MANIFEST = "manifest.json"
 CHECKSUM = "manifest.json.sha256"
 
 # Formats that require no TensorFlow; a bundle's first of these is its default.
-_DEFAULT_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino", "web")
+_DEFAULT_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino")
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,11 @@ async function show(picture, found, network) {
   const before = clears;
   const { logits, volumes, milliseconds } = await network.classify(image);
   if (clears > before) return; // the user has removed the picture
+  if (!logits.every(Number.isFinite)) {
+    clear("The network computes logits that are not finite for this picture.");
+    showPicture(picture, [box]);
+    return;
+  }
   values = new Map([...volumes, ["image", Float32Array.from(image)]]);
   showPicture(picture, [box]);
   showImage(image);

@@ -376,6 +376,18 @@ def test_npm_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert not list((tmp_path / "cache").rglob("*.wasm"))
 
 
+def test_logits_that_are_not_finite(tmp_path: Path, digits: Dataset) -> None:
+    image = keras.Input((28, 28, 1))
+    x = keras.layers.Flatten()(image)
+    dense = keras.layers.Dense(10, name="logits")
+    model = keras.Model(image, dense(x), name="too_large")
+    dense.kernel.assign(np.full(dense.kernel.shape, 3e38))
+    opened = Opened(write_page(model, tmp_path / "page.html", digits.class_names, HANDWRITING))
+    opened.draw(DIGITS["1"], PLACES[0])
+    assert opened.answer() == "The network computes logits that are not finite for this picture."
+    opened.context.close()
+
+
 def test_without_a_browser(page_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser, "command", lambda: None)
     monkeypatch.setattr(browser, "launched", browser.launched.__wrapped__)

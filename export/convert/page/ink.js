@@ -49,10 +49,10 @@ export function find(grey, size) {
   const threshold = Math.max(LEAST_STRENGTH, THRESHOLD * strength.values.reduce(larger));
   const mask = map(strength, (value) => Number(value > threshold));
   const { labels, count } = label(maximumFilter(mask, odd(GAP * side)));
-  const own = labels.map((each, at) => each * mask.values[at]);
+  const labelled = map(mask, (value, at) => value * labels[at]);
   const coverage = map(strength, (value) => clip(value / threshold - 0.5, 0, 1));
 
-  return things(own, count, picture, SPECK * side).map((thing) => {
+  return things(labelled, count, SPECK * side).map((thing) => {
     const [left, top, right, bottom] = thing.box;
     const around = /** @type {const} */ ([
       Math.max(0, left - 2),
@@ -60,8 +60,8 @@ export function find(grey, size) {
       Math.min(picture.width, right + 2),
       Math.min(picture.height, bottom + 2),
     ]);
-    const isOwn = map(mask, (_, at) => Number(thing.labels.includes(own[at])));
-    const near = maximumFilter(crop(isOwn, ...around), 5);
+    const own = map(crop(labelled, ...around), (each) => Number(thing.labels.includes(each)));
+    const near = maximumFilter(own, 5);
     const covered = map(crop(coverage, ...around), (value, at) => value * near.values[at]);
     const edges = [
       left,
@@ -92,6 +92,7 @@ export function roundHalfEven(value) {
  * @returns {Grid}
  */
 function reduced(grid, factor) {
+  if (factor === 1) return grid;
   const small = zeros(Math.ceil(grid.width / factor), Math.ceil(grid.height / factor));
   const counts = new Float32Array(small.values.length);
   for (let y = 0; y < grid.height; y++) {
@@ -161,14 +162,13 @@ function isBackgroundLight(picture, window) {
 
 /**
  * Return the things that labelled pieces of ink form, left to right.
- * @param {Int32Array} labels 0 where there is no ink
+ * @param {Grid} labels 0 where there is no ink
  * @param {number} count the largest label
- * @param {{width: number, height: number}} size of the labelled picture
  * @param {number} speck longer side in pixels of the smallest piece of ink
  * @returns {Thing[]}
  */
-function things(labels, count, size, speck) {
-  const pieces = boxes(labels, count, size.width).map((box, at) => ({ labels: [at + 1], box }));
+function things(labels, count, speck) {
+  const pieces = boxes(labels, count).map((box, at) => ({ labels: [at + 1], box }));
   pieces.sort((one, other) => longerSide(other) - longerSide(one));
   /** @type {Thing[]} */
   const found = [];
@@ -183,7 +183,7 @@ function things(labels, count, size, speck) {
     }
   }
   const inside = found.filter(({ box: [left, top, right, bottom] }) => {
-    return Math.min(left, top) > 0 && right < size.width && bottom < size.height;
+    return Math.min(left, top) > 0 && right < labels.width && bottom < labels.height;
   });
   const kept = inside.length ? inside : found;
   const least = IGNORED * kept.map(longerSide).reduce(larger, 0);
@@ -192,15 +192,14 @@ function things(labels, count, size, speck) {
 
 /**
  * Return the bounding box of each label.
- * @param {Int32Array} labels
+ * @param {Grid} labels
  * @param {number} count
- * @param {number} width
  * @returns {Box[]}
  */
-function boxes(labels, count, width) {
+function boxes({ width, values }, count) {
   /** @type {Box[]} */
   const found = Array.from({ length: count }, () => [Infinity, Infinity, 0, 0]);
-  labels.forEach((each, at) => {
+  values.forEach((each, at) => {
     if (!each) return;
     const [x, y] = [at % width, Math.floor(at / width)];
     found[each - 1] = union(found[each - 1], [x, y, x + 1, y + 1]);

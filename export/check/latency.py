@@ -64,7 +64,7 @@ def main(argv: Sequence[str]) -> None:
         "inputs": artifact.inputs,
         "outputs": artifact.outputs,
         "microseconds": (
-            _microseconds(seconds_fn, images, _IMAGES_OF_A_RUNTIME)
+            _microseconds(seconds_fn, images, min(_IMAGES_OF_A_RUNTIME, len(images)))
             if seconds_fn
             else _microseconds(_timed(artifact.predict_fn), images, batch)
         ),

@@ -18,8 +18,13 @@ with epy.lazy_imports():
 NAME = "Chromium or Chrome"
 """The browser, for messages."""
 
-# Commands that start Chromium or Chrome, on Debian, Fedora and macOS.
-_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_COMMANDS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 
 
 def command() -> str | None:

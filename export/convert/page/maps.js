@@ -140,7 +140,7 @@ export class Maps {
     const value = /** @type {Float32Array} */ (this.values)[(y * width + x) * depth + map];
     const { operation } = this.volume;
     const place = `Map ${map + 1} of ${depth}, row ${y + 1}, column ${x + 1}`;
-    this.text.replaceChildren(paragraph(`${place}: ${short(value)}`));
+    this.text.replaceChildren(written("p", `${place}: ${short(value)}`));
     if (!operation || !this.input) return;
     const found = explain(operation, this.input, this.weights || null, this.cell);
     this.text.append(...described(operation, this.input, found));
@@ -164,26 +164,26 @@ function described(operation, input, found) {
     const words = `The ${isMax ? "largest" : "mean"} of ${size} values of the same map, ${stride}:`;
     sum.append(
       patch("values", found.patch, isMax ? found.result : null),
-      sign("→"),
-      strong(short(found.result)),
+      written("span", "→"),
+      written("strong", short(found.result)),
     );
-    return [paragraph(words), sum];
+    return [written("p", words), sum];
   }
   const depth = operation.kind === "depthwise" ? 1 : input.shape[2];
   const channel = depth > 1 ? ` in map ${found.channel + 1}, which contributes most` : "";
   const words = `A window of ${size} values${channel}, ${stride}, times the kernel of this filter:`;
   sum.append(
     patch("values", found.patch, null),
-    sign("×"),
+    written("span", "×"),
     patch("kernel", found.kernel, null),
-    sign("="),
+    written("span", "="),
     patch("products", found.products, null),
   );
   const of = depth > 1 ? `${short(found.part)} in this map, over all ${depth} maps ` : "";
   const relu = operation.relu ? `, after ReLU ${short(found.result)}` : "";
   const total = found.sum + found.bias;
   const end = `Their sum: ${of}${short(found.sum)}. With the bias ${short(found.bias)}: ${short(total)}${relu}.`;
-  return [paragraph(words), sum, paragraph(end)];
+  return [written("p", words), sum, written("p", end)];
 }
 
 /**
@@ -218,24 +218,13 @@ function patch(caption, rows, chosen) {
   return figure;
 }
 
-/** @param {string} text */
-function paragraph(text) {
-  const element = document.createElement("p");
-  element.textContent = text;
-  return element;
-}
-
-/** @param {string} text */
-function sign(text) {
-  const element = document.createElement("span");
-  element.className = "operator";
-  element.textContent = text;
-  return element;
-}
-
-/** @param {string} text */
-function strong(text) {
-  const element = document.createElement("strong");
+/**
+ * Return an element with a text.
+ * @param {"p" | "span" | "strong"} name
+ * @param {string} text
+ */
+function written(name, text) {
+  const element = document.createElement(name);
   element.textContent = text;
   return element;
 }

@@ -6,6 +6,7 @@ A bundle is a folder with every file of an exported network::
         <version>/                      a bundle; the folder itself is the SavedModel
             saved_model.pb, variables/, assets/, assets.extra/
             tflite/, onnx/, openvino/   the files of the other formats
+            web/                        the web page
             microcontroller/            the int8 file as a C++ library
             manifest.json               hashes, tensors, golden inputs and logits, origin
             manifest.json.sha256        its checksum
@@ -481,6 +482,9 @@ def _impossible(source: Source, request: Request) -> dict[str, str]:
             microcontroller.check_layers(source.deployed)
         except InputError as error:
             found["microcontroller"] = str(error)
+    channels = source.model.input_shape[-1]
+    if "web" in asked and channels not in graph_preprocessing.CHANNELS:
+        found["web"] = f"its pictures have 1 or 3 channels, not {channels}"
     for name, reason in found.items():
         _check_optional(request, name, reason)
     return found

@@ -66,7 +66,7 @@ def open_volume(page: Any, number: int, x: float, y: float) -> None:
     """Open the feature maps of a volume, and point to a value."""
     page.locator("#blocks [role=button]").nth(number).click()
     page.locator("#volumes-title").evaluate("element => element.scrollIntoView()")
-    box = page.locator("#gallery").bounding_box()
+    box = page.locator("#feature-maps").bounding_box()
     page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
 
 

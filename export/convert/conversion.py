@@ -30,7 +30,7 @@ KERAS = "model.keras"
 """The deployed network as a Keras file."""
 
 FACTS = "facts.json"
-"""What the web page says of the network: its name, origin, classes, preprocessing and errors."""
+"""The name, origin, classes, preprocessing and test pictures of the network, for its web page."""
 
 CALIBRATION = "calibration.npy"
 """The calibration images, uint8 [N, H, W, C]."""

@@ -55,7 +55,7 @@ def installed(*, offline: bool = False) -> Path:
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
                 _install(folder, offline=offline)
-    except PermissionError as error:
+    except OSError as error:
         raise InputError(
             f"LiteRT.js cannot be installed in {base}: {error.strerror}; give a writable folder "
             "with the environment variable XDG_CACHE_HOME"
@@ -78,6 +78,13 @@ def _install(folder: Path, *, offline: bool) -> None:
             text=True,
         )
         if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["it printed no error message"]
-            raise InputError(f"npm cannot install LiteRT.js: {lines[0]}")
+            way = "; export once without --offline" if offline else ""
+            raise InputError(f"npm cannot install LiteRT.js: {_reason(done.stderr)}{way}")
         stage.rename(folder)
+
+
+def _reason(errors: str) -> str:
+    """Return the line of npm's errors that says what is wrong."""
+    lines = [line.removeprefix("npm error ").strip() for line in errors.splitlines()]
+    told = [line for line in lines if line and not line.startswith(("code ", "errno "))]
+    return told[0] if told else "it printed no error message"

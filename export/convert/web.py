@@ -2,7 +2,7 @@
 
     python -m export.convert.web SCRATCH web=FILE --failures FILE.json
 
-The folder ``page`` has the page's own code and a template for each value ``@name@``. The modules
+The folder ``page`` has the page's own code, and a template with ``@name@`` for each value. Modules
 are in an import map as ``data:`` URLs, because a page that is opened from a file may not load
 others. The network is a LiteRT file whose outputs are the logits and the values of every layer that
 the page draws.

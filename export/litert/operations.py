@@ -53,6 +53,9 @@ def operations(content: bytes) -> dict[str, dict[str, Any]]:
         weights = [_weights(content, model, graph.tensors[at]) for at in operator.inputs[1:]]
         kernel, bias = weights or (None, None)
         window = kernel["shape"][1:3] if kernel else [options.filterHeight, options.filterWidth]
+        depth = graph.tensors[read].shape[3]
+        if kind == "conv" and kernel and kernel["shape"][3] != depth:
+            continue  # each filter of a grouped convolution reads a part of the channels
         stride = [options.strideH, options.strideW]
         is_same = options.padding == schema.Padding.SAME
         lengths = graph.tensors[read].shape[1:3].tolist()

@@ -54,6 +54,7 @@ class Page:
 
     Attributes:
         facts: what the page contains about its network, see ``export/convert/page/parts.js``.
+        image_shape: height, width and channels of the network's images.
     """
 
     def __init__(self, file: Path) -> None:
@@ -63,10 +64,11 @@ class Page:
             ModuleNotFoundError: as ``launched`` does.
             sync_api.Error: the page cannot be opened, or its network cannot be loaded.
         """
-        context = launched().new_context(offline=True)
-        self._page = context.new_page()
+        self._page = launched().new_context(offline=True).new_page()
         self._page.goto(file.resolve().as_uri())
         self.facts: dict[str, Any] = self._call("(await page).facts")
+        sizes = self.facts["preprocessing"]
+        self.image_shape = (sizes["height"], sizes["width"], sizes["channels"])
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of uint8 images [N, H, W, C], float32 [N, classes]."""
@@ -82,7 +84,14 @@ class Page:
         return self._call("(await page).seconds(sent)", images)
 
     def _call(self, expression: str, images: np.ndarray | None = None) -> Any:
-        sent = "" if images is None else base64.b64encode(images.tobytes()).decode("ascii")
+        sent = ""
+        if images is not None:
+            if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+                raise ValueError(
+                    f"images must be uint8 [N, {', '.join(map(str, self.image_shape))}], received "
+                    f"{images.dtype} {list(images.shape)}"
+                )
+            sent = base64.b64encode(images.tobytes()).decode("ascii")
         return self._page.evaluate(f"async (sent) => {expression}", sent)
 
 

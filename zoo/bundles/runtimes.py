@@ -219,11 +219,9 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
 
 def _open_page(file: Path, threads: int) -> Artifact:
     page = browser.Page(file)
-    wanted = page.facts["preprocessing"]
-    shape = [1, *(wanted[side] for side in ("height", "width", "channels"))]
     return Artifact(
         page.logits,
-        inputs={"image": {"dtype": "float32", "shape": shape}},
+        inputs={"image": {"dtype": "float32", "shape": [1, *page.image_shape]}},
         outputs={"logits": {"dtype": "float32", "shape": [1, len(page.facts["labels"])]}},
         seconds_fn=page.seconds,
     )

@@ -52,11 +52,11 @@ export class Blocks {
 
   /**
    * Show the mean of the maps of each volume on the side of its block.
-   * @param {Map<string, Float32Array>} values of the volumes, by name
+   * @param {Map<string, Float32Array>} values of the volumes, by output
    */
   show(values) {
     for (const { block, picture } of this.drawn) {
-      const own = /** @type {Float32Array} */ (values.get(block.name));
+      const own = /** @type {Float32Array} */ (values.get(block.output));
       const [, width, depth] = block.shape;
       const shown = isVector(block) ? own : means(own, depth);
       const canvas = document.createElement("canvas");
@@ -75,10 +75,10 @@ export class Blocks {
 
   /**
    * Mark the block that is open.
-   * @param {string | null} name
+   * @param {Volume | null} volume
    */
-  mark(name) {
-    for (const { block, group } of this.drawn) set(group, { "aria-expanded": block.name === name });
+  mark(volume) {
+    for (const { block, group } of this.drawn) set(group, { "aria-expanded": block === volume });
   }
 }
 

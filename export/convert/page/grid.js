@@ -198,22 +198,23 @@ function mirrored(line, at) {
 }
 
 /**
- * Filter each row, then each column.
+ * Filter each column, then each row.
  * @param {Grid} grid
  * @param {(line: Float32Array, filtered: Float32Array) => void} filter
  * @returns {Grid}
  */
 function byLine({ width, height, values }, filter) {
-  const rows = zeros(width, height);
-  for (let start = 0; start < values.length; start += width) {
-    filter(values.subarray(start, start + width), rows.values.subarray(start, start + width));
-  }
   const columns = zeros(width, height);
   const [line, filtered] = [new Float32Array(height), new Float32Array(height)];
   for (let x = 0; x < width; x++) {
-    for (let y = 0; y < height; y++) line[y] = rows.values[y * width + x];
+    for (let y = 0; y < height; y++) line[y] = values[y * width + x];
     filter(line, filtered);
     for (let y = 0; y < height; y++) columns.values[y * width + x] = filtered[y];
   }
-  return columns;
+  const rows = zeros(width, height);
+  for (let start = 0; start < values.length; start += width) {
+    const end = start + width;
+    filter(columns.values.subarray(start, end), rows.values.subarray(start, end));
+  }
+  return rows;
 }

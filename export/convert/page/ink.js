@@ -50,7 +50,7 @@ export function find(grey, size) {
   const mask = map(strength, (value) => Number(value > threshold));
   const { labels, count } = label(maximumFilter(mask, odd(GAP * side)));
   const labelled = map(mask, (value, at) => value * labels[at]);
-  const coverage = map(strength, (value) => clip(value / threshold - 0.5, 0, 1));
+  const coverage = map(strength, (value) => clip(Math.fround(value / threshold) - 0.5, 0, 1));
 
   return things(labelled, count, SPECK * side).map((thing) => {
     const [left, top, right, bottom] = thing.box;
@@ -102,7 +102,11 @@ function reduced(grid, factor) {
       counts[at]++;
     }
   }
-  return map(small, (sum, at) => Math.floor(sum / counts[at] + 0.5));
+  // In whole numbers, as Pillow divides.
+  return map(small, (sum, at) => {
+    const factor = Math.floor(Math.fround(2 ** 24 / counts[at]));
+    return Math.floor(((sum + Math.floor(counts[at] / 2)) * factor) / 2 ** 24);
+  });
 }
 
 /** @param {number} length */

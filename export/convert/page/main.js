@@ -26,11 +26,14 @@ function byId(id) {
 }
 
 const canDraw = wanted.ink;
+const loading = byId("verdict").textContent;
 const start = canDraw ? "Draw a character, or choose a picture." : "Choose a picture.";
 const depth = channels === 1 ? "" : ", in color";
 byId("story").textContent = `${facts.story}, ${facts.parameters.toLocaleString("en")} parameters`;
 byId("image-size").textContent = `the network's image: ${height}x${width} pixels${depth}`;
 byId("pad").hidden = !canDraw;
+
+let inputs = 0; // drawings and pictures so far
 
 const table = new AnswerTable(byId("classes"), facts.labels);
 /** @type {import("#parts").Volume} */
@@ -44,24 +47,29 @@ const input = {
 };
 const blocks = new Blocks(byId("blocks"), [input, ...facts.volumes], open);
 const pad = new Pad(byId("paper"), byId("pen"), () => {
-  if (pad.isEmpty) clear(start);
+  inputs++;
+  if (pad.isEmpty) remove();
   else answer(pad.pixels());
 });
 byId("undo").addEventListener("click", () => pad.undo());
 byId("clear").addEventListener("click", () => pad.clear());
 onPicture(byId("drop"), byId("file"), async (file) => {
+  const own = ++inputs;
   try {
     const pixels = await read(file);
+    if (inputs > own) return; // the user has drawn or chosen something else since
     pad.clear();
     answer(pixels);
   } catch (error) {
+    if (inputs > own) return;
+    pad.clear();
     clear(/** @type {Error} */ (error).message);
   }
 });
 
 /** @type {Maps | null} the feature maps of the open volume */
 let maps = null;
-/** @type {Map<string, Float32Array>} the values of all volumes, by name; empty without an answer */
+/** @type {Map<string, Float32Array>} the values of all volumes, by output; empty without an answer */
 let values = new Map();
 /**
  * @typedef {import("#preprocessing").Prepared} Prepared
@@ -69,13 +77,14 @@ let values = new Map();
  */
 let waiting = null;
 let isBusy = false;
-let clears = 0;
+let isLoading = true;
 
 const loaded = load();
 Object.assign(self, { page: loaded.then((network) => ({ ...proofOf(network), settled })) });
 loaded.then(
   () => {
-    if (pad.isEmpty && !waiting) clear(start);
+    isLoading = false;
+    if (byId("verdict").textContent === loading) clear(start);
   },
   ({ message }) => clear(`This browser cannot run the network: ${message}`),
 );
@@ -118,6 +127,7 @@ async function fillGallery() {
     const box = [0, 0, width, height];
     answer(pixelsOf(image, width, channels), [{ image, steps: [], box }]);
   });
+  byId("errors-title").hidden = areas.errors.hidden = !gallery.errors;
   byId("pictures-area").hidden = false;
 }
 
@@ -142,15 +152,13 @@ async function show(picture, found, network) {
     return;
   }
   const [{ image, steps, box }] = found;
-  const before = clears;
   const { logits, volumes, milliseconds } = await network.classify(image);
-  if (clears > before) return; // the user has removed the picture
   if (!logits.every(Number.isFinite)) {
     clear("The network computes logits that are not finite for this picture.");
     showPicture(picture, [box]);
     return;
   }
-  values = new Map([...volumes, ["image", Float32Array.from(image)]]);
+  values = new Map([...volumes, [input.output, Float32Array.from(image)]]);
   showPicture(picture, [box]);
   showImage(image);
   byId("steps").textContent = steps.join(", ") || "used unchanged";
@@ -160,19 +168,23 @@ async function show(picture, found, network) {
   showMaps();
 }
 
+/** Remove the picture, and what waits. */
+function remove() {
+  waiting = null;
+  clear(isLoading ? loading : start);
+}
+
 /**
  * Show no answer, but some words instead.
  * @param {string} words
  */
 function clear(words) {
-  clears++;
-  waiting = null;
   values = new Map();
   table.clear();
   blocks.clear();
   for (const id of ["steps", "time"]) byId(id).textContent = "";
   for (const id of ["picture", "image"]) contextOf(id).reset();
-  byId("maps").hidden = true;
+  showMaps();
   byId("verdict").textContent = words;
 }
 
@@ -209,21 +221,21 @@ function showImage(image) {
  * @param {import("#parts").Volume} volume
  */
 async function open(volume) {
-  const elements = { canvas: canvasOf("gallery"), text: byId("cell") };
+  const elements = { canvas: canvasOf("feature-maps"), text: byId("cell") };
   maps = maps?.volume === volume ? null : new Maps(volume, elements, await loaded);
-  blocks.mark(maps && volume.name);
   showMaps();
 }
 
 /** Show the feature maps of the open volume, if there is one. */
 function showMaps() {
-  const shown = maps && values.get(maps.volume.name);
+  const shown = maps && values.get(maps.volume.output);
   byId("maps").hidden = !shown;
+  blocks.mark(shown && maps ? maps.volume : null);
   if (!maps || !shown) return;
   const { volume } = maps;
   byId("maps-title").textContent = `${volume.name}: ${volume.shape.join("x")}`;
   const read = [input, ...facts.volumes].find(({ output }) => output === volume.operation?.reads);
-  const taken = read && values.get(read.name);
+  const taken = read && values.get(read.output);
   maps.show(shown, read && taken ? { shape: read.shape, values: taken } : null);
 }
 

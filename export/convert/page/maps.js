@@ -156,12 +156,15 @@ export class Maps {
  */
 function described(operation, input, found) {
   const size = operation.window.join("x");
-  const stride = `stride ${operation.stride[0]}`;
+  const [down, right] = operation.stride;
+  const stride = `stride ${down === right ? down : `${down}x${right}`}`;
   const sum = document.createElement("div");
   sum.className = "sum";
   if (!found.kernel || !found.products) {
     const isMax = operation.kind === "max";
-    const words = `The ${isMax ? "largest" : "mean"} of ${size} values of the same map, ${stride}:`;
+    const inside = found.patch.flat().filter((value) => !Number.isNaN(value)).length;
+    const which = `${isMax ? "largest" : "mean"} of ${inside} values of the same map`;
+    const words = `The ${which} in a window of ${size}, ${stride}:`;
     sum.append(
       patch("values", found.patch, isMax ? found.result : null),
       written("span", "→"),
@@ -203,11 +206,8 @@ function patch(caption, rows, chosen) {
     for (const value of values) {
       const cell = row.insertCell();
       const isOutside = Number.isNaN(value);
-      cell.textContent = isOutside ? "0" : short(value);
-      if (isOutside) {
-        cell.className = "outside";
-        cell.title = "padding";
-      }
+      cell.textContent = isOutside ? "outside" : short(value);
+      if (isOutside) cell.className = "outside";
       if (!isMarked && value === chosen) {
         cell.className = "chosen";
         isMarked = true;

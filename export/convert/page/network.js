@@ -3,7 +3,7 @@
  *
  * @typedef {object} Answer
  * @property {Float32Array} logits
- * @property {Map<string, Float32Array>} volumes the values of each layer, by the layer's name
+ * @property {Map<string, Float32Array>} volumes the values of each layer, by its output
  * @property {number} milliseconds
  */
 
@@ -47,8 +47,8 @@ export class Network {
    */
   async classify(image) {
     const [outputs, milliseconds] = await this.run(image);
-    const volumes = facts.volumes.map(({ name, output }) => {
-      return /** @type {[string, Float32Array]} */ ([name, values(outputs[output])]);
+    const volumes = facts.volumes.map(({ output }) => {
+      return /** @type {[string, Float32Array]} */ ([output, values(outputs[output])]);
     });
     const answer = { logits: values(outputs.logits), volumes: new Map(volumes), milliseconds };
     for (const output of Object.values(outputs)) output.delete();

@@ -25,14 +25,15 @@ export class Pad {
     this.pen = pen;
     this.changed = changed;
     canvas.addEventListener("pointerdown", (event) => {
+      if (!event.isPrimary || event.button) return;
       canvas.setPointerCapture(event.pointerId);
       this.cursor = null;
       this.begin(this.position(event));
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (this.cursor) return;
+      if (this.cursor || !event.isPrimary) return;
       const all = event.getCoalescedEvents?.() ?? [];
-      for (const each of all.length ? all : [event]) this.extend(this.position(each));
+      this.extend((all.length ? all : [event]).map((each) => this.position(each)));
     });
     for (const name of ["pointerup", "pointercancel"]) {
       canvas.addEventListener(name, () => {
@@ -90,10 +91,10 @@ export class Pad {
     this.update();
   }
 
-  /** @param {[number, number]} point */
-  extend(point) {
+  /** @param {[number, number][]} points */
+  extend(points) {
     if (!this.open) return;
-    this.open.points.push(point);
+    this.open.points.push(...points);
     this.update();
   }
 
@@ -109,7 +110,7 @@ export class Pad {
         Math.min(SIDE, Math.max(0, this.cursor[0] + STEP * move[0])),
         Math.min(SIDE, Math.max(0, this.cursor[1] + STEP * move[1])),
       ];
-      this.extend(this.cursor);
+      this.extend([this.cursor]);
     } else if (this.open) {
       this.open = null;
     } else {

@@ -47,11 +47,15 @@ export async function read(file) {
     throw new Error(`${file.name} is not a picture that this browser can read`);
   });
   const { width, height } = bitmap;
-  if (width * height > MOST_PIXELS) {
-    throw new Error(`${file.name} is too large: ${width}x${height} pixels`);
+  try {
+    if (width * height > MOST_PIXELS) {
+      throw new Error(`${file.name} is too large: ${width}x${height} pixels`);
+    }
+    const context = new OffscreenCanvas(width, height).getContext("2d");
+    if (!context) throw new Error(`${file.name} is too large for this browser`);
+    context.drawImage(bitmap, 0, 0);
+    return context.getImageData(0, 0, width, height);
+  } finally {
+    bitmap.close();
   }
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  if (!context) throw new Error(`${file.name} is too large for this browser`);
-  context.drawImage(bitmap, 0, 0);
-  return context.getImageData(0, 0, width, height);
 }

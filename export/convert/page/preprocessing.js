@@ -1,7 +1,8 @@
 /**
  * Convert the pixels of a picture to the input of the network.
  *
- * The steps, their order and their words are those of zoo/data/preprocessing.py.
+ * The steps and their order are those of zoo/data/preprocessing.py, and so are the words, but for
+ * what only a picture file tells: how it stores its pixels.
  *
  * @typedef {import("#grid").Grid} Grid
  * @typedef {import("#ink").Box} Box
@@ -62,23 +63,25 @@ export function prepareEach(picture, wanted) {
  */
 function inChannels({ width, height, data }, wanted) {
   const paper = wanted.background === "white" ? 255 : 0;
-  const planes = [0, 1, 2].map(() => zeros(width, height));
-  const [red, green, blue] = planes.map(({ values }) => values);
-  const grey = zeros(width, height);
+  const planes = Array.from({ length: wanted.channels }, () => zeros(width, height));
+  const [first, second, third] = planes.map(({ values }) => values);
   let [isOpaque, isGrey] = [true, true];
   for (let at = 0; at < width * height; at++) {
     const opacity = data[4 * at + 3];
+    const rest = paper * (255 - opacity) + 127.5;
+    const red = Math.floor((data[4 * at] * opacity + rest) / 255);
+    const green = Math.floor((data[4 * at + 1] * opacity + rest) / 255);
+    const blue = Math.floor((data[4 * at + 2] * opacity + rest) / 255);
     isOpaque &&= opacity === 255;
-    const rest = paper * (255 - opacity);
-    red[at] = Math.floor((data[4 * at] * opacity + rest) / 255 + 0.5);
-    green[at] = Math.floor((data[4 * at + 1] * opacity + rest) / 255 + 0.5);
-    blue[at] = Math.floor((data[4 * at + 2] * opacity + rest) / 255 + 0.5);
-    isGrey &&= red[at] === green[at] && green[at] === blue[at];
-    grey.values[at] = (19595 * red[at] + 38470 * green[at] + 7471 * blue[at] + 0x8000) >> 16;
+    isGrey &&= red === green && green === blue;
+    if (wanted.channels === 1) {
+      first[at] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16;
+    } else {
+      [first[at], second[at], third[at]] = [red, green, blue];
+    }
   }
   const steps = isOpaque ? [] : [`transparency filled with ${wanted.background}`];
-  if (wanted.channels === 3) return [planes, steps];
-  return [[grey], isGrey ? steps : [...steps, "converted to grey"]];
+  return [planes, isGrey || wanted.channels === 3 ? steps : [...steps, "converted to grey"]];
 }
 
 /**
@@ -194,7 +197,7 @@ function resized(plane, width, height) {
     for (let x = 0; x < width; x++) {
       let sum = 0;
       weights.forEach((weight, at) => (sum += weight * wide.values[(first + at) * width + x]));
-      small.values[y * width + x] = roundHalfEven(sum);
+      small.values[y * width + x] = roundHalfEven(Math.fround(sum));
     }
   });
   return small;

@@ -3,7 +3,6 @@
  */
 
 import { facts } from "#parts";
-import { prepareEach } from "#preprocessing";
 
 /**
  * @param {import("#network").Network} network
@@ -24,7 +23,6 @@ export function proofOf(network) {
 
   return {
     facts,
-    prepareEach,
 
     /**
      * Return the logits of all images.
@@ -44,9 +42,8 @@ export function proofOf(network) {
       /** @type {Map<string, Float32Array>[]} */
       const answers = [];
       for (const image of images(pixels)) answers.push((await network.classify(image)).volumes);
-      const names = facts.volumes.map(({ name }) => name);
-      const all = names.map(async (name) => {
-        const own = answers.map((volumes) => /** @type {Float32Array} */ (volumes.get(name)));
+      const all = facts.volumes.map(async ({ name, output }) => {
+        const own = answers.map((volumes) => /** @type {Float32Array} */ (volumes.get(output)));
         return [name, await packed(own)];
       });
       return Promise.all(all);

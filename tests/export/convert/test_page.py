@@ -162,11 +162,13 @@ def test_each_digit_at_each_place(opened: Opened) -> None:
     assert not wrong_answers(opened, product(DIGITS, PLACES))
 
 
-def test_an_answer_takes_less_than_50_milliseconds(opened: Opened) -> None:
+def test_an_answer_takes_less_than_50_milliseconds(opened: Opened, page_file: Path) -> None:
     opened.draw(DIGITS["3"], PLACES[0])
     assert opened.answer() == "3"
-    milliseconds = float((opened.page.locator("#time").text_content() or "").split()[0])
-    assert 0 < milliseconds < 50
+    assert re.fullmatch(r"\d+\.\d ms in the network", opened.page.locator("#time").inner_text())
+    image = np.zeros((1, 28, 28, 1), np.uint8)
+    page = browser.Page(page_file)
+    assert 0 < np.median([page.seconds(np.repeat(image, 10, 0)) / 10 for _ in range(9)]) < 0.05
 
 
 def test_undo_and_clear(opened: Opened) -> None:
@@ -190,7 +192,7 @@ def test_keyboard_only(opened: Opened) -> None:
     opened.page.locator("#blocks [role=button]").nth(1).focus()
     opened.page.keyboard.press("Enter")
     expect(opened.page.locator("#maps-title")).to_have_text("layer1: 28x28x12")
-    opened.page.locator("#gallery").focus()
+    opened.page.locator("#feature-maps").focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
         opened.page.keyboard.press(key)
     expect(opened.page.locator("#cell")).to_contain_text("Map 1 of 12, row 2, column 3: ")
@@ -263,8 +265,8 @@ def _check_explanations(opened: Opened, volumes: list[dict[str, Any]]) -> None:
     for number, volume in enumerate(volumes, 1):
         opened.page.locator("#blocks [role=button]").nth(number).click()
         expect(opened.page.locator("#maps-title")).to_contain_text(volume["name"])
-        opened.page.locator("#gallery").scroll_into_view_if_needed()
-        box = opened.page.locator("#gallery").bounding_box()
+        opened.page.locator("#feature-maps").scroll_into_view_if_needed()
+        box = opened.page.locator("#feature-maps").bounding_box()
         assert box
         for x, y in ((0.11, 0.13), (0.52, 0.21), (0.33, 0.3)):
             opened.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
@@ -359,8 +361,8 @@ def test_the_policy_allows_no_connection(page_file: Path, opened: Opened) -> Non
 def test_drawing_is_answered_after_each_stroke(opened: Opened) -> None:
     opened.draw(DIGITS["4"][:1], PLACES[0])
     first = opened.answer()
+    assert first in DIGITS.keys() - {"4"}
     opened.draw(DIGITS["4"][1:], PLACES[0])
-    assert (first, opened.answer()) != ("4", "4")
     assert opened.answer() == "4"
 
 
@@ -371,9 +373,24 @@ def test_the_notice_of_the_licence(opened: Opened) -> None:
 def test_npm_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
-    with pytest.raises(InputError, match=r"^npm cannot install LiteRT.js: [^\n]+$"):
+    why = r"^npm cannot install LiteRT.js: request to \S+ failed.*; export once without --offline$"
+    with pytest.raises(InputError, match=why):
         litert_js.installed(offline=True)
     assert not list((tmp_path / "cache").rglob("*.wasm"))
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(InputError, match=r"cannot be installed in .*cache.*XDG_CACHE_HOME"):
+        litert_js.installed()
+
+
+def test_only_pixels_are_classified(page_file: Path) -> None:
+    page = browser.Page(page_file)
+    for images in (np.zeros((2, 28, 28, 1), np.float32), np.zeros((2, 28, 28), np.uint8)):
+        with pytest.raises(ValueError, match=r"images must be uint8 \[N, 28, 28, 1\], received"):
+            page.logits(images)
 
 
 def test_logits_that_are_not_finite(tmp_path: Path, digits: Dataset) -> None:

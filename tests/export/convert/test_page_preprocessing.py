@@ -56,7 +56,7 @@ def largest_difference(
 
 def without_conversion(steps: Iterable[str]) -> list[str]:
     """Return the steps but those that depend on how a picture file stores its pixels."""
-    return [step for step in steps if not step.startswith("converted to")]
+    return [step for step in steps if not step.startswith(("converted to", "transparency"))]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -98,6 +98,30 @@ def test_strokes(tmp_path: Path) -> None:
     assert count >= len(pictures)
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Preprocessing(height=28, width=28, channels=1, polarity="dark-on-light", ink=True),
+        Preprocessing(height=24, width=40, channels=1, polarity="light-on-dark", ink=True),
+    ],
+    ids=["dark-on-light", "24x40"],
+)
+def test_large_photos(wanted: Preprocessing, tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    pictures = []
+    for size in ((1_000, 700), (1_900, 1_700)):
+        picture = Image.new("RGBA", size, (210, 205, 190, 255))
+        points = (random.uniform(0.3, 0.7, (4, 2)) * size).tolist()
+        ImageDraw.Draw(picture).line([tuple(each) for each in points], (40, 40, 90), 30, "curve")
+        noise = random.normal(0, 6, (*size[::-1], 3))
+        pixels = np.array(picture)
+        pixels[..., :3] = np.clip(pixels[..., :3] + noise, 0, 255)
+        pictures.append(Image.fromarray(pixels))
+    difference, count = largest_difference(pictures, wanted, tmp_path)
+    assert difference <= 1
+    assert count == len(pictures)
+
+
 def test_no_ink_and_several_objects(tmp_path: Path) -> None:
     blank = Image.new("L", (300, 200), 230)
     several = blank.copy()
@@ -122,7 +146,14 @@ def test_whole_pictures(channels: int, tmp_path: Path) -> None:
     for at, (fit, polarity) in enumerate(product(FITS, polarities)):
         folder = tmp_path / str(at)
         folder.mkdir()
-        wanted = Preprocessing(height=28, width=32, channels=channels, fit=fit, polarity=polarity)
+        wanted = Preprocessing(
+            height=28,
+            width=32,
+            channels=channels,
+            fit=fit,
+            polarity=polarity,
+            background="black" if at % 2 else "white",
+        )
         difference, count = largest_difference(pictures, wanted, folder)
         assert difference <= 1, (fit, polarity)
         assert count == len(pictures)

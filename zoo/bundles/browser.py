@@ -44,7 +44,12 @@ def launched() -> sync_api.Browser:
         raise ModuleNotFoundError("no browser was found", name=NAME)
     driver = sync_api.sync_playwright().start()
     atexit.register(driver.stop)
-    browser = driver.chromium.launch(executable_path=path)
+    try:
+        browser = driver.chromium.launch(executable_path=path)
+    except BaseException:
+        atexit.unregister(driver.stop)
+        driver.stop()  # another one could not be started
+        raise
     atexit.register(browser.close)
     return browser
 

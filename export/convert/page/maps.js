@@ -15,6 +15,8 @@ const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 export class Maps {
   /** @type {Cell} */
   cell = { map: 0, y: 0, x: 0 };
+  /** @type {OffscreenCanvas[]} the feature maps in colors */
+  maps = [];
 
   /**
    * @param {Volume} volume
@@ -52,27 +54,31 @@ export class Maps {
   show(values, input) {
     this.values = values;
     this.input = input;
+    const { width, height } = this;
+    const depth = this.volume.shape[2];
+    const [least, most] = extent(values);
+    this.maps = Array.from({ length: depth }, (_, map) => {
+      const own = Float32Array.from(
+        { length: width * height },
+        (_, at) => values[at * depth + map],
+      );
+      const canvas = new OffscreenCanvas(width, height);
+      const pixels = colored(own, width, [Math.min(0, least), most]);
+      canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+      return canvas;
+    });
     this.draw();
   }
 
   draw() {
-    if (!this.values) return;
     const { width, height, scale } = this;
-    const depth = this.volume.shape[2];
-    const [least, most] = extent(this.values);
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     context.imageSmoothingEnabled = false;
-    const small = new OffscreenCanvas(width, height);
-    const pixels = /** @type {OffscreenCanvasRenderingContext2D} */ (small.getContext("2d"));
-    for (let map = 0; map < depth; map++) {
-      const own = Float32Array.from({ length: width * height }, (_, at) => {
-        return /** @type {Float32Array} */ (this.values)[at * depth + map];
-      });
-      pixels.putImageData(colored(own, width, [Math.min(0, least), most]), 0, 0);
+    this.maps.forEach((canvas, map) => {
       const [x, y] = this.corner(map);
-      context.drawImage(small, x, y, scale * width, scale * height);
-    }
+      context.drawImage(canvas, x, y, scale * width, scale * height);
+    });
     const [x, y] = this.corner(this.cell.map);
     context.lineWidth = 2;
     for (const [color, margin] of /** @type {const} */ ([

@@ -35,6 +35,7 @@ from export.convert import (
     saved_model,
     tflite,
     warmup,
+    web,
 )
 from export.formats import FORMATS, Format, choose, loosened, named
 from export.litert.metadata import add as add_metadata
@@ -367,7 +368,10 @@ class _Work:
             return None
         self.announce("Comparing each layer of the page with Keras")
         images, page = self.dataset.test.images[golden], self._path(FORMATS["web"])
-        return page_layers.measure(self.source.deployed, page, images, self.scratch)
+        model = self.source.deployed
+        tensors = keras.Model(model.input, web.drawn_tensors(model))(images.astype(np.float32))
+        expected = {name: np.asarray(tensor) for name, tensor in tensors.items()}
+        return page_layers.measure(expected, page, images, self.scratch)
 
     @property
     def _images(self) -> Path:

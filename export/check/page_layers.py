@@ -7,31 +7,26 @@ The page is opened in a subprocess::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from etils import epy
 
 from export import subprocesses
 from export.check.proof import FLOAT_DIFFERENCE
-from export.convert import web
 from zoo import cli
 from zoo.bundles.browser import Page
 from zoo.errors import VerificationError
 from zoo.util import atomic
 
-with epy.lazy_imports():
-    import keras
-
 
 def measure(
-    model: keras.Model, page: Path, images: np.ndarray, scratch: Path
+    expected: Mapping[str, np.ndarray], page: Path, images: np.ndarray, scratch: Path
 ) -> dict[str, dict[str, float]]:
     """Return how much each drawn layer of a page differs from Keras.
 
     Args:
-        model: the network of which the page was made.
+        expected: the values of each layer in Keras, [N, ...], by the layer's name.
         page: the HTML file.
         images: uint8 [N, H, W, C].
         scratch: folder for the files of the subprocess.
@@ -47,15 +42,13 @@ def measure(
     sent, answer = scratch / "page-images.npy", scratch / "page-values.npz"
     np.save(sent, images)
     subprocesses.run_module("export.check.page_layers", page, sent, answer)
-    expected = keras.Model(model.input, web.drawn_tensors(model))(images.astype(np.float32))
     found = {}
     with np.load(answer) as file:
         values = {name: file[f"arr_{at}"] for at, name in enumerate(file["names"].tolist())}
-    for name, tensor in expected.items():
-        keras_values = np.asarray(tensor).reshape(len(images), -1)
-        difference = float(np.max(np.abs(values[name] - keras_values)))
+    for name, of_keras in expected.items():
+        difference = float(np.max(np.abs(values[name] - of_keras.reshape(len(images), -1))))
         # With the zero of the padding and of the ReLU, so that a constant layer has a range too.
-        span = float(keras_values.max(initial=0) - keras_values.min(initial=0))
+        span = float(of_keras.max(initial=0) - of_keras.min(initial=0))
         if not difference <= FLOAT_DIFFERENCE * span:
             raise VerificationError(
                 f"nothing was published: layer {name} of {page.name} differs by "

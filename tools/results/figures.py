@@ -28,7 +28,7 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
             f"times of {processor} and {', '.join(others)} are not comparable; export all networks "
             "on one machine"
         )
-    labels = {"bytes": "size of the file, bytes", "microseconds": f"us per image, {processor}"}
+    labels = {"bytes": "size of the file, bytes", "microseconds": f"us per image\n{processor}"}
     picture = figure.Figure(figsize=(10, 4.5), layout="constrained")
     names = dict.fromkeys(row["format"] for row in rows)
     for axes, (cost, label) in zip(

@@ -172,7 +172,7 @@ function described(operation, input, found) {
     const which = `${isMax ? "largest" : "mean"} of ${inside} values of the same map`;
     const words = `The ${which} in a window of ${size}, ${stride}:`;
     sum.append(
-      patch("values", found.patch, isMax ? found.result : null),
+      patch("values", found.patch, "", isMax ? found.result : null),
       written("span", "→"),
       written("strong", short(found.result)),
     );
@@ -182,11 +182,11 @@ function described(operation, input, found) {
   const channel = depth > 1 ? ` in map ${found.channel + 1}, which contributes most` : "";
   const words = `A window of ${size} values${channel}, ${stride}, times the kernel of this filter:`;
   sum.append(
-    patch("values", found.patch, null),
+    patch("values", found.patch, "0"),
     written("span", "×"),
-    patch("kernel", found.kernel, null),
+    patch("kernel", found.kernel, ""),
     written("span", "="),
-    patch("products", found.products, null),
+    patch("products", found.products, ""),
   );
   const of = depth > 1 ? `${short(found.part)} in this map, over all ${depth} maps ` : "";
   const relu = operation.relu ? `, after ReLU ${short(found.result)}` : "";
@@ -199,9 +199,10 @@ function described(operation, input, found) {
  * Return values as a table.
  * @param {string} caption
  * @param {number[][]} rows NaN outside of the volume
+ * @param {string} outside text of the places outside of the volume
  * @param {number | null} chosen the value to mark, once
  */
-function patch(caption, rows, chosen) {
+function patch(caption, rows, outside, chosen = null) {
   const figure = document.createElement("div");
   figure.className = "patch";
   const table = document.createElement("table");
@@ -212,7 +213,7 @@ function patch(caption, rows, chosen) {
     for (const value of values) {
       const cell = row.insertCell();
       const isOutside = Number.isNaN(value);
-      cell.textContent = isOutside ? "outside" : short(value);
+      cell.textContent = isOutside ? outside : short(value);
       if (isOutside) cell.className = "outside";
       if (!isMarked && value === chosen) {
         cell.className = "chosen";

@@ -86,5 +86,5 @@ def _install(folder: Path, *, offline: bool) -> None:
 def _reason(errors: str) -> str:
     """Return the line of npm's errors that says what is wrong."""
     lines = [line.removeprefix("npm error ").strip() for line in errors.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("code ", "errno "))]
-    return told[0] if told else "it printed no error message"
+    reasons = [line for line in lines if line and not line.startswith(("code ", "errno "))]
+    return reasons[0] if reasons else "it printed no error message"

@@ -17,7 +17,7 @@ const STEPS = [
  * @param {number} share 0 to 1
  * @returns {[number, number, number]}
  */
-export function color(share) {
+function color(share) {
   const at = Math.min(Math.max(share, 0), 1) * (STEPS.length - 1);
   const below = Math.min(Math.floor(at), STEPS.length - 2);
   const [one, other] = [STEPS[below], STEPS[below + 1]];

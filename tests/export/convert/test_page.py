@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 import zoo
@@ -364,6 +364,19 @@ def test_drawing_is_answered_after_each_stroke(opened: Opened) -> None:
     assert first in DIGITS.keys() - {"4"}
     opened.draw(DIGITS["4"][1:], PLACES[0])
     assert opened.answer() == "4"
+
+
+def test_a_picture_that_is_read_slowly_replaces_no_drawing(opened: Opened, tmp_path: Path) -> None:
+    large = Image.new("L", (6_000, 6_000), 220)
+    ImageDraw.Draw(large).ellipse((1_500, 1_000, 4_000, 5_000), outline=20, width=400)
+    content = png(large, tmp_path)
+    opened.drop(content)
+    opened.page.locator("#paper").press(" ")  # begins a stroke before the picture is read
+    opened.page.wait_for_timeout(2_000)
+    assert opened.page.locator("#picture").get_attribute("width") == "280"
+    opened.drop(content)  # without a drawing meanwhile, it is answered
+    expect(opened.page.locator("#picture")).to_have_attribute("width", "6000", timeout=20_000)
+    assert opened.answer() == "0"
 
 
 def test_the_notice_of_the_licence(opened: Opened) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from export import formats
 from export.check import gallery
-from export.network import pixels
+from export.network import beside, pixels
 from export.network.keras_file import check_file, is_keras_file, open_keras_file
 from export.network.keras_source import from_keras
 from export.network.sources import Source, open_run
@@ -34,6 +34,7 @@ def main(argv: Sequence[str]) -> None:
         batch=arguments.batch,
         offline=arguments.offline,
         gallery=arguments.gallery,
+        beside=arguments.beside,
     )
     source, dataset = _open(arguments)
     out = arguments.out or Path("exports") / source.name
@@ -82,6 +83,15 @@ def _parser() -> cli.Parser:
         metavar="N",
         help="test images in the web page, half of them errors if there are enough (default: "
         f"{gallery.DEFAULT}, or 0 for a folder of pictures, which may be private)",
+    )
+    parser.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="RUN|NAME|FORMAT",
+        help="another network that answers beside it in the web page: a run folder, a network that "
+        f"the package contains trained, or {' or '.join(beside.OTHER_FORMATS)} for the same "
+        "network in this format; may be repeated",
     )
     parser.add_argument(
         "--bound",

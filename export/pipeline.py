@@ -16,6 +16,7 @@ A bundle is a folder with every file of an exported network::
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ from etils import epy
 
 from export.bundle import card
 from export.bundle.publish import publish, staging
-from export.check import accuracy, gallery, latency, layer_errors, page_layers, proof
+from export.check import accuracy, gallery, latency, layer_errors, page_networks, proof
+from export.check.page_networks import PageNetwork
 from export.convert import (
     conversion,
     graph_preprocessing,
@@ -39,7 +41,8 @@ from export.convert import (
 )
 from export.formats import FORMATS, Format, choose, loosened, named
 from export.litert.metadata import add as add_metadata
-from export.network import qat
+from export.network import beside, qat
+from export.network.beside import Shown
 from export.network.sources import Source, deployable, open_run
 from export.subprocesses import killed_on_interrupt
 from zoo.bundles import integrity
@@ -72,6 +75,7 @@ class Request:
         batch: batch size of the LiteRT files.
         offline: whether the internet may not be accessed.
         gallery: test images in the web page; None for the default (``export.check.gallery``).
+        beside: networks that answer beside it in the web page (``export.network.beside``).
     """
 
     formats: Sequence[Format]
@@ -79,13 +83,14 @@ class Request:
     batch: int = 1
     offline: bool = False
     gallery: int | None = None
+    beside: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Reject incompatible values.
 
         Raises:
-            InputError: the format ``microcontroller`` with a batch size above 1, or a batch that no
-                device holds.
+            InputError: the format ``microcontroller`` with a batch size above 1, a batch that no
+                device holds, or networks for a web page that is not requested.
         """
         if not 1 <= self.batch <= _MOST_BATCH:
             raise InputError(
@@ -97,6 +102,8 @@ class Request:
                 f"format microcontroller requires --batch 1, received --batch {self.batch}; "
                 "list the other formats with --formats"
             )
+        if self.beside and "web" not in names:
+            raise InputError("--beside is for the web page; add web to --formats")
 
 
 def export_model(
@@ -162,17 +169,18 @@ def export_bundle(
         ZooError: a subprocess for a conversion or a measurement failed.
     """
     _check_fits(source, dataset, request)
+    networks = beside.shown(source, dataset, request.beside)
     impossible = _impossible(source, request)
     with staging(out) as stage, staging(out) as scratch:
-        work = _Work(source, dataset, request, stage, scratch, announce)
+        work = _Work(source, dataset, request, networks, stage, scratch, announce)
         for note in [*source.notes, *saved_model.notes(source.deployed), *warmup.notes()]:
             announce(note)
         for name, reason in impossible.items():
             work.leave_out(name, reason)
         calibration = work.write_saved_model()
-        with ThreadPoolExecutor(1) as beside, killed_on_interrupt():
+        with ThreadPoolExecutor(1) as meanwhile, killed_on_interrupt():
             # The converters leave cores idle, so the SavedModel is evaluated at the same time.
-            converting = beside.submit(work.convert, work.conversions())
+            converting = meanwhile.submit(work.convert, work.conversions())
             announce(f"Evaluating the Keras network on the {len(dataset.test):,} test images")
             reference = evaluate(predict_fn(source.model), dataset.test)
             work.score(FORMATS["saved_model"])
@@ -181,12 +189,14 @@ def export_bundle(
         work.finish_files(calibration)
         rows = work.rows(reference)
         work.check(reference, rows)
+        page_rows = work.verify_page()
         cautions = proof.cautions(reference, dataset.test.labels, work.formats)
         for caution in cautions:
             announce(f"CAUTION: {caution}")
 
         table = proof.markdown_table(reference, rows)
-        golden = stratified(dataset.test, _GOLDEN_IMAGES)
+        if page_rows and request.beside:
+            table += f"\n\n{page_networks.table(page_rows)}"
         manifest = {
             "model": source.name,
             "parameters": source.model.count_params(),
@@ -206,8 +216,8 @@ def export_bundle(
                 "cost": reference.cost,
             },
             "cautions": cautions,
-            "artifacts": [_artifact(reference, row, golden) for row in rows],
-            "page_layers": work.page_layers(golden),
+            "artifacts": [_artifact(reference, row, work.golden) for row in rows],
+            "page_networks": page_rows,
             "left_out": work.left_out,
             "finetuned": work.finetuned,
             "microcontroller": work.microcontroller,
@@ -216,7 +226,7 @@ def export_bundle(
                 if any(each.is_calibrated for each in work.formats)
                 else None
             ),
-            "golden": _golden(dataset.test, reference, golden),
+            "golden": _golden(dataset.test, reference, work.golden),
             "versions": versions(),
             "machine": machine(),
         }
@@ -233,6 +243,7 @@ class _Work:
     source: Source
     dataset: Dataset
     request: Request
+    networks: Sequence[Shown]
     stage: Path
     scratch: Path
     announce: Announce
@@ -240,6 +251,7 @@ class _Work:
     microcontroller: dict[str, Any] | None = None
     int8_model: keras.Model | None = None
     scores: dict[str, Metrics] = field(default_factory=dict)
+    page_networks: list[PageNetwork] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -288,9 +300,11 @@ class _Work:
         """Write the formats that show the errors of the Keras network."""
         if not (showing := [each for each in self.formats if each.shows_errors]):
             return
+        self.page_networks = [
+            self._page_network(at, each, reference) for at, each in enumerate(self.networks)
+        ]
         facts = {
-            "name": self.source.name,
-            "story": f"{self.source.relation} {self.dataset.name}",
+            "networks": [each.facts(self.dataset) for each in self.page_networks],
             "labels": self.dataset.class_names,
             "preprocessing": self.dataset.preprocessing.record(),
             "gallery": gallery.gallery(self.dataset, reference, self.request.gallery),
@@ -299,6 +313,17 @@ class _Work:
         atomic.write_json(self.scratch / conversion.FACTS, facts)
         self.announce(f"Converting to {', '.join(each.name for each in showing)}")
         self.convert(showing)
+
+    def _page_network(self, at: int, shown: Shown, reference: Metrics) -> PageNetwork:
+        """Evaluate a network of the web page in Keras, and write the file that it is made of."""
+        source = shown.source
+        if source is not self.source:
+            self.announce(f"Evaluating {shown.name}, beside it in the page, in Keras")
+            reference = evaluate(predict_fn(source.model), self.dataset.test)
+        source.deployed.save(self.scratch / conversion.keras_file(at))
+        layers = keras.Model(source.deployed.input, web.drawn_tensors(source.deployed))
+        values = layers(self.dataset.test.images[self.golden].astype(np.float32))
+        return PageNetwork(shown, reference, {name: values[name].numpy() for name in values})
 
     def finish_files(self, calibration: np.ndarray) -> None:
         """Fine-tune the int8 file if needed, and write the microcontroller library from it."""
@@ -358,20 +383,29 @@ class _Work:
                     self.announce(f"{row.file}: {layer_errors.report(errors)}")
             raise
 
-    def page_layers(self, golden: np.ndarray) -> dict[str, dict[str, float]] | None:
-        """Return how much the layers of the web page differ from Keras, None without a page.
+    def verify_page(self) -> list[dict[str, Any]] | None:
+        """Return the verification result of each network of the web page, None without a page.
 
         Raises:
-            VerificationError: a layer exceeds the bound.
+            VerificationError: a network exceeds the bounds of its format.
         """
         if not self._has("web"):
             return None
-        self.announce("Comparing each layer of the page with Keras")
-        images, page = self.dataset.test.images[golden], self._path(FORMATS["web"])
-        model = self.source.deployed
-        tensors = keras.Model(model.input, web.drawn_tensors(model))(images.astype(np.float32))
-        expected = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-        return page_layers.measure(expected, page, images, self.scratch)
+        self.announce("Comparing each network of the page, and its layers, with Keras")
+        return page_networks.verify(
+            self.page_networks,
+            self.scores["web"],
+            page=self._path(FORMATS["web"]),
+            dataset=self.dataset,
+            chosen=self.golden,
+            images=self._images,
+            scratch=self.scratch,
+        )
+
+    @functools.cached_property
+    def golden(self) -> np.ndarray:
+        """The indices of the test images whose logits the manifest contains."""
+        return stratified(self.dataset.test, _GOLDEN_IMAGES)
 
     @property
     def _images(self) -> Path:

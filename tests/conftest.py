@@ -159,7 +159,8 @@ def small(command: Command, shared: Path) -> Path:
         arguments = ("--data", "digits", *recipe)
         trained = command("zoo.train", "compact-10k", *arguments, cwd=folder)
         assert trained.returncode == 0, trained.stderr
-        exported = command("export", "runs/compact-10k", "--formats", "all", cwd=folder)
+        beside = ("--beside", "ltfn1", "--beside", "dynamic")
+        exported = command("export", "runs/compact-10k", "--formats", "all", *beside, cwd=folder)
         assert exported.returncode == 0, exported.stderr
 
     return make_once(folder, make)

@@ -88,6 +88,7 @@ BAD = [
     ("export damaged --bound int8", 2, "takes FORMAT=POINTS with 0 to 100 points"),
     ("export damaged --bound int8=0.5", 2, "give --allow-drop to accept such a loss"),
     ("export damaged --batch 2", 2, "microcontroller requires --batch 1, received --batch 2"),
+    ("export damaged --formats float32 --beside ltfn1", 2, "add web to --formats"),
     ("export.verify empty", 3, "empty is not a complete bundle: manifest.json cannot be read"),
 ]
 

@@ -2,7 +2,7 @@
 
 The command of a subprocess, for the images from BEGIN to END - 1, is::
 
-    python -m export.check.accuracy ARTIFACT IMAGES.npy BEGIN END LOGITS.npy
+    python -m export.check.accuracy ARTIFACT IMAGES.npy BEGIN END LOGITS.npy --network N
 
 The images are divided among single-threaded subprocesses, one for each core. A SavedModel has only
 one subprocess, since TensorFlow starts slowly and uses several threads.
@@ -26,7 +26,9 @@ from zoo.util import atomic, backend
 from zoo.util.environment import cores
 
 
-def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Metrics:
+def score(
+    artifact: Path, split: Split, images_file: Path, scratch: Path, *, network: int = 0
+) -> Metrics:
     """Return the metrics of an exported file on a split.
 
     Args:
@@ -34,6 +36,7 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
         split: the images and their labels.
         images_file: the images as a ``.npy`` file.
         scratch: folder for the logits from the subprocesses.
+        network: position of the network in a page that has several.
 
     Raises:
         ZooError: a subprocess failed.
@@ -44,7 +47,9 @@ def score(artifact: Path, split: Split, images_file: Path, scratch: Path) -> Met
 
     def logits_of(part: tuple[int, int]) -> np.ndarray:
         answer = scratch / f"logits-{artifact.name}-{part[0]}.npy"
-        subprocesses.run_module("export.check.accuracy", artifact, images_file, *part, answer)
+        subprocesses.run_module(
+            "export.check.accuracy", artifact, images_file, *part, answer, "--network", network
+        )
         return np.load(answer)
 
     with ThreadPoolExecutor(count) as pool, subprocesses.killed_on_interrupt():
@@ -59,10 +64,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("begin", type=cli.natural, metavar="BEGIN")
     parser.add_argument("end", type=cli.natural, metavar="END")
     parser.add_argument("answer", type=Path, metavar="LOGITS.npy")
+    parser.add_argument("--network", type=cli.natural, default=0, metavar="N")
     arguments = parser.parse_args(argv)
     if arguments.artifact.is_dir():
         backend.start_tensorflow()
-    artifact = open_artifact(arguments.artifact)
+    artifact = open_artifact(arguments.artifact, network=arguments.network)
     images = np.load(arguments.images, mmap_mode="r")[arguments.begin : arguments.end]
     logits = predict_in_batches(artifact.predict_fn, images)
     with atomic.writing(arguments.answer):

@@ -2,7 +2,7 @@
 
 The page is opened in a subprocess::
 
-    python -m export.check.page_layers PAGE IMAGES.npy VALUES.npz
+    python -m export.check.page_layers PAGE IMAGES.npy VALUES.npz --network N
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from zoo.util import atomic
 
 
 def measure(
-    expected: Mapping[str, np.ndarray], page: Path, images: np.ndarray, scratch: Path
+    expected: Mapping[str, np.ndarray],
+    page: Path,
+    images: np.ndarray,
+    scratch: Path,
+    *,
+    network: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Return how much each drawn layer of a page differs from Keras.
 
@@ -30,6 +35,7 @@ def measure(
         page: the HTML file.
         images: uint8 [N, H, W, C].
         scratch: folder for the files of the subprocess.
+        network: position of the network in the page.
 
     Returns:
         For each layer, ``difference``, the largest of a value, and ``range``, largest minus
@@ -41,7 +47,7 @@ def measure(
     """
     sent, answer = scratch / "page-images.npy", scratch / "page-values.npz"
     np.save(sent, images)
-    subprocesses.run_module("export.check.page_layers", page, sent, answer)
+    subprocesses.run_module("export.check.page_layers", page, sent, answer, "--network", network)
     found = {}
     with np.load(answer) as file:
         values = {name: file[f"arr_{at}"] for at, name in enumerate(file["names"].tolist())}
@@ -64,8 +70,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("page", type=Path, metavar="PAGE")
     parser.add_argument("images", type=Path, metavar="IMAGES.npy")
     parser.add_argument("answer", type=Path, metavar="VALUES.npz")
+    parser.add_argument("--network", type=cli.natural, default=0, metavar="N")
     arguments = parser.parse_args(argv)
-    values = Page(arguments.page).volumes(np.load(arguments.images))
+    values = Page(arguments.page, arguments.network).volumes(np.load(arguments.images))
     with atomic.writing(arguments.answer):
         np.savez(arguments.answer, *values.values(), names=np.array(list(values)))
 

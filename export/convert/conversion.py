@@ -30,13 +30,18 @@ KERAS = "model.keras"
 """The deployed network as a Keras file."""
 
 FACTS = "facts.json"
-"""The name, origin, classes, preprocessing and test pictures of the network, for its web page."""
+"""The classes, the preprocessing, the networks and the test pictures of the web page."""
 
 CALIBRATION = "calibration.npy"
 """The calibration images, uint8 [N, H, W, C]."""
 
 Target = tuple[str, Path]
 """A format's name and the file to write."""
+
+
+def keras_file(number: int) -> str:
+    """Return the name of the Keras file of a network of the web page; the first is ``KERAS``."""
+    return f"beside{number}.keras" if number else KERAS
 
 
 def add_arguments(parser: Parser, formats: Sequence[str]) -> None:

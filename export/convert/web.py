@@ -4,8 +4,8 @@
 
 The folder ``page`` has the page's own code, and a template with ``@name@`` for each value. Modules
 are in an import map as ``data:`` URLs, because a page that is opened from a file may not load
-others. The network is a LiteRT file whose outputs are the logits and the values of every layer that
-the page draws.
+others. A network is a LiteRT file whose outputs are the logits and the values of every layer that
+the page draws. The page may have several, which answer side by side.
 """
 
 from __future__ import annotations
@@ -36,17 +36,48 @@ PAGE = Path(__file__).parent / "page"
 FORMAT = "web"
 
 
-def convert(model: keras.Model, facts: dict[str, Any]) -> str:
-    """Return the page of a network.
+def convert(models: Sequence[keras.Model], facts: dict[str, Any]) -> str:
+    """Return the page of some networks.
 
     Args:
-        model: inference model, raw pixels to logits.
+        models: inference models, raw pixels to logits, each as in ``facts["networks"]``; the first
+            is the exported one.
         facts: the content of ``conversion.FACTS``.
 
     Raises:
-        ConverterError: the LiteRT converter does not support an operation of the network.
+        ConverterError: the LiteRT converter does not support an operation of a network.
         InputError: LiteRT.js cannot be installed.
     """
+    networks = [
+        _network(model, of_model) for model, of_model in zip(models, facts["networks"], strict=True)
+    ]
+    scripts = litert_js.installed(offline=facts["offline"])
+    gallery, pictures = facts["gallery"], b""
+    if gallery:
+        pictures = base64.b64decode(gallery["images_base64"])
+        gallery = {name: value for name, value in gallery.items() if name != "images_base64"}
+    return _assembled(
+        {
+            "labels": facts["labels"],
+            "preprocessing": facts["preprocessing"],
+            "networks": [shown for shown, _ in networks],
+            "gallery": gallery,
+        },
+        parts={f"model{at}": content for at, (_, content) in enumerate(networks)}
+        | {
+            "pictures": pictures,
+            "loader": (scripts / litert_js.LOADER).read_bytes(),
+            "runtime": (scripts / litert_js.RUNTIME).read_bytes(),
+        },
+        modules={
+            **{name: (scripts / file).read_bytes() for name, file in litert_js.MODULES.items()},
+            **{f"#{file.stem}": file.read_bytes() for file in sorted(PAGE.glob("*.js"))},
+        },
+    )
+
+
+def _network(model: keras.Model, facts: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return the facts of a network with its volumes, and its LiteRT file."""
     tensors = drawn_tensors(model)
     outputs = {"logits": model.output} | {
         f"volume{at}": tensor
@@ -54,9 +85,9 @@ def convert(model: keras.Model, facts: dict[str, Any]) -> str:
         if tensor is not model.output
     }
     names = {id(tensor): name for name, tensor in outputs.items()}
-    content = _litert_file(keras.Model(model.input, outputs))
+    content = _litert_file(keras.Model(model.input, outputs), facts["format"])
     computed = operations(content)
-    shown = [
+    volumes = [
         {
             "name": block.name,
             "kind": block.kind,
@@ -68,30 +99,7 @@ def convert(model: keras.Model, facts: dict[str, Any]) -> str:
         for block in draw.volumes(model)
         if block.name in tensors
     ]
-    scripts = litert_js.installed(offline=facts["offline"])
-    gallery, pictures = facts["gallery"], b""
-    if gallery:
-        pictures = base64.b64decode(gallery["images_base64"])
-        gallery = {name: value for name, value in gallery.items() if name != "images_base64"}
-    return _assembled(
-        {
-            "name": facts["name"],
-            "story": facts["story"],
-            "labels": facts["labels"],
-            "preprocessing": facts["preprocessing"],
-            "parameters": model.count_params(),
-            "volumes": shown,
-            "gallery": gallery,
-        },
-        model=content,
-        pictures=pictures,
-        loader=(scripts / litert_js.LOADER).read_bytes(),
-        runtime=(scripts / litert_js.RUNTIME).read_bytes(),
-        modules={
-            **{name: (scripts / file).read_bytes() for name, file in litert_js.MODULES.items()},
-            **{f"#{file.stem}": file.read_bytes() for file in sorted(PAGE.glob("*.js"))},
-        },
-    )
+    return facts | {"parameters": model.count_params(), "volumes": volumes}, content
 
 
 def drawn_tensors(model: keras.Model) -> dict[str, Any]:
@@ -124,13 +132,13 @@ def _activated(model: keras.Model, tensor: Any, drawn: Container[str]) -> Any:
         tensor = readers[0].output
 
 
-def _litert_file(model: keras.Model) -> bytes:
+def _litert_file(model: keras.Model, kind: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         saved_model.save_fixed(model, Path(folder))
-        return tflite.convert(Path(folder), "float32")
+        return tflite.convert(Path(folder), kind)
 
 
-def _assembled(facts: dict[str, Any], *, modules: dict[str, bytes], **parts: bytes) -> str:
+def _assembled(facts: dict[str, Any], *, parts: dict[str, bytes], modules: dict[str, bytes]) -> str:
     """Return the page with its style, modules, facts and packed parts."""
     imports = {
         "imports": {
@@ -141,18 +149,23 @@ def _assembled(facts: dict[str, Any], *, modules: dict[str, bytes], **parts: byt
     style = (PAGE / "style.css").read_text(encoding="utf-8")
     scripts = {"imports": json.dumps(imports), "start": 'import "#main";'}
     values = {
-        "name": html.escape(facts["name"]),
+        "name": html.escape(", ".join(each["name"] for each in facts["networks"])),
         "policy": _policy(style, scripts.values()),
         "style": style,
         # As HTML, a class name could end the element that contains it.
         "facts": json.dumps(facts).replace("<", "\\u003c"),
+        "parts": "\n    ".join(_packed(name, part) for name, part in parts.items()),
         **scripts,
     }
-    for name, part in parts.items():
-        # Without the time of the compression, the same network gives the same page.
-        values[name] = base64.b64encode(gzip.compress(part, mtime=0)).decode()
     template = (PAGE / "index.html").read_text(encoding="utf-8")
     return re.sub(r"@(\w+)@", lambda found: values[found[1]], template)
+
+
+def _packed(name: str, part: bytes) -> str:
+    """Return an element with a part of the page, compressed."""
+    # Without the time of the compression, the same network gives the same page.
+    text = base64.b64encode(gzip.compress(part, mtime=0)).decode()
+    return f'<script type="text/plain" id="{name}">{text}</script>'
 
 
 def _policy(style: str, scripts: Iterable[str]) -> str:
@@ -175,15 +188,18 @@ def _policy(style: str, scripts: Iterable[str]) -> str:
 
 
 def main(argv: Sequence[str]) -> None:
-    """Convert a Keras file to a web page."""
-    parser = cli.Parser("export.convert.web", "Convert a Keras file to a web page.", imports=True)
+    """Convert Keras files to one web page."""
+    parser = cli.Parser("export.convert.web", "Convert Keras files to one web page.", imports=True)
     conversion.add_arguments(parser, [FORMAT])
     arguments = parser.parse_args(argv)
     backend.start_tensorflow()
-    model = keras.saving.load_model(arguments.scratch / conversion.KERAS)
     facts = json.loads((arguments.scratch / conversion.FACTS).read_text(encoding="utf-8"))
+    models = [
+        keras.saving.load_model(arguments.scratch / conversion.keras_file(at))
+        for at in range(len(facts["networks"]))
+    ]
     conversion.convert_each(
-        arguments, lambda _, file: file.write_text(convert(model, facts), encoding="utf-8")
+        arguments, lambda _, file: file.write_text(convert(models, facts), encoding="utf-8")
     )
 
 

@@ -19,10 +19,11 @@ def operations(content: bytes) -> dict[str, dict[str, Any]]:
     """Return how each output is computed, by its name in the signature.
 
     Args:
-        content: a LiteRT file in float32 with one signature, whose input is ``image``.
+        content: a LiteRT file with one signature, whose input is ``image``.
 
     Returns:
-        For each output that is a convolution or pooling of the image or of another output:
+        For each output that is a convolution in float32 or a pooling, of the image or of another
+        output:
 
         ``kind``
             ``conv``, ``depthwise``, ``max`` or ``average``.
@@ -50,7 +51,10 @@ def operations(content: bytes) -> dict[str, dict[str, Any]]:
         if kind is None or output not in names or read not in names:
             continue
         options = operator.builtinOptions
-        weights = [_weights(content, model, graph.tensors[at]) for at in operator.inputs[1:]]
+        constants = [graph.tensors[at] for at in operator.inputs[1:]]
+        if not all(_is_float32(model, each) for each in constants):
+            continue  # its products are not those of float32 values
+        weights = [_weights(content, model, each) for each in constants]
         kernel, bias = weights or (None, None)
         window = kernel["shape"][1:3] if kernel else [options.filterHeight, options.filterWidth]
         depth = graph.tensors[read].shape[3]
@@ -86,6 +90,12 @@ def _kind(model: schema.ModelT, operator: schema.OperatorT) -> str | None:
     is_dilated = getattr(options, "dilationHFactor", 1) * getattr(options, "dilationWFactor", 1) > 1
     is_multiplied = getattr(options, "depthMultiplier", 1) > 1
     return None if is_dilated or is_multiplied else kind
+
+
+def _is_float32(model: schema.ModelT, tensor: schema.TensorT) -> bool:
+    """Return whether a tensor is a constant of float32 values."""
+    is_constant = model.buffers[tensor.buffer].data is not None
+    return is_constant and tensor.type == schema.TensorType.FLOAT32
 
 
 def _weights(content: bytes, model: schema.ModelT, tensor: schema.TensorT) -> dict[str, Any]:

@@ -18,10 +18,10 @@ import export
 import zoo
 from export import formats
 from export.bundle import card, front_matter
-from export.check import page_layers
+from export.check import page_layers, page_networks
 from export.convert import saved_model, tflite
 from export.litert import flatbuffer
-from export.network import qat
+from export.network import beside, qat
 from export.network.deploy import inference_model
 from export.network.sources import from_run
 from export.pipeline import Request, export_bundle
@@ -33,6 +33,8 @@ from zoo.bundles.runtimes import dequantize, quantize
 from zoo.data import Dataset
 from zoo.data.preprocessing import Preprocessing
 from zoo.errors import InputError, VerificationError
+from zoo.inference import predict_fn
+from zoo.metrics import evaluate
 from zoo.runs import Run
 
 
@@ -74,18 +76,90 @@ def test_the_proof_is_of_the_whole_test_split(manifest: dict[str, Any], digits: 
 
 
 def test_the_page_equals_keras_in_each_layer(manifest: dict[str, Any]) -> None:
-    layers = manifest["page_layers"]
-    drawn = [each.name for each in draw.volumes(zoo.create_model("compact-10k"))]
-    assert list(layers) == [name for name in drawn if name not in ("image", "flatten")]
-    for found in layers.values():
-        assert 0 <= found["difference"] <= 1e-4 * found["range"]
+    for row in manifest["page_networks"]:
+        if row["format"] == "dynamic":
+            assert row["layers"] is None
+            continue
+        drawn = [each.name for each in draw.volumes(zoo.create_model(row["name"]))]
+        assert list(row["layers"]) == [name for name in drawn if name not in ("image", "flatten")]
+        for found in row["layers"].values():
+            assert 0 <= found["difference"] <= 1e-4 * found["range"]
+
+
+def test_each_network_of_the_page_is_verified(
+    bundle: Path, manifest: dict[str, Any], digits: Dataset
+) -> None:
+    rows = manifest["page_networks"]
+    assert [each["name"] for each in rows] == ["compact-10k", "ltfn1", "compact-10k (dynamic)"]
+    first, other, dynamic = rows
+    (artifact,) = (each for each in manifest["artifacts"] if each["format"] == "web")
+    for key in ("test_correct", "agreeing", "largest_logit_difference", "logit_range"):
+        assert first[key] == artifact[key]
+    assert first["test"] == dynamic["test"] != other["test"]
+    assert (
+        other["test"]["correct"]
+        == evaluate(predict_fn(zoo.load_model("ltfn1")), digits.test).correct
+    )
+    for row in (first, other):
+        assert row["test_correct"] == row["test"]["correct"]
+        assert row["agreeing"] == row["test_count"] == len(digits.test)
+        assert row["largest_logit_difference"] <= 1e-4 * row["logit_range"]
+    assert 1e-4 * dynamic["logit_range"] < dynamic["largest_logit_difference"]
+    assert len(digits.test) - dynamic["agreeing"] <= dynamic["allowed_flips"]
+    card = (bundle / "README.md").read_text(encoding="utf-8")
+    assert "| compact-10k (dynamic) | dynamic |" in card
+
+
+def test_another_network_in_the_page_is_refused(
+    small: Path, bundle: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    (shown,) = beside.shown(from_run(Run(small / "runs" / "compact-10k")), digits, [])
+    reference = evaluate(predict_fn(shown.source.model), digits.test)
+    second = dataclasses.replace(shown, name="second")  # the page has ltfn1 there
+    images = tmp_path / "images.npy"
+    np.save(images, digits.test.images)
+    message = r"second in compact-10k\.html predicts another class .* leave out its --beside"
+    with pytest.raises(VerificationError, match=message):
+        page_networks.verify(
+            [page_networks.PageNetwork(each, reference, {}) for each in (shown, second)],
+            reference,
+            page=bundle / "web" / "compact-10k.html",
+            dataset=digits,
+            chosen=np.arange(2),
+            images=images,
+            scratch=tmp_path,
+        )
+
+
+def test_networks_that_cannot_stand_in_the_page(
+    small: Path, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = from_run(Run(small / "runs" / "compact-10k"))
+    monkeypatch.chdir(small)
+    for names, message in (
+        (["runs"], "runs is not a run folder"),
+        (["ltfn1", "ltfn1"], r"--beside ltfn1: .* two networks with the name ltfn1; rename"),
+        (["runs/compact-10k"], r"two networks with the name compact-10k"),
+        (["dynamic", "dynamic"], r"two networks with the name compact-10k \(dynamic\)"),
+    ):
+        with pytest.raises(InputError, match=message):
+            beside.shown(source, digits, names)
+    inked = dataclasses.replace(digits.preprocessing, ink=not digits.preprocessing.ink)
+    for changed, what in (
+        ({"preprocessing": inked}, "preprocessing"),
+        ({"class_names": tuple("abcdefghij")}, "classes"),
+    ):
+        with pytest.raises(InputError, match=f"--beside ltfn1 has other {what} than digits"):
+            beside.shown(source, dataclasses.replace(digits, **changed), ["ltfn1"])
+    with pytest.raises(InputError, match="--beside is for the web page; add web to --formats"):
+        Request(formats=formats.choose("float32"), beside=["ltfn1"])
 
 
 def test_a_layer_that_differs_is_refused(bundle: Path, digits: Dataset, tmp_path: Path) -> None:
-    page, images = bundle / "web" / "compact-10k.html", digits.test.images[:2]
+    file, images = bundle / "web" / "compact-10k.html", digits.test.images[:2]
     other = {"layer1": np.zeros((2, 28, 28, 12), np.float32)}
     with pytest.raises(VerificationError, match=r"layer layer1 of compact-10k\.html differs by"):
-        page_layers.measure(other, page, images, tmp_path)
+        page_layers.measure(other, file, images, tmp_path)
 
 
 def test_calibration_is_of_training_images(manifest: dict[str, Any], digits: Dataset) -> None:

@@ -55,20 +55,25 @@ def launched() -> sync_api.Browser:
 
 
 class Page:
-    """The web page of a bundle, opened from its file.
+    """One network of the web page of a bundle, opened from its file.
 
     Attributes:
-        facts: what the page contains about its network, see ``export/convert/page/parts.js``.
-        image_shape: height, width and channels of the network's images.
+        facts: what the page contains about its networks, see ``export/convert/page/parts.js``.
+        image_shape: height, width and channels of the networks' images.
     """
 
-    def __init__(self, file: Path) -> None:
-        """Open a page and wait for its network.
+    def __init__(self, file: Path, network: int = 0) -> None:
+        """Open a page and wait for its networks.
+
+        Args:
+            file: the page.
+            network: position of the network to call.
 
         Raises:
             ModuleNotFoundError: as ``launched`` does.
-            sync_api.Error: the page cannot be opened, or its network cannot be loaded.
+            sync_api.Error: the page cannot be opened, or a network cannot be loaded.
         """
+        self._network = network
         self._page = launched().new_context(offline=True).new_page()
         self._page.goto(file.resolve().as_uri())
         self.facts: dict[str, Any] = self._call("(await page).facts")
@@ -77,16 +82,16 @@ class Page:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the logits of uint8 images [N, H, W, C], float32 [N, classes]."""
-        return _unpacked(self._call("(await page).logits(sent)", images), len(images))
+        return _unpacked(self._call("(await page).logits(network, sent)", images), len(images))
 
     def volumes(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return the values of each layer, float32 [N, values], by the layer's name."""
-        found = self._call("(await page).volumes(sent)", images)
+        found = self._call("(await page).volumes(network, sent)", images)
         return {name: _unpacked(values, len(images)) for name, values in found}
 
     def seconds(self, images: np.ndarray) -> float:
         """Return how long the network takes for all the images, in seconds."""
-        return self._call("(await page).seconds(sent)", images)
+        return self._call("(await page).seconds(network, sent)", images)
 
     def _call(self, expression: str, images: np.ndarray | None = None) -> Any:
         sent = ""
@@ -97,7 +102,9 @@ class Page:
                     f"{images.dtype} {list(images.shape)}"
                 )
             sent = base64.b64encode(images.tobytes()).decode("ascii")
-        return self._page.evaluate(f"async (sent) => {expression}", sent)
+        return self._page.evaluate(
+            f"async ([network, sent]) => {expression}", [self._network, sent]
+        )
 
 
 def _unpacked(text: str, count: int) -> np.ndarray:

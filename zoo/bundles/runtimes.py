@@ -56,13 +56,14 @@ def load_predict_fn(path: str | Path) -> PredictFn:
     return open_artifact(Path(path)).predict_fn
 
 
-def open_artifact(path: Path, threads: int = 1) -> Artifact:
+def open_artifact(path: Path, threads: int = 1, *, network: int = 0) -> Artifact:
     """Load a SavedModel folder, a ``.tflite``, ``.onnx`` or OpenVINO ``.xml`` file, or a page.
 
     Args:
         path: the folder or file.
         threads: number of threads for LiteRT, ONNX Runtime or OpenVINO; TensorFlow's threads belong
             to the whole process and are not set here, and a page has one.
+        network: position of the network in a page that has several.
 
     Raises:
         InputError: the path is none of these, or its runtime is missing or cannot read it.
@@ -71,7 +72,7 @@ def open_artifact(path: Path, threads: int = 1) -> Artifact:
         ".tflite": _open_tflite,
         ".onnx": _open_onnx,
         ".xml": open_openvino,
-        ".html": _open_page,
+        ".html": lambda file, _: _open_page(file, network),
     }
     try:
         if path.is_dir():
@@ -217,8 +218,8 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
     )
 
 
-def _open_page(file: Path, threads: int) -> Artifact:
-    page = browser.Page(file)
+def _open_page(file: Path, network: int) -> Artifact:
+    page = browser.Page(file, network)
     return Artifact(
         page.logits,
         inputs={"image": {"dtype": "float32", "shape": [1, *page.image_shape]}},

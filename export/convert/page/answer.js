@@ -2,15 +2,12 @@
  * Show the logits and probabilities of all classes.
  */
 
-import { softmax } from "#network";
-
 export class AnswerTable {
   /**
    * @param {HTMLTableElement} table
    * @param {string[]} labels
    */
   constructor(table, labels) {
-    this.labels = labels;
     this.rows = labels.map((label) => {
       const row = table.tBodies[0].insertRow();
       const name = document.createElement("th");
@@ -37,27 +34,26 @@ export class AnswerTable {
   }
 
   /**
-   * Show an answer, and return it in words.
+   * Show an answer.
    * @param {Float32Array} logits
-   * @returns {string}
+   * @param {Float32Array} probabilities
+   * @param {number} largest position of the class
    */
-  show(logits) {
-    const probabilities = softmax(logits);
-    const largest = logits.indexOf(Math.max(...logits));
+  show(logits, probabilities, largest) {
     this.rows.forEach(({ row, probability, bar, logit }, at) => {
       row.className = at === largest ? "largest" : "";
       probability.textContent = percent(probabilities[at]);
       bar.style.width = `${100 * probabilities[at]}%`;
       logit.textContent = logits[at].toFixed(2);
     });
-    return `${this.labels[largest]} (${percent(probabilities[largest])})`;
   }
 }
 
 /**
  * Return a share as in zoo.predict.
  * @param {number} share
+ * @param {number} [digits] after the point
  */
-function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+export function percent(share, digits = 1) {
+  return `${(100 * share).toFixed(digits)} %`;
 }

@@ -7,7 +7,7 @@
  * @param {import("#parts").Facts & {gallery: import("#parts").Gallery}} facts
  * @param {Uint8Array} pixels of all images, one after another
  * @param {{errors: HTMLElement, others: HTMLElement}} areas
- * @param {(image: Uint8Array) => void} choose
+ * @param {(image: Uint8Array, label: number) => void} choose
  */
 export function showGallery({ gallery, labels, preprocessing }, pixels, areas, choose) {
   const { height, width, channels } = preprocessing;
@@ -23,7 +23,7 @@ export function showGallery({ gallery, labels, preprocessing }, pixels, areas, c
     const predicted = labels[gallery.predicted[at]];
     const words = at < gallery.errors ? `${labels[label]}, not ${predicted}` : labels[label];
     button.append(canvas, words);
-    button.addEventListener("click", () => choose(image));
+    button.addEventListener("click", () => choose(image, label));
     (at < gallery.errors ? areas.errors : areas.others).append(button);
   });
 }

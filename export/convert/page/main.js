@@ -1,9 +1,8 @@
 /**
- * Connect the parts of the page: a drawing or picture, the network's answer, and its volumes.
+ * Connect the parts of the page: a drawing or picture, the answers of the networks, and their
+ * volumes.
  */
 
-import { AnswerTable } from "#answer";
-import { Blocks } from "#blocks";
 import { pixelsOf, showGallery } from "#gallery";
 import { Maps } from "#maps";
 import { load } from "#network";
@@ -12,6 +11,7 @@ import { facts, unpacked } from "#parts";
 import { onPicture, read } from "#picture";
 import { prepareEach } from "#preprocessing";
 import { proofOf } from "#proof";
+import { story, View } from "#view";
 
 const wanted = facts.preprocessing;
 const { width, height, channels } = wanted;
@@ -29,23 +29,20 @@ const canDraw = wanted.ink;
 const loading = byId("verdict").textContent;
 const start = canDraw ? "Draw a character, or choose a picture." : "Choose a picture.";
 const depth = channels === 1 ? "" : ", in color";
-byId("story").textContent = `${facts.story}, ${facts.parameters.toLocaleString("en")} parameters`;
 byId("image-size").textContent = `the network's image: ${height}x${width} pixels${depth}`;
 byId("pad").hidden = !canDraw;
 
 let inputs = 0; // drawings and pictures so far
 
-const table = new AnswerTable(byId("classes"), facts.labels);
-/** @type {import("#parts").Volume} */
-const input = {
-  name: "image",
-  kind: "image",
-  lines: ["pixels"],
-  shape: [height, width, channels],
-  output: "image",
-  operation: null,
-};
-const blocks = new Blocks(byId("blocks"), [input, ...facts.volumes], open);
+const views = facts.networks.map((each) => new View(each, byId("answer"), open));
+const isAlone = views.length === 1;
+document.body.classList.toggle("alone", isAlone);
+document.body.classList.toggle("many", views.length > 2);
+byId("story").textContent = isAlone
+  ? story(facts.networks[0])
+  : `${views.length} networks side by side`;
+byId("answers").append(...views.map(({ answer }) => answer));
+byId("blocks").append(...views.map(({ volumes }) => volumes));
 const pad = new Pad(byId("paper"), byId("pen"), () => {
   inputs++;
   if (pad.isEmpty) remove();
@@ -67,20 +64,19 @@ onPicture(byId("drop"), byId("file"), async (file) => {
   }
 });
 
-/** @type {Maps | null} the feature maps of the open volume */
-let maps = null;
-/** @type {Map<string, Float32Array>} the values of all volumes, by output; empty without an answer */
-let values = new Map();
+/** @type {{view: View, maps: Maps} | null} the feature maps of the open volume */
+let opened = null;
 /**
  * @typedef {import("#preprocessing").Prepared} Prepared
- * @type {{picture: ImageData, found?: Prepared[]} | null} the picture that waits for its answer
+ * @typedef {{image: Uint8Array, label: number}} TestImage
+ * @type {{picture: ImageData, chosen?: TestImage} | null} the picture that waits for its answer
  */
 let waiting = null;
 let isBusy = false;
 let isLoading = true;
 
 const loaded = load();
-Object.assign(self, { page: loaded.then((network) => ({ ...proofOf(network), settled })) });
+Object.assign(self, { page: loaded.then((networks) => ({ ...proofOf(networks), settled })) });
 loaded.then(
   () => {
     isLoading = false;
@@ -93,18 +89,18 @@ fillGallery();
 /**
  * Answer a picture, after the one that is being answered. Of several that wait, the last is taken.
  * @param {ImageData} picture
- * @param {Prepared[]} [found] the network's images of it, if they are known
+ * @param {TestImage} [chosen] the test image that it shows
  */
-async function answer(picture, found) {
-  waiting = { picture, found };
+async function answer(picture, chosen) {
+  waiting = { picture, chosen };
   if (isBusy) return;
   isBusy = true;
   try {
-    const network = await loaded;
+    const networks = await loaded;
     while (waiting) {
-      const next = waiting;
+      const { picture, chosen } = waiting;
       waiting = null;
-      await show(next.picture, next.found ?? prepareEach(next.picture, wanted), network);
+      await show(picture, chosen, networks);
       // So that the browser draws the answer before the next one.
       await new Promise((resolve) => requestAnimationFrame(resolve));
     }
@@ -121,11 +117,9 @@ async function fillGallery() {
   if (!gallery) return;
   byId("gallery-source").textContent = gallery.source;
   const areas = { errors: byId("errors"), others: byId("others") };
-  showGallery({ ...facts, gallery }, await unpacked("pictures"), areas, (image) => {
+  showGallery({ ...facts, gallery }, await unpacked("pictures"), areas, (image, label) => {
     pad.clear();
-    /** @type {import("#preprocessing").Box} */
-    const box = [0, 0, width, height];
-    answer(pixelsOf(image, width, channels), [{ image, steps: [], box }]);
+    answer(pixelsOf(image, width, channels), { image, label });
   });
   byId("errors-title").hidden = areas.errors.hidden = !gallery.errors;
   byId("pictures-area").hidden = false;
@@ -139,10 +133,14 @@ async function settled() {
 /**
  * Answer a picture, and show all that leads to the answer.
  * @param {ImageData} picture
- * @param {Prepared[]} found the network's images of it
- * @param {import("#network").Network} network
+ * @param {TestImage | undefined} chosen the test image that it shows
+ * @param {import("#network").Network[]} networks
  */
-async function show(picture, found, network) {
+async function show(picture, chosen, networks) {
+  /** @type {Prepared[]} */
+  const found = chosen
+    ? [{ image: chosen.image, steps: [], box: [0, 0, width, height] }]
+    : prepareEach(picture, wanted);
   if (found.length !== 1) {
     clear(found.length ? `${found.length} separate objects found` : "no ink found");
     showPicture(
@@ -152,20 +150,33 @@ async function show(picture, found, network) {
     return;
   }
   const [{ image, steps, box }] = found;
-  const { logits, volumes, milliseconds } = await network.classify(image);
-  if (!logits.every(Number.isFinite)) {
-    clear("The network computes logits that are not finite for this picture.");
+  /** @type {import("#network").Answer[]} */
+  const answers = [];
+  for (const network of networks) answers.push(await network.classify(image));
+  const broken = answers.findIndex(({ logits }) => !logits.every(Number.isFinite));
+  if (broken >= 0) {
+    const { name } = facts.networks[broken];
+    clear(`The logits of ${name} are not finite for this picture.`);
     showPicture(picture, [box]);
     return;
   }
-  values = new Map([...volumes, [input.output, Float32Array.from(image)]]);
   showPicture(picture, [box]);
   showImage(image);
   byId("steps").textContent = steps.join(", ") || "used unchanged";
-  byId("verdict").textContent = table.show(logits);
-  byId("time").textContent = `${milliseconds.toFixed(1)} ms in the network`;
-  blocks.show(values);
+  const classes = views.map((view, at) => {
+    return view.show(answers[at], image, chosen?.label ?? null, answers[0]);
+  });
+  byId("verdict").textContent = isAlone ? views[0].part(".verdict").textContent : together(classes);
   showMaps();
+}
+
+/**
+ * Return the classes of several networks in words.
+ * @param {string[]} classes
+ */
+function together(classes) {
+  if (classes.every((each) => each === classes[0])) return `All: ${classes[0]}`;
+  return classes.map((each, at) => `${facts.networks[at].name}: ${each}`).join(", ");
 }
 
 /** Remove the picture, and what waits. */
@@ -179,10 +190,8 @@ function remove() {
  * @param {string} words
  */
 function clear(words) {
-  values = new Map();
-  table.clear();
-  blocks.clear();
-  for (const id of ["steps", "time"]) byId(id).textContent = "";
+  for (const view of views) view.clear();
+  byId("steps").textContent = "";
   for (const id of ["picture", "image"]) contextOf(id).reset();
   showMaps();
   byId("verdict").textContent = words;
@@ -218,25 +227,31 @@ function showImage(image) {
 
 /**
  * Open the feature maps of a volume; close them if they are open.
+ * @param {View} view
  * @param {import("#parts").Volume} volume
  */
-async function open(volume) {
+async function open(view, volume) {
   const elements = { canvas: canvasOf("feature-maps"), text: byId("cell") };
-  maps = maps?.volume === volume ? null : new Maps(volume, elements, await loaded);
+  const network = (await loaded)[views.indexOf(view)];
+  const isOpen = opened?.maps.volume === volume && opened.view === view;
+  opened = isOpen ? null : { view, maps: new Maps(volume, elements, network) };
   showMaps();
 }
 
 /** Show the feature maps of the open volume, if there is one. */
 function showMaps() {
-  const shown = maps && values.get(maps.volume.output);
+  const shown = opened?.view.values.get(opened.maps.volume.output);
   byId("maps").hidden = !shown;
-  blocks.mark(shown && maps ? maps.volume : null);
-  if (!maps || !shown) return;
-  const { volume } = maps;
-  byId("maps-title").textContent = `${volume.name}: ${volume.shape.join("x")}`;
-  const read = [input, ...facts.volumes].find(({ output }) => output === volume.operation?.reads);
-  const taken = read && values.get(read.output);
-  maps.show(shown, read && taken ? { shape: read.shape, values: taken } : null);
+  for (const view of views) {
+    view.blocks.mark(shown && opened?.view === view ? opened.maps.volume : null);
+  }
+  if (!opened || !shown) return;
+  const { view, maps } = opened;
+  const { name, shape } = maps.volume;
+  const network = isAlone ? "" : `${view.description.name}, `;
+  byId("maps-title").textContent = `${network}${name}: ${shape.join("x")}`;
+  view.volumes.append(byId("maps"));
+  maps.show(shown, view.read(maps.volume));
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Run the network with LiteRT.js.
+ * Run a network with LiteRT.js.
  *
  * @typedef {object} Answer
  * @property {Float32Array} logits
@@ -11,31 +11,34 @@ import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
 import { facts, unpacked } from "#parts";
 
 /**
- * Load the network of this page.
+ * Load the networks of this page.
  */
 export async function load() {
-  const [loader, wasmBinary, model] = await Promise.all([
-    unpacked("loader"),
-    unpacked("runtime"),
-    unpacked("model"),
-  ]);
+  const [loader, wasmBinary] = await Promise.all([unpacked("loader"), unpacked("runtime")]);
   // The loader takes the runtime from here, instead of a server; its messages are for developers.
   Object.assign(self, { Module: { wasmBinary, printErr() {} } });
   const url = URL.createObjectURL(new Blob([loader], { type: "text/javascript" }));
   await loadLiteRt(`${url}#.js`); // the name must end so
   URL.revokeObjectURL(url);
-  const compiled = await loadAndCompile(model, { accelerator: "wasm" });
-  return new Network(compiled, model);
+  const networks = [];
+  for (const [at, { volumes }] of facts.networks.entries()) {
+    const file = await unpacked(`model${at}`);
+    const compiled = await loadAndCompile(file, { accelerator: "wasm" });
+    networks.push(new Network(compiled, file, volumes));
+  }
+  return networks;
 }
 
 export class Network {
   /**
    * @param {import("@litertjs/core").CompiledModel} compiled
    * @param {Uint8Array} file
+   * @param {import("#parts").Volume[]} volumes
    */
-  constructor(compiled, file) {
+  constructor(compiled, file, volumes) {
     this.compiled = compiled;
     this.file = file;
+    this.volumes = volumes;
     const { height, width, channels } = facts.preprocessing;
     this.shape = [1, height, width, channels];
   }
@@ -47,7 +50,7 @@ export class Network {
    */
   async classify(image) {
     const [outputs, milliseconds] = await this.run(image);
-    const volumes = facts.volumes.map(({ output }) => {
+    const volumes = this.volumes.map(({ output }) => {
       return /** @type {[string, Float32Array]} */ ([output, values(outputs[output])]);
     });
     const answer = { logits: values(outputs.logits), volumes: new Map(volumes), milliseconds };

@@ -1,5 +1,5 @@
 /**
- * What the exporter put into the page: facts, the network, and LiteRT.js.
+ * What the exporter put into the page: facts, the networks, and LiteRT.js.
  *
  * @typedef {object} Weights
  * @property {number} offset first byte in the LiteRT file, of float32 numbers
@@ -24,13 +24,19 @@
  *   [1, height, width, filters]
  * @property {Weights | null} bias [filters]
  *
- * @typedef {object} Facts
- * @property {string} name of the network
+ * @typedef {object} Description of a network
+ * @property {string} name
  * @property {string} story where its weights come from, in one line
+ * @property {string} format of the LiteRT file: "float32", "float16" or "dynamic"
  * @property {number} parameters
+ * @property {{correct: number, count: number, cost: number}} test results of the Keras network on
+ *   the test images
+ * @property {Volume[]} volumes
+ *
+ * @typedef {object} Facts
  * @property {string[]} labels the classes, in the order of the logits
  * @property {import("#preprocessing").Preprocessing} preprocessing
- * @property {Volume[]} volumes
+ * @property {Description[]} networks the exported one, and those beside it
  * @property {Gallery | null} gallery
  *
  * @typedef {object} Gallery test images that the user can choose
@@ -45,7 +51,7 @@ export const facts = JSON.parse(text("facts"));
 
 /**
  * Return the bytes of a part of the page.
- * @param {"model" | "loader" | "runtime" | "pictures"} name
+ * @param {`model${number}` | "loader" | "runtime" | "pictures"} name
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function unpacked(name) {

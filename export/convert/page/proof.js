@@ -5,9 +5,9 @@
 import { facts } from "#parts";
 
 /**
- * @param {import("#network").Network} network
+ * @param {import("#network").Network[]} networks
  */
-export function proofOf(network) {
+export function proofOf(networks) {
   const { height, width, channels } = facts.preprocessing;
   const size = height * width * channels;
 
@@ -26,23 +26,26 @@ export function proofOf(network) {
 
     /**
      * Return the logits of all images.
+     * @param {number} at position of the network
      * @param {string} pixels base64
      */
-    async logits(pixels) {
+    async logits(at, pixels) {
       const rows = [];
-      for (const image of images(pixels)) rows.push(await network.logits(image));
+      for (const image of images(pixels)) rows.push(await networks[at].logits(image));
       return packed(rows);
     },
 
     /**
      * Return the name of each layer with its values for all images.
+     * @param {number} at position of the network
      * @param {string} pixels base64
      */
-    async volumes(pixels) {
+    async volumes(at, pixels) {
       /** @type {Map<string, Float32Array>[]} */
       const answers = [];
-      for (const image of images(pixels)) answers.push((await network.classify(image)).volumes);
-      const all = facts.volumes.map(async ({ name, output }) => {
+      for (const image of images(pixels))
+        answers.push((await networks[at].classify(image)).volumes);
+      const all = facts.networks[at].volumes.map(async ({ name, output }) => {
         const own = answers.map((volumes) => /** @type {Float32Array} */ (volumes.get(output)));
         return [name, await packed(own)];
       });
@@ -51,12 +54,13 @@ export function proofOf(network) {
 
     /**
      * Return how many seconds the network takes for all images.
+     * @param {number} at position of the network
      * @param {string} pixels base64
      */
-    async seconds(pixels) {
+    async seconds(at, pixels) {
       const all = images(pixels);
       const begin = performance.now();
-      for (const image of all) await network.logits(image);
+      for (const image of all) await networks[at].logits(image);
       return (performance.now() - begin) / 1000;
     },
   };

@@ -38,26 +38,36 @@ PLACES = (
     (0.15, 0.5, 0.35, 6),
 )
 HANDWRITING = Preprocessing(height=28, width=28, channels=1, polarity="light-on-dark", ink=True)
+DOWNSAMPLING = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-convpool", "ltfn5-allconv")
 FIVE_WAYS = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-allconv-gap", "compact-4k")
 
 
 def write_page(
-    model: keras.Model,
+    models: keras.Model | list[keras.Model],
     file: Path,
     labels: tuple[str, ...],
     wanted: Preprocessing,
     pictures: dict[str, Any] | None = None,
 ) -> Path:
-    """Write the page of a network."""
+    """Write the page of one or more networks."""
+    models = models if isinstance(models, list) else [models]
+    networks = [
+        {
+            "name": model.name,
+            "story": "made for a test",
+            "format": "float32",
+            "test": {"correct": 9_876, "count": 10_000, "cost": 1234.5},
+        }
+        for model in models
+    ]
     facts = {
-        "name": model.name,
-        "story": "made for a test",
+        "networks": networks,
         "labels": labels,
         "preprocessing": wanted.record(),
         "gallery": pictures,
         "offline": False,
     }
-    file.write_text(web.convert(inference_model(model), facts), encoding="utf-8")
+    file.write_text(web.convert(list(map(inference_model, models)), facts), encoding="utf-8")
     return file
 
 
@@ -165,7 +175,7 @@ def test_each_digit_at_each_place(opened: Opened) -> None:
 def test_an_answer_takes_less_than_50_milliseconds(opened: Opened, page_file: Path) -> None:
     opened.draw(DIGITS["3"], PLACES[0])
     assert opened.answer() == "3"
-    assert re.fullmatch(r"\d+\.\d ms in the network", opened.page.locator("#time").inner_text())
+    assert re.fullmatch(r"\d+\.\d ms in the network", opened.page.locator(".time").inner_text())
     image = np.zeros((1, 28, 28, 1), np.uint8)
     page = browser.Page(page_file)
     assert 0 < np.median([page.seconds(np.repeat(image, 10, 0)) / 10 for _ in range(9)]) < 0.05
@@ -180,7 +190,7 @@ def test_undo_and_clear(opened: Opened) -> None:
     assert opened.answer() == "1"
     opened.page.locator("#clear").click()
     assert opened.answer().startswith("Draw a character")
-    assert opened.page.locator("#classes .largest").count() == 0
+    assert opened.page.locator(".classes .largest").count() == 0
 
 
 def test_keyboard_only(opened: Opened) -> None:
@@ -232,7 +242,7 @@ def test_pictures_without_an_answer(opened: Opened, tmp_path: Path) -> None:
     ):
         opened.drop(content)
         expect(opened.verdict).to_have_text(words)
-        assert opened.page.locator("#classes .largest").count() == 0
+        assert opened.page.locator(".classes .largest").count() == 0
 
 
 @pytest.mark.slow
@@ -245,7 +255,7 @@ def test_every_layer_equals_keras_and_explains_itself(
     file = write_page(model, tmp_path / "page.html", tuple("0123456789"), HANDWRITING)
     images = digits.test.images[:10]
     page = browser.Page(file)
-    computed, volumes = page.volumes(images), page.facts["volumes"]
+    computed, volumes = page.volumes(images), page.facts["networks"][0]["volumes"]
     for volume in volumes:
         tensor = web.drawn_tensors(model)[volume["name"]]
         expected = keras.Model(model.input, tensor)(images.astype(np.float32)).numpy()
@@ -280,6 +290,73 @@ def _check_explanations(opened: Opened, volumes: list[dict[str, Any]]) -> None:
     opened.context.close()
 
 
+@pytest.mark.slow
+def test_networks_side_by_side(digits: Dataset, tmp_path: Path) -> None:
+    """The five ways to downsample of ltfn5, with the first weights of the post's recipe."""
+    keras.utils.set_random_seed(1)
+    models = [zoo.create_model(name) for name in DOWNSAMPLING]
+    for kernel in (each for model in models for each in model.trainable_weights if each.ndim > 1):
+        kernel.assign(keras.random.normal(kernel.shape))
+    pictures = gallery.gallery(digits, evaluate(predict_fn(models[0]), digits.test), 6)
+    assert pictures
+    file = write_page(models, tmp_path / "five.html", digits.class_names, HANDWRITING, pictures)
+    opened = Opened(file, viewport={"width": 390, "height": 844})
+    articles = opened.page.locator("article")
+    assert articles.locator("h3").all_inner_texts() == list(DOWNSAMPLING)
+    expect(articles.first.locator(".story")).to_have_text(
+        "made for a test, 321,738 parameters. In Keras: 98.76 % of 10,000 test images, cost 1,235."
+    )
+    pixels = np.frombuffer(base64.b64decode(pictures["images_base64"]), np.uint8)
+    images = pixels.reshape(-1, *digits.image_shape).astype(np.float32)
+    differing = 0
+    for at, label in enumerate(pictures["labels"]):
+        opened.page.locator("#errors button, #others button").nth(at).click()
+        opened.answer()
+        logits = [model(images[at : at + 1]).numpy()[0].astype(np.float64) for model in models]
+        classes = [digits.class_names[row.argmax()] for row in logits]
+        differing += len(set(classes)) > 1
+        together = ", ".join(map("{}: {}".format, DOWNSAMPLING, classes))
+        alike = f"All: {classes[0]}"
+        expect(opened.verdict).to_have_text(together if len(set(classes)) > 1 else alike)
+        for article, row in zip(articles.all(), logits, strict=True):
+            name = digits.class_names[row.argmax()]
+            assert article.locator(".verdict").inner_text().startswith(f"{name} (")
+            assert ("differs" in (article.get_attribute("class") or "")) == (name != classes[0])
+            shown = article.locator(".classes tbody td:last-child").all_inner_texts()
+            assert list(map(float, shown)) == pytest.approx(row, abs=1e-4 * np.ptp(row))
+            cost = np.logaddexp.reduce(row) - row[label]
+            words = article.locator(".time").inner_text()
+            found = re.search(rf"cost ([\d.,e+-]+) for {digits.class_names[label]}", words)
+            assert found
+            allowed = max(0.006 * cost, 1e-4 * np.ptp(row))
+            assert float(found[1].replace(",", "")) == pytest.approx(cost, abs=allowed)
+            if row is not logits[0]:
+                off = np.abs(row - logits[0]).max()
+                found = re.search(r"that of ltfn5 by up to (\S+)", words)
+                assert found
+                assert float(found[1]) == pytest.approx(off, rel=0.06)
+    assert differing  # otherwise nothing of it was tested
+    _check_volumes_of_each(opened, logits)
+    # On a phone, the networks are below each other.
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    opened.context.close()
+
+
+def _check_volumes_of_each(opened: Opened, logits: list[np.ndarray]) -> None:
+    """Check that the feature maps of each network are its own."""
+    blocks = opened.page.get_by_role("button", name="logits 10", exact=False)
+    assert blocks.count() == len(logits)
+    for at, (name, row) in enumerate(zip(DOWNSAMPLING, logits, strict=True)):
+        blocks.nth(at).click()
+        expect(opened.page.locator("#maps-title")).to_have_text(f"{name}, logits: 1x1x10")
+        assert blocks.nth(at).get_attribute("aria-expanded") == "true"
+        assert opened.page.locator("[aria-expanded=true]").count() == 1
+        value = float(opened.page.locator("#cell").inner_text().rpartition(": ")[2])
+        assert value == pytest.approx(row[0], rel=0.006, abs=1e-4 * np.ptp(row))
+    blocks.nth(len(logits) - 1).click()
+    expect(opened.page.locator("#maps")).to_be_hidden()
+
+
 def test_a_network_of_own_pictures(tmp_path: Path) -> None:
     image = keras.Input((24, 32, 3))
     x = keras.layers.Rescaling(1 / 255)(image)
@@ -300,7 +377,7 @@ def test_a_network_of_own_pictures(tmp_path: Path) -> None:
     seen = data.preprocessing.prepare(picture, wanted).image[None].astype(np.float32)
     logits = model(seen).numpy()[0]
     assert opened.answer() == labels[logits.argmax()]
-    shown = opened.page.locator("#classes td:last-child").all_inner_texts()
+    shown = opened.page.locator(".classes td:last-child").all_inner_texts()
     assert [float(each) for each in shown[-3:]] == pytest.approx(logits.tolist(), abs=0.006)
     assert [each for each in opened.problems if "adapter" not in each] == []
     opened.context.close()
@@ -414,7 +491,7 @@ def test_logits_that_are_not_finite(tmp_path: Path, digits: Dataset) -> None:
     dense.kernel.assign(np.full(dense.kernel.shape, 3e38))
     opened = Opened(write_page(model, tmp_path / "page.html", digits.class_names, HANDWRITING))
     opened.draw(DIGITS["1"], PLACES[0])
-    assert opened.answer() == "The network computes logits that are not finite for this picture."
+    assert opened.answer() == "The logits of too_large are not finite for this picture."
     opened.context.close()
 
 

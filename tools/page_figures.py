@@ -1,6 +1,7 @@
-"""Photograph the web page of ltfn5 for the documentation: a drawn digit, in three windows.
+"""Photograph a web page for the documentation: a drawn digit, in some windows.
 
 python -m tools.page_figures exports/ltfn5/1/web/ltfn5.html
+python -m tools.page_figures exports/ltfn5/2/web/ltfn5.html --beside    # a page of several networks
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 STROKES = (((0.35, 0.15), (0.28, 0.52), (0.7, 0.5)), ((0.62, 0.2), (0.55, 0.85)))
 
 # Name, width, height, colors, and the volume to open with the place of the pointer.
-WINDOWS: tuple[tuple[str, int, int, Scheme, tuple[int, float, float] | None], ...] = (
+Window = tuple[str, int, int, Scheme, tuple[int, float, float] | None]
+BESIDE: tuple[Window, ...] = (("page-beside", 1100, 1010, "light", None),)
+ALONE: tuple[Window, ...] = (
     ("page", 1100, 1020, "light", None),
     ("page-dark", 1000, 900, "dark", (5, 0.3, 0.35)),
     ("page-phone", 390, 900, "light", None),
@@ -30,11 +33,13 @@ WINDOWS: tuple[tuple[str, int, int, Scheme, tuple[int, float, float] | None], ..
 
 
 def main() -> None:
-    """Write the three pictures."""
+    """Write the pictures."""
     parser = argparse.ArgumentParser(prog="tools.page_figures", description=__doc__)
     parser.add_argument("page", type=Path)
-    file = parser.parse_args().page
-    for name, width, height, scheme, opened in WINDOWS:
+    parser.add_argument("--beside", action="store_true", help="the page has several networks")
+    arguments = parser.parse_args()
+    file = arguments.page
+    for name, width, height, scheme, opened in BESIDE if arguments.beside else ALONE:
         context = browser.launched().new_context(
             offline=True, viewport={"width": width, "height": height}, color_scheme=scheme
         )

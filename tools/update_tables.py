@@ -34,6 +34,7 @@ PAGES = {
     "faults": "docs/reliability.md",
     "released": "docs/results.md",
     "trials": "docs/results.md",
+    "post": "docs/results.md",
 }
 """The page that holds each generated block; those of trained networks are made by tools.results."""
 

@@ -11,9 +11,10 @@ import pytest
 
 from tools import update_tables
 from tools.results import __main__ as results
-from tools.results import alphabets, figures, transfer
+from tools.results import alphabets, figures, post, transfer, trial
 from zoo.bundles.integrity import Bundle
 from zoo.errors import InputError
+from zoo.runs import Run
 
 
 def test_the_tables_are_those_of_the_kept_results() -> None:
@@ -25,11 +26,32 @@ def test_a_trial_is_described_by_what_differs_from_its_recipe() -> None:
     (first, *_) = results.kept()
     recipe = first["recipe"] | {"shift": 7, "seed": 5, "epochs": 9, "steps": None}
     start = {"weights": "/home/runs/mine", "sha256": "0" * 64, "freeze": "layer1"}
-    described = results._described(first | {"recipe": recipe, "start": start})
+    described = trial.described(first | {"recipe": recipe, "start": start})
     for part in ("shift=7", "epochs=9", "weights=mine freeze=layer1"):
         assert part in described
     assert "seed" not in described
     assert "/home" not in described
+
+
+def test_a_training_by_the_post_is_kept_with_its_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kept, *_) = (path for path in results.FOLDER.glob("ltfn5-*-seed0.jsonl"))
+    groups = post.read([kept.with_suffix(".json")])
+    ((course,),) = groups
+    row = post.table(groups).splitlines()[-1]
+    assert f"{course.costs[100]:,.0f} | {course.costs[200]:,.0f}" in row
+    assert f"{100 * course.result['test_accuracy']:.2f} %" in row
+    other = post.Course(course.result | {"test_cost": 2 * course.result["test_cost"]}, course.costs)
+    both = post.table([[course, other]]).splitlines()[-1]
+    cost = course.result["test_cost"]
+    assert f"{1.5 * cost:,.0f} ({cost:,.0f} to {2 * cost:,.0f})" in both
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    run.result.write_bytes(kept.with_suffix(".json").read_bytes())
+    run.metrics.write_bytes(kept.read_bytes())
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "kept")
+    assert post.read([results.add(run)]) == groups
 
 
 def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:

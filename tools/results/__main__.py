@@ -2,14 +2,14 @@
 
     python -m tools.results [--add RUN ...] [--bundle BUNDLE ...]
 
-The ``result.json`` of each run is copied to ``tools/results/runs``; what the export of a network
-of the package measured is written to its folder in ``zoo/weights``.
+The ``result.json`` of each run is copied to ``tools/results/runs``, with the metrics of a training
+by the post's recipes; what the export of a network of the package measured is written to its folder
+in ``zoo/weights``.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import shutil
@@ -22,8 +22,8 @@ from matplotlib import figure
 
 from export import formats
 from tools import update_tables
-from tools.results import figures
-from zoo import cli, recipes, significance
+from tools.results import figures, post, trial
+from zoo import cli, significance
 from zoo.bundles import integrity
 from zoo.errors import InputError
 from zoo.models import registry
@@ -35,9 +35,6 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 CSV = DOCS / "results.csv"
 FOLDER = Path(__file__).parent / "runs"
-
-# Left to the training machine; they change the last bits only.
-_MACHINE = ("seed", "precision", "shards", "threads")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -74,8 +71,12 @@ def main(argv: Sequence[str]) -> None:
 def add(run: Run) -> Path:
     """Copy the result of a finished run; return the path of the copy."""
     result = run.read_result()
-    name = f"{result['model']}-{records.digest(_settings(result))[:8]}-seed{result['seed']}.json"
+    name = (
+        f"{result['model']}-{records.digest(trial.settings(result))[:8]}-seed{result['seed']}.json"
+    )
     FOLDER.mkdir(exist_ok=True)
+    if post.is_course(result):
+        shutil.copyfile(run.metrics, post.metrics_of(FOLDER / name))
     return Path(shutil.copyfile(run.result, FOLDER / name))
 
 
@@ -121,7 +122,10 @@ def _exported_file(name: str) -> Path:
 
 def pictures() -> dict[str, figure.Figure]:
     """Return the figures by the names of their files."""
-    return {"results.svg": figures.accuracies(exported())}
+    return {
+        "results.svg": figures.accuracies(exported()),
+        "post.svg": post.picture(post.read(_kept_files())),
+    }
 
 
 def table_of_formats() -> str:
@@ -148,7 +152,11 @@ def table_of_formats() -> str:
 
 def kept() -> list[dict[str, Any]]:
     """Return the results that are kept."""
-    return [records.read_result(path) for path in sorted(FOLDER.glob("*.json"))]
+    return [records.read_result(path) for path in _kept_files()]
+
+
+def _kept_files() -> list[Path]:
+    return sorted(FOLDER.glob("*.json"))
 
 
 def tables() -> dict[str, str]:
@@ -157,17 +165,7 @@ def tables() -> dict[str, str]:
         "trained": _trained_table(),
         "released": _released_table(),
         "trials": _trials_table(kept()),
-    }
-
-
-def _settings(result: dict[str, Any]) -> dict[str, Any]:
-    """Return what defines a trial, whatever its seed and machine."""
-    recipe = {key: value for key, value in result["recipe"].items() if key not in _MACHINE}
-    return {
-        "model": result["model"],
-        "data": result["data"]["fingerprints"],
-        "recipe": recipe,
-        "start": result["start"],
+        "post": post.table(post.read(_kept_files())),
     }
 
 
@@ -204,7 +202,7 @@ def _released_table() -> str:
             f"{_accuracy(facts)} ({facts['test_correct']:,}/{facts['test_count']:,})",
             significance.spread(each),
             str(len(each)),
-            _described(find(name).read_result()),
+            trial.described(find(name).read_result()),
             f"{facts['bytes'] / 1e3:,.0f} kB",
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -215,7 +213,7 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
     """Return a row for each network and recipe, the best mean validation accuracy first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
-        groups.setdefault(json.dumps(_settings(result)), []).append(result)
+        groups.setdefault(json.dumps(trial.settings(result)), []).append(result)
     rows = [
         "| network | recipe | seeds | validation accuracy | test accuracy | training | machine |",
         "|---|---|---|---|---|---|---|",
@@ -223,7 +221,7 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
     for group in sorted(groups.values(), key=_order):
         cells = (
             f"`{group[0]['model']}`",
-            _described(group[0]),
+            trial.described(group[0]),
             str(len(group)),
             significance.spread([each["validation_accuracy"] for each in group]),
             significance.spread([each["test_accuracy"] for each in group]),
@@ -236,20 +234,6 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
 
 def _order(group: list[dict[str, Any]]) -> tuple[str, float]:
     return group[0]["model"], -statistics.mean(each["validation_accuracy"] for each in group)
-
-
-def _described(result: dict[str, Any]) -> str:
-    """Return the name of a recipe, the values that differ from it, and the weights at the start."""
-    recipe = result["recipe"]
-    usual = dataclasses.asdict(recipes.get_recipe(recipe["name"]))
-    changed = [
-        f"{key}={value}"
-        for key, value in recipe.items()
-        if key not in (*_MACHINE, "minimum_steps") and value not in (None, usual[key])
-    ]
-    if start := result["start"]:
-        changed.append(f"weights={Path(start['weights']).name} freeze={start['freeze']}")
-    return f"`{' '.join([recipe['name'], *changed])}`"
 
 
 def _accuracy(facts: dict[str, Any]) -> str:

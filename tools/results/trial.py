@@ -1,0 +1,37 @@
+"""What defines a trial of a recipe, and how it is called."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from zoo import recipes
+
+# Left to the training machine; they change the last bits only.
+_MACHINE = ("seed", "precision", "shards", "threads")
+
+
+def settings(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what defines a trial, whatever its seed and machine."""
+    recipe = {key: value for key, value in result["recipe"].items() if key not in _MACHINE}
+    return {
+        "model": result["model"],
+        "data": result["data"]["fingerprints"],
+        "recipe": recipe,
+        "start": result["start"],
+    }
+
+
+def described(result: dict[str, Any]) -> str:
+    """Return the name of a recipe, the values that differ from it, and the weights at the start."""
+    recipe = result["recipe"]
+    usual = dataclasses.asdict(recipes.get_recipe(recipe["name"]))
+    changed = [
+        f"{key}={value}"
+        for key, value in recipe.items()
+        if key not in (*_MACHINE, "minimum_steps") and value not in (None, usual[key])
+    ]
+    if start := result["start"]:
+        changed.append(f"weights={Path(start['weights']).name} freeze={start['freeze']}")
+    return f"`{' '.join([recipe['name'], *changed])}`"

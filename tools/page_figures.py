@@ -1,4 +1,4 @@
-"""Photograph a web page for the documentation: a drawn digit, in some windows.
+"""Photograph a web page for the documentation: with a drawn digit, or with several networks.
 
 python -m tools.page_figures exports/ltfn5/1/web/ltfn5.html
 python -m tools.page_figures exports/ltfn5/2/web/ltfn5.html --beside    # a page of several networks
@@ -24,7 +24,7 @@ STROKES = (((0.35, 0.15), (0.28, 0.52), (0.7, 0.5)), ((0.62, 0.2), (0.55, 0.85))
 
 # Name, width, height, colors, and the volume to open with the place of the pointer.
 Window = tuple[str, int, int, Scheme, tuple[int, float, float] | None]
-BESIDE: tuple[Window, ...] = (("page-beside", 1100, 1010, "light", None),)
+BESIDE: tuple[Window, ...] = (("page-beside", 1100, 1290, "light", None),)
 ALONE: tuple[Window, ...] = (
     ("page", 1100, 1020, "light", None),
     ("page-dark", 1000, 900, "dark", (5, 0.3, 0.35)),
@@ -46,7 +46,10 @@ def main() -> None:
         page = context.new_page()
         page.goto(file.resolve().as_uri())
         page.evaluate("async () => { await page; }")
-        draw(page)
+        if arguments.beside:
+            choose_where_they_differ(page)
+        else:
+            draw(page)
         if opened is not None:
             open_volume(page, *opened)
         picture = Image.open(io.BytesIO(page.screenshot()))
@@ -65,6 +68,16 @@ def draw(page: Any) -> None:
                 page.mouse.down()
         page.mouse.up()
     page.evaluate("async () => (await page).settled()")
+
+
+def choose_where_they_differ(page: Any) -> None:
+    """Choose the first test picture of a right answer for which another network differs."""
+    for picture in page.locator("#others button").all():
+        picture.click()
+        page.evaluate("async () => (await page).settled()")
+        if page.locator("article.differs").count():
+            break
+    page.evaluate("() => scrollTo(0, 0)")
 
 
 def open_volume(page: Any, number: int, x: float, y: float) -> None:

@@ -44,7 +44,11 @@ export class AnswerTable {
       row.className = at === largest ? "largest" : "";
       probability.textContent = percent(probabilities[at]);
       bar.style.width = `${100 * probabilities[at]}%`;
-      logit.textContent = logits[at].toFixed(2);
+      const digits = Math.abs(logits[at]) < 1000 ? 2 : 0;
+      logit.textContent = logits[at].toLocaleString("en", {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+      });
     });
   }
 }

@@ -73,14 +73,15 @@ export class View {
         return Math.max(most, Math.abs(logit - first.logits[at]));
       }, 0);
       const name = facts.networks[0].name;
-      lines.push(`a logit differs from that of ${name} by up to ${difference.toPrecision(2)}`);
+      lines.push(`a logit differs from that of ${name} by up to ${short(difference)}`);
     }
     this.values = new Map([...volumes, [input.output, Float32Array.from(image)]]);
     this.table.show(logits, probabilities, largest);
     this.blocks.show(this.values);
-    this.answer.classList.toggle("differs", largest !== expected);
-    this.part(".verdict").textContent =
-      `${facts.labels[largest]} (${percent(probabilities[largest])})`;
+    const differs = largest !== expected;
+    const verdict = `${facts.labels[largest]} (${percent(probabilities[largest])})`;
+    this.answer.classList.toggle("differs", differs);
+    this.part(".verdict").textContent = differs ? `${verdict}, another class` : verdict;
     this.part(".time").textContent = lines.join("; ");
     return facts.labels[largest];
   }
@@ -133,7 +134,8 @@ function grouped(count) {
   return count.toLocaleString("en");
 }
 
-/** @param {number} value */
+/** @param {number} value 0 or more */
 function short(value) {
-  return value >= 100 ? grouped(Math.round(value)) : value.toPrecision(3);
+  if (value >= 100) return grouped(Math.round(value));
+  return value === 0 || value >= 0.001 ? value.toPrecision(3) : value.toExponential(1);
 }

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import numpy as np
 import PIL.Image
@@ -136,12 +135,13 @@ def test_transfer_is_measured_and_shown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setattr(transfer, "FILE", tmp_path / "transfer.json")
-    monkeypatch.setattr(transfer, "FIGURE", tmp_path / "transfer.svg")
     monkeypatch.setattr(transfer, "COUNTS", (10,))
     monkeypatch.setattr(transfer, "_SEEDS", 1)
     monkeypatch.setattr(alphabets, "ALPHABETS", {"three letters": "LOX"})
     transfer.main(["ltfn1"])
-    found = json.loads(transfer.FILE.read_text())["accuracies"]
+    kept = transfer.kept()
+    assert kept
+    found = kept["accuracies"]
     assert list(found) == ["digits", "three letters"]
     for way in transfer.WAYS:
         assert 0.5 < found["digits"][way]["10"][0] < 1
@@ -150,8 +150,21 @@ def test_transfer_is_measured_and_shown(
     assert letters["fine-tuned"] == letters["from scratch"]
     share = letters["from scratch"]["10"][0]
     row = f"| three letters | 10 | 1 | {100 * share:.1f} % | {100 * share:.1f} % |"
-    assert row in capsys.readouterr().out
-    assert ElementTree.parse(transfer.FIGURE).getroot().tag.endswith("svg")
+    assert row in transfer.table(kept)
+    assert [axes.get_title() for axes in transfer.draw(kept).axes] == list(found)
+    assert capsys.readouterr().out.count("10 a class, seed 0: from scratch") == 2
+    # A study goes on where it was stopped.
+    lost = found["three letters"]["fine-tuned"].pop("10")
+    found["digits"]["fine-tuned"]["10"] = [0.5]
+    found["three letters"]["from scratch"].pop("10")
+    transfer.FILE.write_text(json.dumps(kept))
+    transfer.main(["ltfn1"])
+    again = transfer.kept()
+    assert again
+    assert again["accuracies"]["three letters"]["fine-tuned"]["10"] == lost
+    assert again["accuracies"]["digits"]["fine-tuned"]["10"] == [0.5]
+    with pytest.raises(InputError, match=r"transfer\.json is of ltfn1; remove it to measure ltfn3"):
+        transfer.main(["ltfn3"])
 
 
 def test_transfer_needs_trained_weights() -> None:

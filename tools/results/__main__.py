@@ -22,7 +22,7 @@ from matplotlib import figure
 
 from export import formats
 from tools import update_tables
-from tools.results import figures, post, trial
+from tools.results import figures, post, transfer, trial
 from zoo import cli, significance
 from zoo.bundles import integrity
 from zoo.errors import InputError
@@ -125,7 +125,7 @@ def pictures() -> dict[str, figure.Figure]:
     return {
         "results.svg": figures.accuracies(exported()),
         "post.svg": post.picture(post.read(_kept_files())),
-    }
+    } | ({"transfer.svg": transfer.draw(study)} if (study := transfer.kept()) else {})
 
 
 def table_of_formats() -> str:
@@ -166,7 +166,7 @@ def tables() -> dict[str, str]:
         "released": _released_table(),
         "trials": _trials_table(kept()),
         "post": post.table(post.read(_kept_files())),
-    }
+    } | ({"transfer": transfer.table(study)} if (study := transfer.kept()) else {})
 
 
 def _trained_table() -> str:

@@ -1,13 +1,15 @@
 """Measure how much trained weights help on few pictures: python -m tools.results.transfer MODEL.
 
-A network of the package is trained from scratch and fine-tuned on the embedded digits and on three
+A network of the package is trained from scratch and fine-tuned, on the embedded digits and on three
 drawn alphabets, with several numbers of pictures a class and several seeds. A seed also selects the
-pictures. The accuracies are kept in ``transfer.json``.
+pictures. The accuracies are kept in ``transfer.json`` after each pair of trainings, so that a study
+that was stopped goes on. ``tools.results`` writes its table and figure.
 """
 
 from __future__ import annotations
 
 import itertools
+import json
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,17 +21,16 @@ from matplotlib import figure
 from PIL import Image
 
 import zoo
-from tools.results import alphabets, figures
+from tools.results import alphabets
 from zoo import cli, significance
 from zoo.data.splits import Split
-from zoo.errors import unknown
+from zoo.errors import InputError, unknown
 from zoo.runs import Run
 from zoo.util import atomic, backend
-from zoo.util.environment import machine, versions
+from zoo.util.environment import machine
 from zoo.weights import released
 
 FILE = Path(__file__).parent / "transfer.json"
-FIGURE = Path(__file__).parent.parent.parent / "docs" / "figures" / "transfer.svg"
 COUNTS = (10, 30, 100)  # pictures a class
 WAYS = {"from scratch": None, "fine-tuned": "mnist"}
 _SEEDS = 5
@@ -37,10 +38,11 @@ _TEST_COUNT = 50  # pictures a class
 
 
 def main(argv: Sequence[str]) -> None:
-    """Train all, keep the accuracies, print them and draw the figure.
+    """Train all that is missing, and keep the accuracies.
 
     Raises:
-        InputError: the package does not contain the network trained.
+        InputError: the package does not contain the network trained, or the accuracies that are
+            kept are those of another one.
     """
     parser = cli.Parser("tools.results.transfer", "Measure fine-tuning.", example="compact-10k")
     parser.add_argument("model", help="a network of the package")
@@ -48,18 +50,37 @@ def main(argv: Sequence[str]) -> None:
     if model not in released():
         raise unknown("trained network", model, released())
     backend.start_tensorflow()
-    facts = {"model": model, "machine": machine(), "versions": versions()}
-    found = facts | {"accuracies": measure(model)}
-    atomic.write_json(FILE, found)
-    figures.save(draw(found), FIGURE)
-    print(table(found))
+    found = kept() or {"model": model, "processors": [], "accuracies": {}}
+    if found["model"] != model:
+        raise InputError(f"{FILE.name} is of {found['model']}; remove it to measure {model}")
+    for name, count, seed, accuracies in measure(model, found["accuracies"]):
+        found["processors"] = sorted({*found["processors"], machine()["processor"]})
+        atomic.write_json(FILE, found)
+        shown = ", ".join(f"{way} {100 * each:.1f} %" for way, each in accuracies.items())
+        print(f"{name}, {count} a class, seed {seed}: {shown}", flush=True)
 
 
-def measure(model: str) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Return the test accuracies of all seeds, for each set, way and number of pictures."""
-    found: dict[str, dict[str, dict[str, list[float]]]] = {}
+def kept() -> dict[str, Any] | None:
+    """Return the accuracies that are kept, None if there are none."""
+    return json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else None
+
+
+def measure(
+    model: str, found: dict[str, dict[str, dict[str, list[float]]]]
+) -> Iterator[tuple[str, int, int, dict[str, float]]]:
+    """Train what is missing; yield the set, the pictures a class, the seed, and the accuracies.
+
+    Args:
+        model: a network of the package.
+        found: the test accuracies of all seeds, for each set, way and number of pictures; those of
+            each pair of trainings are added.
+    """
     sets = ("digits", *alphabets.ALPHABETS)
-    for name, count, seed in itertools.product(sets, COUNTS, range(_SEEDS)):
+    for seed, name, count in itertools.product(range(_SEEDS), sets, COUNTS):
+        ways = found.setdefault(name, {way: {} for way in WAYS})
+        if all(len(ways[way].get(str(count), [])) > seed for way in WAYS):
+            continue
+        accuracies = {}
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "pictures"
             write(folder, name, count, np.random.default_rng([seed, count]))
@@ -69,10 +90,10 @@ def measure(model: str) -> dict[str, dict[str, dict[str, list[float]]]]:
             for way, weights in WAYS.items():
                 run = Run(Path(scratch) / way)
                 zoo.train_model(model, pictures, out=str(run.folder), weights=weights, seed=seed)
-                of_way = found.setdefault(name, {}).setdefault(way, {})
-                accuracy = run.read_result()["test_accuracy"]
-                of_way.setdefault(str(count), []).append(accuracy)
-    return found
+                accuracies[way] = run.read_result()["test_accuracy"]
+        for way, accuracy in accuracies.items():
+            ways[way].setdefault(str(count), []).append(accuracy)
+        yield name, count, seed, accuracies
 
 
 def write(folder: Path, name: str, count: int, random: np.random.Generator) -> None:
@@ -93,8 +114,7 @@ def table(found: dict[str, Any]) -> str:
         for count, each in scratch.items():
             spreads = [significance.spread(values, 1) for values in (each, tuned[count])]
             rows.append(f"| {name} | {count} | {len(each)} | {' | '.join(spreads)} |")
-    where = f"{found['machine']['processor']}, TensorFlow {found['versions']['tensorflow']}"
-    return "\n".join([*rows, "", f"(`{found['model']}`; {where})"])
+    return "\n".join([*rows, "", f"(`{found['model']}`; {', '.join(found['processors'])})"])
 
 
 def draw(found: dict[str, Any]) -> figure.Figure:

@@ -320,7 +320,8 @@ class _Work:
         if source is not self.source:
             self.announce(f"Evaluating {shown.name}, beside it in the page, in Keras")
             reference = evaluate(predict_fn(source.model), self.dataset.test)
-        source.deployed.save(self.scratch / conversion.keras_file(at))
+        if at:  # the first is there, for the other formats too
+            source.deployed.save(self.scratch / conversion.keras_file(at))
         layers = keras.Model(source.deployed.input, web.drawn_tensors(source.deployed))
         values = layers(self.dataset.test.images[self.golden].astype(np.float32))
         return PageNetwork(shown, reference, {name: values[name].numpy() for name in values})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from export.formats import FORMATS, Format
 from export.network.sources import Source, from_run
@@ -55,9 +54,10 @@ def shown(source: Source, dataset: Dataset, beside: Sequence[str]) -> list[Shown
         if text in OTHER_FORMATS:
             found.append(Shown(f"{source.name} ({text})", source, FORMATS[text]))
             continue
-        other = from_run(find(text))
+        run = find(text)
+        other = from_run(run)
         _check_alike(text, other, dataset)
-        folder = Path(text).name
+        folder = run.folder.name
         name = other.name if folder == other.name else f"{other.name} ({folder})"
         found.append(Shown(name, other, FORMATS["float32"]))
     names = [each.name for each in found]

@@ -1,31 +1,40 @@
 """``python -m zoo.compare MODEL ...``: compare networks under one recipe, over several seeds.
 
 A study is a folder of runs. Repeating the command resumes an interrupted study. Repeating it with
-networks or seeds added extends the study; the table holds only those of the latest command.
+networks or seeds added extends the study; the table holds only those of the latest command. Several
+processes, on machines that share the folder, may run the same command: each trains the runs that no
+other one trains.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import statistics
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from etils import epy
 
 from zoo import cli, significance
+from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.models import registry
-from zoo.runs import Run
+from zoo.recipes import Recipe
+from zoo.runs import InUseError, Run
 from zoo.training import parallelism
 from zoo.training.experiment import as_recorded, run_experiment
 from zoo.util import atomic, backend
 
 with epy.lazy_imports():
     from matplotlib import figure
+
+_SECONDS = 1.0  # between two looks at the runs of other processes
 
 
 def main(argv: Sequence[str]) -> None:
@@ -68,12 +77,16 @@ def main(argv: Sequence[str]) -> None:
     started = as_recorded(recipe, unfinished[0].read_request()["recipe"]) if unfinished else recipe
     parallelism.prepare(started, arguments.models)
     dataset = cli.load_data(name, arguments, **choices)
-    results: dict[str, list[dict[str, Any]]] = {model: [] for model in arguments.models}
     # Seeds are the outer loop, so that an interrupted study has as many runs of each network.
-    for seed, model in itertools.product(range(arguments.seeds), results):
-        seeded = recipe.replace(seed=seed)
-        run = Run(out / f"{model}-seed{seed}")
-        results[model].append(_result(model, dataset, seeded, run))
+    jobs = [
+        Job(model, dataset, recipe.replace(seed=seed), Run(out / f"{model}-seed{seed}"))
+        for seed, model in itertools.product(range(arguments.seeds), arguments.models)
+    ]
+    found = _results(jobs)
+    results = {
+        model: [found[job.run.folder] for job in jobs if job.model == model]
+        for model in arguments.models
+    }
     text = table(results)
     with atomic.staged(out / "table.md") as stage:
         stage.write_text(text + "\n", encoding="utf-8")
@@ -138,21 +151,61 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
     return picture
 
 
-def _result(model: str, dataset: Any, recipe: Any, run: Run) -> dict[str, Any]:
-    """Return the result of one run of the study; train it if it is not finished."""
-    if not run.result.exists():
-        return run_experiment(model, dataset, recipe, run)
-    result = run.read_result()
-    recipe = as_recorded(recipe, result["recipe"])
-    wanted = {
-        "model": model,
-        "data": dataset.record(),
-        "recipe": dataclasses.asdict(recipe),
-        "start": None,
-    }
-    if {key: result[key] for key in wanted} != wanted:
-        raise InputError(f"{run.folder} holds another experiment; give another folder with --out")
-    return result
+@dataclass(frozen=True)
+class Job:
+    """One run of a study, finished or not."""
+
+    model: str
+    dataset: Dataset
+    recipe: Recipe
+    run: Run
+
+    def result(self) -> dict[str, Any]:
+        """Return the result of the run; train it if it is not finished.
+
+        Raises:
+            InUseError: another process trains it.
+            InputError: the folder holds another experiment.
+        """
+        if not self.run.result.exists():
+            with self.run.owned():
+                # Another process may have finished it since.
+                if not self.run.result.exists():
+                    return run_experiment(self.model, self.dataset, self.recipe, self.run)
+        result = self.run.read_result()
+        recipe = as_recorded(self.recipe, result["recipe"])
+        wanted = {
+            "model": self.model,
+            "data": self.dataset.record(),
+            "recipe": dataclasses.asdict(recipe),
+            "start": None,
+        }
+        if {key: result[key] for key in wanted} != wanted:
+            raise InputError(
+                f"{self.run.folder} holds another experiment; give another folder with --out"
+            )
+        return result
+
+
+def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
+    """Return the results by the folders of the runs, once all are there.
+
+    What another process trains is left to it, and trained here if that process is killed.
+    """
+    found: dict[Path, dict[str, Any]] = {}
+    told = False
+    while waiting := [job for job in jobs if job.run.folder not in found]:
+        before = len(found)
+        for job in waiting:
+            with contextlib.suppress(InUseError):
+                found[job.run.folder] = job.result()
+        if len(found) == before:
+            if not told:
+                names = ", ".join(job.run.folder.name for job in waiting)
+                print(f"waiting for the runs of other processes: {names}")
+                told = True
+            time.sleep(_SECONDS)
+    return found
 
 
 def _costs(result: dict[str, Any]) -> registry.Costs:

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import itertools
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +95,43 @@ def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> N
     other = command("zoo.compare", *TINY, "--set", "learning_rate=0.1", cwd=tmp_path)
     assert other.returncode == 2
     assert "holds another experiment" in other.stderr
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_study(
+    command: Command, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Three processes train the runs of one study, and one of them is killed while it trains."""
+    line = [*("ltfn1", "ltfn3"), "--data", "digits", "--steps", "150", "--seeds", "3"]
+    alone = command("zoo.compare", *line, "--out", "alone", cwd=tmp_path)
+    assert alone.returncode == 0, alone.stderr
+
+    study = tmp_path / "study"
+    names = {f"{model}-seed{seed}" for model in ("ltfn1", "ltfn3") for seed in range(3)}
+    printed = [tmp_path / f"{number}.txt" for number in range(3)]
+    processes = []
+    for file in printed:
+        with file.open("wb") as out:
+            arguments = [sys.executable, "-u", "-m", "zoo.compare", *line, "--out", "study"]
+            processes.append(subprocess.Popen(arguments, cwd=tmp_path, env=environment, stdout=out))
+    killed, *others = processes
+    while not list(study.glob("*/metrics.jsonl")) or "Step     0" not in printed[0].read_text():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    assert [process.wait(timeout=200) for process in others] == [0, 0]
+    assert killed.wait() == -signal.SIGKILL
+
+    assert {path.name for path in study.iterdir() if path.is_dir()} == names
+    begun = [re.findall(r"^ltfn\d: .*seed \d", file.read_text(), re.M) for file in printed]
+    # Each run was trained by one process, and that of the killed one once more.
+    assert sum(len(each) for each in begun[1:]) == len(set(itertools.chain(*begun[1:])))
+    finished_by_killed = printed[0].read_text().count("Test accuracy")
+    assert len(set(itertools.chain(*begun[1:]))) == len(names) - finished_by_killed
+    accuracy = {
+        folder: [Run(tmp_path / folder / name).read_result()["test_correct"] for name in names]
+        for folder in ("alone", "study")
+    }
+    assert accuracy["alone"] == accuracy["study"]
+    for file in printed[1:]:
+        assert (study / "table.md").read_text() in file.read_text()

@@ -40,6 +40,10 @@ with epy.lazy_imports():
 _H5_BYTES = 1 << 14
 
 
+class InUseError(InputError):
+    """Another process trains into a run folder."""
+
+
 class Run:
     """One run folder; no other code defines its file names."""
 
@@ -60,29 +64,30 @@ class Run:
         self.corruptions = self.folder / "corruptions.png"
         self._previous = self.folder.with_name(f".{self.folder.name}.previous")
         self._discarded = self.folder.with_name(f".{self.folder.name}.discarded")
-        self._lock = self.folder.with_name(f".{self.folder.name}.lock")
+        self._lock = FileLock(self.folder.with_name(f".{self.folder.name}.lock"))
 
     @contextmanager
     def owned(self) -> Iterator[None]:
         """Keep other processes from writing to the run until the block or this process ends.
 
-        What a killed owner left behind is removed.
+        What a killed owner left behind is removed. The owner may enter another block within it.
 
         Raises:
-            InputError: another process owns the run, or the parent folder cannot be written.
+            InUseError: another process owns the run.
+            InputError: the parent folder cannot be written.
         """
-        lock = FileLock(self._lock)
         try:
-            self._lock.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise InputError(
+            raise InUseError(
                 f"another process is training into {self.folder}; wait until it ends, or give "
                 "another folder with --out"
             ) from error
         except OSError as error:
             raise InputError(
-                f"cannot write {self._lock}: {error.strerror}; give a run folder in a writable "
+                f"cannot write {self._lock.lock_file}: {error.strerror}; give a run folder in a "
+                "writable "
                 "folder with --out"
             ) from error
         try:
@@ -91,7 +96,7 @@ class Run:
             shutil.rmtree(self._discarded, ignore_errors=True)
             yield
         finally:
-            lock.release()
+            self._lock.release()
 
     def is_unfinished(self) -> bool:
         """Return whether the folder has a training that can be resumed."""

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from zoo import data, recipes
 from zoo.data.preprocessing import BACKGROUNDS, FITS, POLARITIES
-from zoo.errors import EXIT_CODES, InputError, ZooError
+from zoo.errors import EXIT_CODES, InputError, WorkerError, ZooError
 from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
 from zoo.util import backend, lifetime, signals, streams
@@ -271,12 +271,12 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
 def _leave(prog: str, message: str, code: int) -> NoReturn:
     signals.ignore()
     message = "\\n".join(message.splitlines())  # an argument or a file name may contain newlines
-    if code < 128:
-        streams.tell(f"{prog}: error: {message}")
+    streams.tell(f"{prog}: error: {message}" if code < 128 else f"{prog}: {message}")
+    if code < 128 and code != WorkerError.exit_code:
         sys.exit(code)
-    streams.tell(f"{prog}: {message}")
-    # An interruption may find TensorFlow's threads at work, with which Python's shutdown crashes.
-    # So only the first part of it runs, in which TensorFlow removes its temporary files.
+    # An interruption or the end of another worker may find TensorFlow's threads at work, with which
+    # Python's shutdown crashes or waits. So only the first part of it runs, in which TensorFlow
+    # removes its temporary files.
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -34,6 +34,12 @@ class DivergedError(ZooError):
     exit_code = 4
 
 
+class WorkerError(ZooError):
+    """A worker of a distributed training ended, which ends the others."""
+
+    exit_code = 5
+
+
 class Interrupted(ZooError):  # noqa: N818 - an interruption is not an error
     """A signal ended the work early, after all progress was saved."""
 
@@ -48,6 +54,7 @@ EXIT_CODES = """exit codes:
   2    invalid input: the message names what is allowed and what was received
   3    an exported file is wrong or damaged; it is not published, or not opened
   4    training diverged: a cost, a weight or a logit is not finite
+  5    another worker of a distributed training ended; --resume continues from the saved state
   130  interrupted (Ctrl-C); 143 terminated; a training saves its state at the first signal"""
 
 

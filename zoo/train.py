@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+
+from etils import epy
 
 from zoo import cli, data
 from zoo.errors import InputError
@@ -13,10 +16,15 @@ from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training import parallelism
-from zoo.training.experiment import run_experiment
+from zoo.training.experiment import assist_experiment, run_experiment
 from zoo.training.loop import CHECKPOINT_SECONDS
 from zoo.training.transfer import source_of, start_from
-from zoo.util import backend
+from zoo.training.workers import STRATEGIES
+from zoo.training.workers import start as start_workers
+from zoo.util import backend, tf_config
+
+with epy.lazy_imports():
+    from zoo.training import local_workers, peers
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.
 _POST_TEST_COST = 15_083
@@ -24,9 +32,19 @@ _POST_TEST_ACCURACY = 0.8188
 
 
 def main(argv: Sequence[str]) -> None:
-    """Train one network into one run folder."""
+    """Train one network into one run folder, alone or as one of several workers."""
     arguments = _parser().parse_args(argv)
     registry.get_spec(arguments.model)
+    task = _task(arguments)
+    if task is None:
+        _train(arguments, None)
+    else:
+        with peers.member(task):
+            _train(arguments, task)
+
+
+def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
+    is_chief = task is None or task.number == 0
     run = Run(arguments.out or f"runs/{arguments.model}")
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
@@ -37,12 +55,19 @@ def main(argv: Sequence[str]) -> None:
         name, choices = cli.data_request(arguments, arguments.model)
         start = start_from(arguments.model, arguments.weights, arguments.freeze)
         choices |= _like_start(arguments, start, name) | cli.image_choices(arguments)
-        run.check_free(force=arguments.force)
+        if is_chief:
+            run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
+    if arguments.workers and task is None:
+        sys.exit(local_workers.run(arguments.workers, "zoo.train"))
 
     backend.start_tensorflow()
-    parallelism.prepare(recipe, [arguments.model])
+    parallelism.prepare(recipe, [arguments.model], len(task.addresses) if task else 1)
+    workers = start_workers(arguments.strategy, task)
     dataset = load()
+    if not is_chief:
+        assist_experiment(arguments.model, dataset, recipe, start, workers)
+        return
     result = run_experiment(
         arguments.model,
         dataset,
@@ -52,10 +77,35 @@ def main(argv: Sequence[str]) -> None:
         force=arguments.force,
         tensorboard=arguments.tensorboard,
         checkpoint_seconds=arguments.checkpoint_seconds,
+        workers=workers,
     )
     _report(result)
     following = " ".join(["python -m export", str(run.folder), *user_modules.options()])
     print(f"run saved in {run.folder}; next: {following}")
+
+
+def _task(arguments: argparse.Namespace) -> tf_config.Task | None:
+    """Return this process among several workers; None if it trains alone, or starts the workers.
+
+    Raises:
+        InputError: TF_CONFIG is invalid, or the strategy does not allow the number of workers.
+    """
+    if arguments.strategy in ("one", "mirrored"):
+        if arguments.workers:
+            raise InputError(f"--strategy {arguments.strategy} does not allow --workers")
+        return None
+    task = tf_config.read_task()
+    if task and arguments.workers not in (None, len(task.addresses)):
+        raise InputError(
+            f"--workers {arguments.workers} starts workers on this machine, but TF_CONFIG "
+            f"describes {len(task.addresses)}; leave out one of them"
+        )
+    if task is None and arguments.strategy == "multi-worker" and not arguments.workers:
+        raise InputError(
+            "--strategy multi-worker requires TF_CONFIG; set it for each worker "
+            "(docs/distributed.md), or start all on this machine with --workers N"
+        )
+    return task
 
 
 def _parser() -> cli.Parser:
@@ -87,6 +137,19 @@ def _parser() -> cli.Parser:
         default=CHECKPOINT_SECONDS,
         metavar="N",
         help="seconds between two saved states (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        default="auto",
+        help="devices to train on: one; mirrored, all GPUs of this machine; multi-worker, the "
+        "machines in TF_CONFIG (docs/distributed.md); auto takes what is there (default)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=cli.positive,
+        metavar="N",
+        help="train with N workers on this machine, which share its cores",
     )
     parser.add_argument(
         "--tensorboard", action="store_true", help="write TensorBoard events to the run folder"

@@ -22,6 +22,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         """Normalize a batch; in training by its statistics, which update the moving averages."""
         if not (training and self.trainable):
             return super().call(inputs, training=False, mask=mask)
+        if self.synchronized:  # over several devices; the fused kernel has only its own
+            return super().call(inputs, training=True, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.convert_to_tensor(self.gamma),

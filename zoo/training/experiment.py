@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from etils import epy
 
 from zoo.data import Dataset, differences
@@ -15,11 +16,13 @@ from zoo.errors import InputError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
 from zoo.models import registry
+from zoo.models.registry import PRECISIONS
 from zoo.recipes import Recipe, get_recipe
-from zoo.runs import Run, load_model, plots
+from zoo.runs import Run, load_model, plots, records
 from zoo.training import parallelism, precision, progress, transfer
 from zoo.training.checkpoints import Checkpoints
-from zoo.training.loop import CHECKPOINT_SECONDS, Training, train
+from zoo.training.loop import CHECKPOINT_SECONDS, Training, assist, train
+from zoo.training.workers import Workers, alone, synchronize_batch_statistics
 from zoo.util import signals
 from zoo.util.environment import machine, versions
 
@@ -87,6 +90,7 @@ def run_experiment(
     force: bool = False,
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Train and evaluate a network, write the finished run, and return its results.
 
@@ -99,6 +103,8 @@ def run_experiment(
         force: whether to replace an existing run.
         tensorboard: whether to write TensorBoard event files too.
         checkpoint_seconds: seconds between two checkpoints.
+        workers: those that train together, of which this process is the chief; the others call
+            ``assist_experiment``. None for this process alone.
 
     Raises:
         InputError: the network does not accept images of this shape, the folder is in use, another
@@ -111,17 +117,8 @@ def run_experiment(
     resume = run.is_unfinished() and not force
     if resume:
         recipe = as_recorded(recipe, run.read_request()["recipe"])
-    recipe = parallelism.resolve(recipe, model)
-    if recipe.precision == "auto":
-        fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
-        recipe = recipe.replace(precision=fastest)
-    request: dict[str, Any] = {
-        "model": model,
-        "data": dataset.record(),
-        "recipe": dataclasses.asdict(recipe),
-        "start": start,
-    }
-    network = _build(model, dataset, recipe.seed, recipe.precision)
+    workers = workers or alone()
+    network, recipe, request = _prepare(model, dataset, recipe, start, workers)
     begin = _beginning(network, dataset, run, start, resume=resume) if start else None
     with run.owned():
         if resume:
@@ -139,8 +136,10 @@ def run_experiment(
                 resume=resume,
                 tensorboard=tensorboard,
                 checkpoint_seconds=checkpoint_seconds,
+                workers=workers,
             )
             run.finish(result)
+            workers.wait()
         except KeyboardInterrupt as error:
             if not run.is_unfinished():
                 raise
@@ -148,6 +147,62 @@ def run_experiment(
             number = signals.number_of(error)
             raise Interrupted(f"interrupted; {run.how_to_resume(model)}", number) from error
     return result
+
+
+def assist_experiment(
+    model: str, dataset: Dataset, recipe: Recipe, start: dict[str, Any] | None, workers: Workers
+) -> None:
+    """Train a network together with the chief, until the chief has written the finished run.
+
+    Args:
+        model: as for ``run_experiment``, like the following.
+        dataset: the same splits as those of the chief.
+        recipe: how to train.
+        start: the trained weights to begin with, which only the chief reads.
+        workers: those that train together.
+
+    Raises:
+        InputError: the chief trains something else.
+        DivergedError: a cost or a weight is not finite.
+        Interrupted: a worker received SIGINT or SIGTERM.
+    """
+    _check_fits(recipe, dataset)
+    network, recipe, _ = _prepare(model, dataset, recipe, start, workers)
+    if start:
+        transfer.freeze(network, start["freeze"])
+    assist(network, recipe, dataset, workers)
+    workers.wait()
+
+
+def _prepare(
+    model: str, dataset: Dataset, recipe: Recipe, start: dict[str, Any] | None, workers: Workers
+) -> tuple[keras.Model, Recipe, dict[str, Any]]:
+    """Return the network, the recipe without open values, and the request that a run records.
+
+    Raises:
+        InputError: the recipe does not fit, or another worker has another request.
+    """
+    recipe = parallelism.resolve(recipe, model, workers.replicas)
+    if recipe.precision == "auto":
+        names = list(PRECISIONS)
+        found = 0
+        if workers.is_chief:
+            fastest = precision.fastest(partial(_build, model, dataset, recipe.seed))
+            found = names.index(fastest)
+        recipe = recipe.replace(precision=names[int(workers.broadcast(np.array(found)))])
+    request: dict[str, Any] = {
+        "model": model,
+        "data": dataset.record(),
+        "recipe": dataclasses.asdict(recipe),
+        "start": start,
+    }
+    # The path of a folder of pictures may differ between hosts.
+    workers.check_same(records.digest(request | {"data": dataset.facts()}))
+    with workers.strategy.scope():
+        network = _build(model, dataset, recipe.seed, recipe.precision)
+    if workers.replicas > 1:
+        synchronize_batch_statistics(network)
+    return network, recipe, request
 
 
 def _beginning(

@@ -24,6 +24,7 @@ from zoo.training.initializers import initialize
 from zoo.training.metrics_log import MetricsLog
 from zoo.training.optimizers import make_optimizer
 from zoo.training.step import make_train_step
+from zoo.training.workers import Workers, alone
 from zoo.util import signals
 
 with epy.lazy_imports():
@@ -71,6 +72,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    workers: Workers | None = None,
 ) -> Training:
     """Train ``model`` in place.
 
@@ -84,36 +86,27 @@ def train(
         resume: whether to continue from the run's latest checkpoint, if there is one.
         tensorboard: whether to write TensorBoard event files too.
         checkpoint_seconds: seconds between two checkpoints.
+        workers: those that train together, of which this process is the chief; the others call
+            ``assist``. None for this process alone.
 
     Raises:
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
-    steps = recipe.total_steps(len(data.train))
+    trainer = _Trainer(model, recipe, data, workers or alone(), begin)
+    steps = trainer.steps
     # Once per epoch, but on small datasets no more often than every REPORT_STEPS.
     validation_steps = max(REPORT_STEPS, math.ceil(len(data.train) / recipe.batch_size))
-    optimizer = make_optimizer(recipe, steps)
-    optimizer.build(model.trainable_variables)
-    initialize(model, recipe)
-    if begin:
-        begin()
-    average = WeightAverage(model, optimizer, recipe.average)
-    checkpoints = Checkpoints(run, model, optimizer, average)
+    checkpoints = Checkpoints(run, model, trainer.optimizer, trainer.average)
     position = checkpoints.restore() if resume else Position(step=0, seconds=0.0)
+    trainer.synchronize(position.step)
 
-    train_step = make_train_step(model, optimizer, recipe)
     predict = predict_fn(model, recipe.shards or 1)
     clock = _Clock(position.seconds)
     saved_at = time.monotonic()
     events = run.tensorboard if tensorboard else None
     with signals.deferred() as received, MetricsLog(run.metrics, position.step, events) as log:
-        stream = recipe_batches(recipe, data, position.step, steps)
-        for number, (images, labels) in enumerate(stream, position.step + 1):
-            with clock:
-                cost, accuracy = (float(value) for value in train_step(images, labels))
-                average.update()
-            if not math.isfinite(cost):
-                raise _diverged(f"the cost became {cost}", number - 1, recipe)
+        for number, cost, accuracy, signal in trainer.run(position.step, clock, received):
             progress.update(number - 1, cost, accuracy)
             if (number - 1) % REPORT_STEPS == 0 or number == steps:
                 log.write(step=number - 1, cost=cost, accuracy=accuracy, seconds=clock.seconds)
@@ -121,29 +114,112 @@ def train(
                 score = evaluate(predict, data.validation)
                 log.write(step=number, validation_accuracy=score.accuracy)
                 progress.validated(number, score.accuracy)
-            if received.signal or time.monotonic() - saved_at >= checkpoint_seconds:
+            if signal or time.monotonic() - saved_at >= checkpoint_seconds:
                 log.sync()
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()
-            if received.signal:
+            if signal:
                 raise Interrupted(
                     f"interrupted after step {number} of {steps}; the state is saved; "
                     + run.how_to_resume(model.name),
-                    received.signal,
+                    signal,
                 )
-        # The check of the cost misses the last update and the moving variance of batch
-        # normalization, so the weights are checked too.
-        for weight in model.weights:
-            if not np.isfinite(weight).all():
-                raise _diverged(f"the weights {weight.path} are not finite", steps, recipe)
+        trainer.check_weights()
         log.sync()
         checkpoints.save(Position(steps, clock.seconds))
-        average.replace_weights()
+        trainer.average.replace_weights()
         score = evaluate(predict, data.validation)
         log.write(step=steps, validation_accuracy=score.accuracy)
         progress.validated(steps, score.accuracy)
     rate = steps * recipe.batch_size / clock.seconds if clock.seconds else 0.0
     return Training(steps, clock.seconds, rate, score.accuracy)
+
+
+def assist(model: keras.Model, recipe: Recipe, data: Dataset, workers: Workers) -> None:
+    """Train ``model`` in place together with the chief, which calls ``train``; write nothing.
+
+    Args:
+        model: as for ``train``.
+        recipe: as for ``train``.
+        data: trains on ``data.train``.
+        workers: those that train together.
+
+    Raises:
+        DivergedError: a cost or a weight is not finite.
+        Interrupted: a worker received SIGINT or SIGTERM.
+    """
+    trainer = _Trainer(model, recipe, data, workers)
+    start = trainer.synchronize(0)
+    with signals.deferred() as received:
+        for number, _, _, signal in trainer.run(start, _Clock(0.0), received):
+            if signal:
+                raise Interrupted(f"interrupted after step {number}", signal)
+    trainer.check_weights()
+
+
+class _Trainer:
+    """A network in training on one worker, with its optimizer and the average of its weights."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        data: Dataset,
+        workers: Workers,
+        begin: Callable[[], object] | None = None,
+    ) -> None:
+        self.steps = recipe.total_steps(len(data.train))
+        with workers.strategy.scope():
+            self.optimizer = make_optimizer(recipe, self.steps)
+            self.optimizer.build(model.trainable_variables)
+        initialize(model, recipe)
+        if begin:
+            begin()
+        with workers.strategy.scope():
+            self.average = WeightAverage(model, self.optimizer, recipe.average)
+        self._model, self._recipe, self._data, self._workers = model, recipe, data, workers
+        self._train_step = make_train_step(model, self.optimizer, recipe, workers.strategy)
+
+    def synchronize(self, step: int) -> int:
+        """Give all workers the chief's state, and return the chief's number of steps done."""
+        for owner in (self._model, self.optimizer, self.average):
+            self._workers.broadcast_variables(owner.variables)
+        return int(self._workers.broadcast(np.array(step)))
+
+    def run(
+        self, start: int, clock: _Clock, received: signals.Received
+    ) -> Iterator[tuple[int, float, float, int]]:
+        """Do the steps from ``start``, and measure their time.
+
+        Yields:
+            The number of steps done, the cost and accuracy of the latest batch before its update,
+            and the number of the signal that this or another worker received, or 0.
+
+        Raises:
+            DivergedError: the cost is not finite.
+        """
+        stream = recipe_batches(self._recipe, self._data, start, self.steps)
+        for number, (images, labels) in enumerate(stream, start + 1):
+            with clock:
+                cost, accuracy = (float(value) for value in self._train_step(images, labels))
+                self.average.update()
+            if not math.isfinite(cost):
+                raise _diverged(f"the cost became {cost}", number - 1, self._recipe)
+            # The shares of the shards may add up to slightly more than 1.
+            yield number, cost, min(accuracy, 1.0), self._workers.largest(received.signal)
+
+    def check_weights(self) -> None:
+        """Check that the weights are finite.
+
+        The check of the cost misses the last update and the moving variance of batch normalization.
+
+        Raises:
+            DivergedError: a weight is not finite.
+        """
+        for weight in self._model.weights:
+            if not np.isfinite(weight).all():
+                what = f"the weights {weight.path} are not finite"
+                raise _diverged(what, self.steps, self._recipe)
 
 
 def _diverged(what: str, step: int, recipe: Recipe) -> DivergedError:

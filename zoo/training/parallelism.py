@@ -35,7 +35,7 @@ _MAX_SHARDS = 16
 _MIN_IMAGES = 12
 
 
-def prepare(recipe: Recipe, models: Sequence[str]) -> None:
+def prepare(recipe: Recipe, models: Sequence[str], workers: int = 1) -> None:
     """Set the number of threads per operation, if TensorFlow has not run an operation yet.
 
     It is the recipe's number; if the recipe leaves it open, one thread for networks that all train
@@ -44,6 +44,7 @@ def prepare(recipe: Recipe, models: Sequence[str]) -> None:
     Args:
         recipe: how to train.
         models: names of the networks that this process will train.
+        workers: number of processes among which each batch is divided.
 
     Raises:
         InputError: shards of a network with batch normalization.
@@ -52,21 +53,28 @@ def prepare(recipe: Recipe, models: Sequence[str]) -> None:
         _check_shards(recipe, name)
     threads = recipe.threads
     if threads is None:
-        shards = (recipe.shards or _best_shards(name, recipe.batch_size) for name in models)
+        shards = (
+            recipe.shards or _best_shards(name, recipe.batch_size // workers) for name in models
+        )
         threads = 1 if min(shards) > 1 else cores()
     with contextlib.suppress(RuntimeError):  # raised if an operation has run
         tf.config.threading.set_intra_op_parallelism_threads(threads)
 
 
-def resolve(recipe: Recipe, model: str) -> Recipe:
+def resolve(recipe: Recipe, model: str, replicas: int = 1) -> Recipe:
     """Return the recipe with its numbers of shards and threads.
 
     Numbers that it leaves open are those that this process uses: shards only if operations are
     single-threaded.
 
+    Args:
+        recipe: how to train.
+        model: name of the network.
+        replicas: number of processes, or of their GPUs, among which each batch is divided.
+
     Raises:
         InputError: the recipe requires another number of threads than this process uses, or shards
-            of a network with batch normalization.
+            of a network with batch normalization, or a replica would have no image of a batch.
     """
     used = tf.config.threading.get_intra_op_parallelism_threads() or cores()
     if recipe.threads not in (None, used):
@@ -77,7 +85,12 @@ def resolve(recipe: Recipe, model: str) -> Recipe:
     _check_shards(recipe, model)
     shards = recipe.shards
     if shards is None:
-        shards = _best_shards(model, recipe.batch_size) if used == 1 else 1
+        shards = _best_shards(model, recipe.batch_size // replicas) if used == 1 else 1
+    if replicas > 1 and recipe.batch_size < replicas * shards:
+        raise InputError(
+            f"a batch of {recipe.batch_size} images cannot be divided among {replicas} workers "
+            f"with {shards} shards each; give fewer workers, or a larger --batch-size"
+        )
     return recipe.replace(shards=shards, threads=used)
 
 

@@ -17,34 +17,69 @@ with epy.lazy_imports():
     import tensorflow as tf
 
 
-def make_train_step(model: keras.Model, optimizer: keras.Optimizer, recipe: Recipe) -> Callable:
+def make_train_step(
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    recipe: Recipe,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Callable:
     """Return a compiled function that updates the weights with one batch.
 
-    It takes images and labels, and returns the cost and accuracy before the update.
+    It takes images and labels, and returns the cost and accuracy before the update. Each replica
+    takes the same whole batch, and computes the gradients of its own shards of it.
 
     Args:
         model: raw pixels to logits.
         optimizer: built for the model's weights.
         recipe: how to train; its shards change the results only by rounding.
+        strategy: the strategy in whose scope model and optimizer were built; None for none.
     """
+    strategy = strategy or tf.distribute.get_strategy()
     kernels = {id(kernel) for layer in model.layers for kernel in named(layer, "kernel")}
+    seeds = [seed for seed in model.non_trainable_variables if seed.name == "seed_generator_state"]
     of_shard = choose_gradients(model, recipe)
     parts = recipe.shards or 1
+    replicas = strategy.num_replicas_in_sync
+    # The optimizer adds the gradients of all replicas.
+    decay = recipe.weight_decay / replicas
 
-    @tf.function(autograph=False)
-    def train_step(images: Any, labels: Any) -> tuple[Any, Any]:
+    def replica_step(images: Any, labels: Any) -> list:
+        context = tf.distribute.get_replica_context()
+        first = parts * tf.get_static_value(context.replica_id_in_sync_group)
         size = tf.cast(tf.shape(labels)[0], tf.float32)
-        pairs = zip(shards.split(images, parts), shards.split(labels, parts), strict=True)
-        found = [of_shard(model, *pair, size) for pair in pairs]
+        image_shards, label_shards = (
+            shards.split(batch, replicas * parts) for batch in (images, labels)
+        )
+        pairs = list(zip(image_shards, label_shards, strict=True))
+        _skip(seeds, first)
+        found = [of_shard(model, *pair, size) for pair in pairs[first : first + parts]]
+        _skip(seeds, len(pairs) - parts - first)
         costs, accuracies, each_gradients = zip(*found, strict=True)
         weights = model.trainable_variables
         gradients = [tf.add_n(each) for each in zip(*each_gradients, strict=True)]
         if recipe.weight_decay:
             gradients = [
-                gradient + recipe.weight_decay * weight if id(weight) in kernels else gradient
+                gradient + decay * weight if id(weight) in kernels else gradient
                 for gradient, weight in zip(gradients, weights, strict=True)
             ]
         optimizer.apply(gradients, weights)
-        return tf.add_n(costs), tf.add_n(accuracies)
+        return context.all_reduce("SUM", [tf.add_n(costs), tf.add_n(accuracies)])
+
+    @tf.function(autograph=False)
+    def train_step(images: Any, labels: Any) -> tuple[Any, Any]:
+        cost, accuracy = (
+            strategy.experimental_local_results(each)[0]
+            for each in strategy.run(replica_step, (images, labels))
+        )
+        return cost, accuracy
 
     return train_step
+
+
+def _skip(seeds: list[Any], shards: int) -> None:
+    """Advance random generators by the numbers that other replicas draw for their shards.
+
+    So a dropout has other masks in each shard, and the same as if one process computed all shards.
+    """
+    for seed in seeds if shards else ():
+        seed.assign(seed + tf.constant([0, shards], seed.dtype))

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -109,6 +109,17 @@ def ignore() -> None:
     stop_raising()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call the handler at SIGINT or SIGTERM within the block."""
+    previous = {name: signal.signal(name, handler) for name in _handled()}
+    try:
+        yield
+    finally:
+        for name, before in previous.items():
+            signal.signal(name, before)
 
 
 @dataclass

@@ -1,0 +1,163 @@
+"""Start the workers of a training on this machine, and end them together."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import IO
+
+from zoo.errors import Interrupted, WorkerError
+from zoo.util import lifetime, signals, streams, tf_config
+
+_SECONDS = 0.1  # between two looks at the workers
+_GRACE = 20.0  # seconds for the others to end by themselves after one ended
+
+
+def run(count: int, module: str) -> int:
+    """Run this command as several workers, wait for their end, and return the exit code.
+
+    SIGINT and SIGTERM are passed on to all workers; a second one kills them. If a worker fails, its
+    messages are printed, and the others end. The cores are divided among the workers.
+
+    Args:
+        count: number of workers.
+        module: the module of the command; the workers get the arguments of this process.
+
+    Raises:
+        Interrupted: a signal ended a worker that did not save its state.
+        WorkerError: a worker was killed.
+    """
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
+    with ExitStack() as stack:
+        errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
+        addresses = stack.enter_context(_free_addresses(count))
+        workers: list[subprocess.Popen] = []
+        stack.callback(_kill, workers)
+        received = stack.enter_context(_signals_passed_on(workers))
+        for number, (cores, error) in enumerate(zip(_core_shares(count), errors, strict=True)):
+            with _on_cores(cores):
+                workers.append(_start(command, addresses, number, error))
+        failed = _first_failure(workers)
+        cause = 0 if failed is None else _cause(workers, failed)
+        _print(errors[cause])
+        code = workers[cause].returncode
+        if code < 0 and received:  # before the worker handled it, or a second time
+            raise Interrupted("interrupted", received[0])
+        if code < 0:
+            raise WorkerError(
+                f"worker {cause} was killed by {signal.Signals(-code).name}; continue with the "
+                "same command and --resume"
+            )
+        return code
+
+
+def _start(
+    command: list[str], addresses: tuple[str, ...], number: int, errors: IO[bytes]
+) -> subprocess.Popen:
+    environment = os.environ | {
+        tf_config.VARIABLE: tf_config.write_config(addresses, number),
+        lifetime.PARENT: str(os.getpid()),
+        "TF_GRPC_REUSE_PORT": "1",
+    }
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=None if number == 0 else subprocess.DEVNULL,
+        stderr=errors,
+        # A terminal sends Ctrl-C to all processes of its group; the workers get it from this one.
+        process_group=0,
+    )
+
+
+@contextmanager
+def _free_addresses(count: int) -> Iterator[tuple[str, ...]]:
+    """Yield free ports of this machine, which no other process gets within the block."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            each.bind(("127.0.0.1", 0))
+        yield tuple(f"127.0.0.1:{each.getsockname()[1]}" for each in sockets)
+
+
+def _core_shares(count: int) -> list[list[int]]:
+    """Return the cores of each worker: neighbors, which share a memory; at least one each."""
+    if not hasattr(os, "sched_getaffinity"):
+        return [[] for _ in range(count)]
+    cores = sorted(os.sched_getaffinity(0))
+    firsts = [len(cores) * number // count for number in range(count + 1)]
+    return [cores[at : max(end, at + 1)] for at, end in itertools.pairwise(firsts)]
+
+
+@contextmanager
+def _on_cores(cores: list[int]) -> Iterator[None]:
+    """Give processes that start in the block these cores; an empty list changes nothing."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def _signals_passed_on(workers: list[subprocess.Popen]) -> Iterator[list[int]]:
+    """Pass SIGINT and SIGTERM on to the workers, and kill them at the second; yield those received.
+
+    A signal that arrives while the workers start reaches those that have started.
+    """
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        for worker in workers:
+            worker.send_signal(number if len(received) == 1 else signal.SIGKILL)
+
+    with signals.handled_by(handle):
+        yield received
+
+
+def _first_failure(workers: list[subprocess.Popen]) -> int | None:
+    """Return the first worker that ends with another code than 0; None if all end with 0."""
+    while True:
+        codes = [worker.poll() for worker in workers]
+        if all(code == 0 for code in codes):
+            return None
+        if failed := [number for number, code in enumerate(codes) if code]:
+            return failed[0]
+        time.sleep(_SECONDS)
+
+
+def _cause(workers: list[subprocess.Popen], failed: int) -> int:
+    """Wait for the others to end, and return the worker that ended for a reason of its own."""
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
+        time.sleep(_SECONDS)
+    codes = {number: worker.returncode for number, worker in enumerate(workers)}
+    own = [number for number, code in codes.items() if code not in (None, 0, WorkerError.exit_code)]
+    return min(own, default=failed)
+
+
+def _kill(workers: list[subprocess.Popen]) -> None:
+    for worker in workers:
+        worker.kill()
+        worker.wait()
+
+
+def _print(errors: IO[bytes]) -> None:
+    errors.seek(0)
+    for line in errors.read().decode(errors="replace").splitlines():
+        streams.tell(line)

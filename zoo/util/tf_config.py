@@ -1,0 +1,66 @@
+"""Read ``TF_CONFIG``, TensorFlow's description of the processes that train together."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import InputError
+
+VARIABLE = "TF_CONFIG"
+
+_JOBS = ("chief", "worker")  # in TensorFlow's order of their numbers
+
+
+@dataclass(frozen=True)
+class Task:
+    """A process among the workers that train together.
+
+    Attributes:
+        number: number of the worker, from 0; worker 0 is the chief.
+        addresses: ``host:port`` of each worker, in the order of their numbers.
+    """
+
+    number: int
+    addresses: tuple[str, ...]
+
+
+def read_task() -> Task | None:
+    """Return what ``TF_CONFIG`` says of this process; None if it is not set, or has no cluster.
+
+    Raises:
+        InputError: it is not as TensorFlow documents it, or has other jobs than chief and worker.
+    """
+    text = os.environ.get(VARIABLE)
+    if not text:
+        return None
+    try:
+        config = json.loads(text)
+        cluster = config.get("cluster", {})
+        return _task(cluster, **config["task"]) if cluster else None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{VARIABLE} must be like {write_config(('host1:2222', 'host2:2222'), 0)}, "
+            f"received {text}"
+        ) from error
+
+
+def write_config(addresses: tuple[str, ...], number: int) -> str:
+    """Return the ``TF_CONFIG`` of one worker."""
+    return json.dumps(
+        {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}}
+    )
+
+
+def _task(cluster: dict[str, list[str]], type: str, index: int | str, **_: Any) -> Task:  # noqa: A002
+    if other := cluster.keys() - set(_JOBS):
+        raise InputError(
+            f"{VARIABLE} has jobs {', '.join(sorted(other))}; a training has only chief and worker"
+        )
+    addresses = {job: tuple(cluster.get(job, ())) for job in _JOBS}
+    before = len(addresses["chief"]) if type == "worker" else 0
+    if not 0 <= int(index) < len(addresses[type]):
+        raise ValueError("no such task")
+    return Task(before + int(index), addresses["chief"] + addresses["worker"])

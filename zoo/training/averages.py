@@ -22,7 +22,7 @@ class WeightAverage:
     """
 
     def __init__(self, model: keras.Model, optimizer: keras.Optimizer, decay: float) -> None:
-        """Start with the current weights.
+        """Start with the current weights, in the scope of the strategy that created them.
 
         Args:
             model: the network whose weights are averaged.
@@ -31,10 +31,13 @@ class WeightAverage:
         """
         self._weights = [weight.value for weight in model.weights] if decay else []
         average = tf.train.ExponentialMovingAverage(decay, optimizer.iterations.value)
+        strategy = tf.distribute.get_strategy()
 
         @tf.function(autograph=False)
         def apply() -> None:
-            average.apply(self._weights)
+            # Outside of the scope TensorFlow would average over replicas, which are equal.
+            with strategy.scope():
+                average.apply(self._weights)
 
         self._apply = apply
         average.apply(self._weights)  # creates the variables

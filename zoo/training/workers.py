@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.errors import InputError
+from zoo.errors import InputError, first_line
+from zoo.util import signals
 from zoo.util.tf_config import Task
 
 with epy.lazy_imports():
@@ -112,9 +113,21 @@ def start(strategy: str, task: Task | None) -> Workers:
         strategy: one of ``STRATEGIES``; ``auto`` takes the workers of the task, otherwise several
             GPUs if there are.
         task: this process among several workers; ``multi-worker`` requires it.
+
+    Raises:
+        InputError: TensorFlow has run an operation.
     """
     if task:
-        return Workers(tf.distribute.MultiWorkerMirroredStrategy(), task)
+        try:
+            multi_worker = tf.distribute.MultiWorkerMirroredStrategy()
+        except RuntimeError as error:
+            raise InputError(
+                f"TensorFlow cannot start this worker: {first_line(error)}; a module of --import "
+                "must not compute anything when it is imported"
+            ) from error
+        # TensorFlow has replaced the handler of SIGTERM.
+        signals.raise_exceptions()
+        return Workers(multi_worker, task)
     several = len(tf.config.list_physical_devices("GPU")) > 1
     if strategy == "mirrored" or (strategy == "auto" and several):
         return Workers(tf.distribute.MirroredStrategy())

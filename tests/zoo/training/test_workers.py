@@ -1,0 +1,222 @@
+"""Test that several workers train as one process does, and end together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zoo
+from tests.conftest import Command
+from zoo.util import lifetime, tf_config
+
+# With dropout, whose masks differ in each shard, and everything that changes a step. Poolings would
+# choose among equal pixels by rounding.
+MODULE = '''
+import keras
+import zoo
+from keras import layers
+from zoo.models.batch_norm import FusedBatchNormalization
+
+
+@zoo.register_model(input_shape=(28, 28, 1), classes=10)
+def small_net(input_shape, classes):
+    """A small network with a convolution and dropout."""
+    image = keras.Input(input_shape)
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Conv2D(4, 5, strides=4, activation="relu")(x)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(image, layers.Dense(classes)(layers.Flatten()(x)))
+
+
+@zoo.register_model(input_shape=(28, 28, 1), classes=10, batch_statistics=True)
+def normal_net(input_shape, classes):
+    """A small network with batch normalization."""
+    image = keras.Input(input_shape)
+    x = layers.Rescaling(1 / 255)(image)
+    x = layers.Conv2D(4, 5, strides=4, use_bias=False)(x)
+    x = layers.ReLU()(FusedBatchNormalization(momentum=0.9)(x))
+    return keras.Model(image, layers.Dense(classes)(layers.Flatten()(x)))
+'''
+RECIPE = (
+    *("--data", "digits", "--steps", "50", "--batch-size", "50", "--precision", "float32"),
+    *("--set", "weight_decay=0.01", "--set", "average=0.9", "--set", "threads=1"),
+)
+
+
+def _train(command: Command, folder: Path, model: str, out: str, *arguments: object) -> str:
+    """Train into a folder, and return what was printed."""
+    line = ("zoo.train", model, "--out", out, *RECIPE, *arguments)
+    done = command(*line, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _weights(run: Path) -> list[np.ndarray]:
+    return zoo.load_model(run).get_weights()
+
+
+def _distance(one: list[np.ndarray], other: list[np.ndarray]) -> float:
+    """Return the relative distance of the weights of two networks, by their norms."""
+    a, b = (np.concatenate([weight.ravel() for weight in each]) for each in (one, other))
+    return float(np.linalg.norm(a - b) / np.linalg.norm(a))
+
+
+@pytest.fixture(scope="module")
+def folder(command: Command, digits: object, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a network, trained in one process and by two workers."""
+    folder = tmp_path_factory.mktemp("workers")
+    (folder / "small.py").write_text(MODULE)
+    _train(command, folder, "small-net", "one", "--import", "small", "--set", "shards=2")
+    printed = _train(
+        command, folder, "small-net", "two", *("--import", "small"), "--set", "shards=1",
+        *("--workers", 2),
+    )  # fmt: skip
+    (folder / "two.txt").write_text(printed)
+    return folder
+
+
+@pytest.fixture
+def own(folder: Path, monkeypatch: pytest.MonkeyPatch, registered: None) -> Path:
+    """Return the folder after its network was registered."""
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "small", raising=False)
+    __import__("small")
+    return folder
+
+
+def test_two_workers_train_as_one_process_with_twice_the_shards(own: Path) -> None:
+    # a + b is b + a, so the only rounding is that of the decay, which is added before the sum.
+    assert _distance(_weights(own / "one"), _weights(own / "two")) < 1e-5
+
+
+def test_the_chief_alone_prints_and_writes(folder: Path) -> None:
+    printed = (folder / "two.txt").read_text()
+    for start in ("small-net: ", "Step     0  ", "Test accuracy: ", "run saved in two"):
+        assert printed.count(start) == 1, start
+    names = {path.name for path in (folder / "two").iterdir()}
+    assert names == {path.name for path in (folder / "one").iterdir()}
+
+
+@pytest.mark.parametrize(
+    "count", [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+)
+def test_any_number_of_workers_trains_the_same(
+    count: int, command: Command, own: Path, tmp_path: Path
+) -> None:
+    arguments = ("--import", "small", "--set", "shards=1", "--workers", count)
+    one = ("--import", "small", "--set", f"shards={count}")
+    _train(command, own, "small-net", str(tmp_path / "one"), *one)
+    _train(command, own, "small-net", str(tmp_path / "several"), *arguments)
+    assert _distance(_weights(tmp_path / "one"), _weights(tmp_path / "several")) < 1e-5
+
+
+def test_batch_statistics_are_those_of_the_whole_batch(
+    command: Command, own: Path, tmp_path: Path
+) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    _train(command, own, "normal-net", one, "--import", "small")
+    _train(command, own, "normal-net", two, "--import", "small", "--workers", 2)
+    distance = _distance(_weights(Path(one)), _weights(Path(two)))
+    assert distance < 1e-4, "docs/distributed.md states this bound"
+
+
+def _start(
+    environment: dict[str, str], folder: Path, out: str, *arguments: object
+) -> subprocess.Popen:
+    """Start two workers that save their state after each step; wait until they train."""
+    line = ("small-net", "--import", "small", "--out", out, *RECIPE, "--set", "shards=1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "zoo.train", *line, "--checkpoint-seconds", "0", "--workers", "2"],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while not list((folder / out).glob("checkpoints/step-*.npz")):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    return process
+
+
+def _worker(parent: subprocess.Popen, number: int) -> int:
+    """Return the process ID of a worker."""
+    marks = (f"{lifetime.PARENT}={parent.pid}", f'"index": {number}}}')
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            text = path.read_text(errors="replace")
+        except OSError:  # it has ended, or belongs to another user
+            continue
+        if all(mark in text for mark in marks):
+            return int(path.parent.name)
+    raise AssertionError(f"worker {number} does not run")
+
+
+@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
+def test_a_killed_worker_ends_the_others_and_the_training_resumes_exactly(
+    killed: int, environment: dict[str, str], command: Command, own: Path
+) -> None:
+    out = f"killed-{killed}"
+    process = _start(environment, own, out)
+    others = [_worker(process, number) for number in (0, 1) if number != killed]
+    begin = time.monotonic()
+    os.kill(_worker(process, killed), signal.SIGKILL)
+    _, complaint = process.communicate(timeout=60)
+    assert time.monotonic() - begin < 60
+    assert complaint == (
+        f"zoo.train: error: worker {killed} was killed by SIGKILL; continue with the same command "
+        "and --resume\n"
+    )
+    assert process.returncode == 5
+    assert not any(Path(f"/proc/{other}").exists() for other in others)
+    resume = ("small-net", "--import", "small", "--resume", "--out", out)
+    done = command("zoo.train", *resume, "--workers", 2, cwd=own)
+    assert done.returncode == 0, done.stderr
+    for one, other in zip(_weights(own / "two"), _weights(own / out), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_interrupted_training_goes_on_with_another_number_of_workers(
+    environment: dict[str, str], command: Command, own: Path
+) -> None:
+    process = _start(environment, own, "interrupted")
+    process.send_signal(signal.SIGTERM)
+    _, complaint = process.communicate(timeout=60)
+    line = r"zoo.train: interrupted after step \d+ of 50; the state is saved; [^\n]+\n"
+    assert re.fullmatch(line, complaint)
+    assert process.returncode == 143
+    resume = ("small-net", "--import", "small", "--resume", "--out", "interrupted")
+    done = command("zoo.train", *resume, "--workers", 3, cwd=own)
+    assert done.returncode == 0, done.stderr
+    assert (own / "interrupted" / "result.json").exists()
+
+
+def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], own: Path) -> None:
+    with_ports = tf_config.write_config(_addresses(), 0), tf_config.write_config(_addresses(), 1)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "zoo.train", "ltfn1", "--out", "other", *RECIPE, "--seed", seed],
+            cwd=own,
+            env=environment | {tf_config.VARIABLE: config},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+        )
+        for seed, config in zip("01", with_ports, strict=True)
+    ]
+    complaints = [process.communicate(timeout=100)[1] for process in processes]
+    assert [process.returncode for process in processes] == [5, 2]
+    assert complaints[1].startswith("zoo.train: error: worker 1: the network, the data, the recipe")
+    assert "worker 1 at 127.0.0.1:" in complaints[0]
+
+
+def _addresses() -> tuple[str, ...]:
+    return "127.0.0.1:23981", "127.0.0.1:23982"

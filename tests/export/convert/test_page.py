@@ -39,7 +39,6 @@ PLACES = (
 )
 HANDWRITING = Preprocessing(height=28, width=28, channels=1, polarity="light-on-dark", ink=True)
 DOWNSAMPLING = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-convpool", "ltfn5-allconv")
-FIVE_WAYS = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-allconv-gap", "compact-4k")
 
 
 def write_page(
@@ -246,7 +245,16 @@ def test_pictures_without_an_answer(opened: Opened, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", FIVE_WAYS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ltfn5",
+        "ltfn5-avgpool",
+        "compact-4k",
+        pytest.param("ltfn5-strided", marks=pytest.mark.long),
+        pytest.param("ltfn5-allconv-gap", marks=pytest.mark.long),
+    ],
+)
 def test_every_layer_equals_keras_and_explains_itself(
     name: str, digits: Dataset, tmp_path: Path
 ) -> None:

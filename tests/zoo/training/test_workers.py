@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -105,8 +106,9 @@ def test_the_chief_alone_prints_and_writes(folder: Path) -> None:
     assert names == {path.name for path in (folder / "one").iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "count", [3, pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)]
+    "count", [3, pytest.param(1, marks=pytest.mark.long), pytest.param(4, marks=pytest.mark.long)]
 )
 def test_any_number_of_workers_trains_the_same(
     count: int, command: Command, own: Path, tmp_path: Path
@@ -118,6 +120,7 @@ def test_any_number_of_workers_trains_the_same(
     assert _distance(_weights(tmp_path / "one"), _weights(tmp_path / "several")) < 1e-5
 
 
+@pytest.mark.slow
 def test_batch_statistics_are_those_of_the_whole_batch(
     command: Command, own: Path, tmp_path: Path
 ) -> None:
@@ -160,7 +163,7 @@ def _worker(parent: subprocess.Popen, number: int) -> int:
     raise AssertionError(f"worker {number} does not run")
 
 
-@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.long)])
 def test_a_killed_worker_ends_the_others_and_the_training_resumes_exactly(
     killed: int, environment: dict[str, str], command: Command, own: Path
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_killed_worker_ends_the_others_and_the_training_resumes_exactly(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     environment: dict[str, str], command: Command, own: Path
 ) -> None:
@@ -199,8 +203,10 @@ def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     assert (own / "interrupted" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], own: Path) -> None:
-    with_ports = tf_config.write_config(_addresses(), 0), tf_config.write_config(_addresses(), 1)
+    addresses = _free_addresses()
+    with_ports = tf_config.write_config(addresses, 0), tf_config.write_config(addresses, 1)
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "zoo.train", "ltfn1", "--out", "other", *RECIPE, "--seed", seed],
@@ -218,5 +224,8 @@ def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], ow
     assert "worker 1 at 127.0.0.1:" in complaints[0]
 
 
-def _addresses() -> tuple[str, ...]:
-    return "127.0.0.1:23981", "127.0.0.1:23982"
+def _free_addresses() -> tuple[str, ...]:
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return tuple(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))

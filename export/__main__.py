@@ -89,7 +89,7 @@ def _parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="RUN|NAME|FORMAT",
-        help="another network that answers beside it in the web page: a run folder, a network that "
+        help="another network in the same web page, for comparison: a run folder, a network that "
         f"the package contains trained, or {' or '.join(beside.OTHER_FORMATS)} for the same "
         "network in this format; may be repeated",
     )

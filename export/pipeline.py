@@ -75,7 +75,7 @@ class Request:
         batch: batch size of the LiteRT files.
         offline: whether the internet may not be accessed.
         gallery: test images in the web page; None for the default (``export.check.gallery``).
-        beside: networks that answer beside it in the web page (``export.network.beside``).
+        beside: other networks in the same web page (``export.network.beside``).
     """
 
     formats: Sequence[Format]
@@ -318,7 +318,7 @@ class _Work:
         """Evaluate a network of the web page in Keras, and write the file that it is made of."""
         source = shown.source
         if source is not self.source:
-            self.announce(f"Evaluating {shown.name}, beside it in the page, in Keras")
+            self.announce(f"Evaluating {shown.name} of the web page in Keras")
             reference = evaluate(predict_fn(source.model), self.dataset.test)
         if at:  # the first is there, for the other formats too
             source.deployed.save(self.scratch / conversion.keras_file(at))

@@ -31,10 +31,12 @@ PAGES = {
     "recipes": "docs/benchmarks.md",
     "study": "docs/benchmarks.md",
     "bench": "docs/benchmarks.md",
+    "workers": "docs/distributed.md",
     "faults": "docs/reliability.md",
     "released": "docs/results.md",
     "trials": "docs/results.md",
     "post": "docs/results.md",
+    "transfer": "docs/results.md",
 }
 """The page that holds each generated block; those of trained networks are made by tools.results."""
 
@@ -61,6 +63,7 @@ def main() -> None:
     if arguments.bench:
         write_block("speed", _speed_table())
         write_block("bench", _bench_table())
+        write_block("workers", _workers_table())
     if arguments.faults:
         write_block("faults", harness.table())
 
@@ -169,6 +172,13 @@ def _bench_table() -> str:
     kept = [results.load(item) for item in results.kept()]
     rows = [list(line) for result in kept for line in result["headlines"].items()]
     return _with_places(rows, kept)
+
+
+def _workers_table() -> str:
+    """Return the speed of several workers, and how and where it was measured."""
+    result = results.load("workers")
+    table = results.table(result["columns"], result["rows"])
+    return f"{table}\n\n{result['notes']}\n\n({results.place(result)})"
 
 
 def _with_places(rows: list[list[str]], measured: list[dict[str, Any]]) -> str:

@@ -193,18 +193,18 @@ def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
     What another process trains is left to it, and trained here if that process is killed.
     """
     found: dict[Path, dict[str, Any]] = {}
-    told = False
-    while waiting := [job for job in jobs if job.run.folder not in found]:
+    is_waiting = False
+    while left := [job for job in jobs if job.run.folder not in found]:
         before = len(found)
-        for job in waiting:
+        for job in left:
             with contextlib.suppress(InUseError):
                 found[job.run.folder] = job.result()
-        if len(found) == before:
-            if not told:
-                names = ", ".join(job.run.folder.name for job in waiting)
-                print(f"waiting for the runs of other processes: {names}")
-                told = True
-            time.sleep(_SECONDS)
+        if len(found) > before:
+            continue
+        if not is_waiting:
+            is_waiting = True
+            print(f"waiting for other processes: {', '.join(job.run.folder.name for job in left)}")
+        time.sleep(_SECONDS)
     return found
 
 

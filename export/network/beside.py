@@ -1,4 +1,4 @@
-"""The networks that answer beside the exported one in its web page (``--beside``)."""
+"""The networks in the web page of an exported one, for comparison (``--beside``)."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_the_table_shows_the_stored_results() -> None:
         (2, "", "the last line is not its message"),
         (1, "Traceback\nzoo.train: error: x\n", "a traceback"),
         (-9, "", "exit code -9"),
-        (5, "zoo.train: error: x\n", "exit code 5"),
+        (6, "zoo.train: error: x\n", "exit code 6"),
     ],
 )
 def test_a_wrong_end_of_a_command_is_seen(code: int, errors: str, found: str | None) -> None:

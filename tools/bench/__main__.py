@@ -21,6 +21,7 @@ ITEMS = (
     "profile",
     "shards",
     "scaling",
+    "workers",
     "precision",
     "time-to-99",
 )

@@ -23,7 +23,7 @@ from zoo.util.environment import machine, versions
 ROOT = Path(__file__).parent.parent.parent
 RESULTS = Path(__file__).parent / "results"
 
-CODES = (1, 2, 3, 4, 130, 143)
+CODES = (1, 2, 3, 4, 5, 130, 143)
 """The documented exit codes of a command that failed."""
 
 _SECONDS = 600

@@ -44,7 +44,7 @@ def read(results: Iterable[Path]) -> list[list[Course]]:
     """Return the trainings by these recipes, one list for each network and recipe.
 
     Args:
-        results: kept ``result.json`` files; the metrics of a training lie beside it.
+        results: kept ``result.json`` files; the metrics of a training are in the same folder.
     """
     groups: dict[tuple[str, int, str], list[Course]] = {}
     for path in results:

@@ -16,7 +16,8 @@ import pytest
 
 import zoo
 from tests.conftest import Command
-from zoo.util import lifetime, tf_config
+from tools.faults.rows.workers import process_of
+from zoo.util import tf_config
 
 # With dropout, whose masks differ in each shard, and everything that changes a step. Poolings would
 # choose among equal pixels by rounding.
@@ -152,15 +153,9 @@ def _start(
 
 def _worker(parent: subprocess.Popen, number: int) -> int:
     """Return the process ID of a worker."""
-    marks = (f"{lifetime.PARENT}={parent.pid}", f'"index": {number}}}')
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            text = path.read_text(errors="replace")
-        except OSError:  # it has ended, or belongs to another user
-            continue
-        if all(mark in text for mark in marks):
-            return int(path.parent.name)
-    raise AssertionError(f"worker {number} does not run")
+    found = process_of(parent.pid, number)
+    assert found, f"worker {number} does not run"
+    return found
 
 
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.long)])

@@ -34,7 +34,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
     done = place.call(*_TRAIN, "--out", "whole", cwd=folder)
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - begin
-    whole = _contents(folder / "whole")
+    whole = contents(folder / "whole")
     for number in range(count):
         shutil.rmtree(folder / "run", ignore_errors=True)
         moment = random.uniform(0, 1.05 * seconds)
@@ -52,13 +52,18 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
             if done.returncode:
                 yield fault, done.stderr
                 continue
-        found = _contents(run.folder)
-        different = [name for name in whole if found.get(name) != whole[name]]
-        surplus = found.keys() - whole.keys()
-        yield fault, f"{different or surplus} differ" if different or surplus else None
+        yield fault, differing(whole, run.folder)
 
 
-def _contents(folder: Path) -> dict[str, Any]:
+def differing(whole: dict[str, Any], folder: Path) -> str | None:
+    """Return what differs between a run and the contents of a whole one, None if nothing."""
+    found = contents(folder)
+    different = [name for name in whole if found.get(name) != whole[name]]
+    surplus = found.keys() - whole.keys()
+    return f"{different or surplus} differ" if different or surplus else None
+
+
+def contents(folder: Path) -> dict[str, Any]:
     """Return what must be equal in two runs: pictures, metrics without times, weights."""
     run = Run(folder)
     rows = records.read_metrics(run.metrics)

@@ -169,7 +169,7 @@ def export_bundle(
         ZooError: a subprocess for a conversion or a measurement failed.
     """
     _check_fits(source, dataset, request)
-    networks = beside.shown(source, dataset, request.beside)
+    networks = beside.shown(source, dataset, request.beside, request.formats)
     impossible = _impossible(source, request)
     with staging(out) as stage, staging(out) as scratch:
         work = _Work(source, dataset, request, networks, stage, scratch, announce)

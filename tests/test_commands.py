@@ -61,6 +61,7 @@ BAD = [
     (f"zoo.train ltfn5 --set learning_rate={'9' * 400}", 2, "takes a number of at most"),
     ("zoo.train ltfn5 --strategy multi-worker", 2, "--strategy multi-worker requires TF_CONFIG"),
     ("zoo.train ltfn5 --strategy one --workers 2", 2, "--strategy one does not allow --workers"),
+    ("zoo.train ltfn5 --workers 101", 2, "--workers 101 exceeds the 100 images of a batch"),
     ("zoo.train ltfn5 --workers 2 --out taken", 2, "taken exists; give --force"),
     ("zoo.list --jsn", 2, "unrecognized arguments: --jsn"),
     ("zoo.evaluate nothing", 2, "nothing is not a run folder: it has no result.json"),

@@ -78,14 +78,14 @@ def main(argv: Sequence[str]) -> None:
     parallelism.prepare(started, arguments.models)
     dataset = cli.load_data(name, arguments, **choices)
     # Seeds are the outer loop, so that an interrupted study has as many runs of each network.
+    models = list(dict.fromkeys(arguments.models))  # one may be given twice
     jobs = [
         Job(model, dataset, recipe.replace(seed=seed), Run(out / f"{model}-seed{seed}"))
-        for seed, model in itertools.product(range(arguments.seeds), arguments.models)
+        for seed, model in itertools.product(range(arguments.seeds), models)
     ]
     found = _results(jobs)
     results = {
-        model: [found[job.run.folder] for job in jobs if job.model == model]
-        for model in arguments.models
+        model: [found[job.run.folder] for job in jobs if job.model == model] for model in models
     }
     text = table(results)
     with atomic.staged(out / "table.md") as stage:
@@ -203,7 +203,8 @@ def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
             continue
         if not is_waiting:
             is_waiting = True
-            print(f"waiting for other processes: {', '.join(job.run.folder.name for job in left)}")
+            names = ", ".join(job.run.folder.name for job in left)
+            print(f"waiting for other processes: {names}", flush=True)
         time.sleep(_SECONDS)
     return found
 

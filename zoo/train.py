@@ -59,6 +59,11 @@ def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
             run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
     if arguments.workers and task is None:
+        if arguments.workers > recipe.batch_size:
+            raise InputError(
+                f"--workers {arguments.workers} exceeds the {recipe.batch_size} images of a batch; "
+                "give fewer workers, or a larger --batch-size"
+            )
         sys.exit(local_workers.run(arguments.workers, "zoo.train"))
 
     backend.start_tensorflow()
@@ -143,7 +148,8 @@ def _parser() -> cli.Parser:
         choices=STRATEGIES,
         default="auto",
         help="devices to train on: one; mirrored, all GPUs of this machine; multi-worker, the "
-        "machines in TF_CONFIG (docs/distributed.md); auto takes what is there (default)",
+        "machines in TF_CONFIG (docs/distributed.md); auto (default) is multi-worker if there is "
+        "TF_CONFIG",
     )
     parser.add_argument(
         "--workers",

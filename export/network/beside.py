@@ -10,6 +10,7 @@ from export.network.sources import Source, from_run
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.runs import find
+from zoo.weights import is_released
 
 OTHER_FORMATS = ("float16", "dynamic")
 """Formats, besides float32, that LiteRT.js runs."""
@@ -36,7 +37,9 @@ class Shown:
         return run["recipe"]["name"] if run else ""
 
 
-def shown(source: Source, dataset: Dataset, beside: Sequence[str]) -> list[Shown]:
+def shown(
+    source: Source, dataset: Dataset, beside: Sequence[str], formats: Sequence[Format] = ()
+) -> list[Shown]:
     """Return the networks of a web page, the exported one first.
 
     Args:
@@ -44,28 +47,31 @@ def shown(source: Source, dataset: Dataset, beside: Sequence[str]) -> list[Shown
         dataset: the dataset that verifies it; the others must be made for the same images.
         beside: run folders, networks of ``zoo.list_models(pretrained=True)``, or names in
             ``OTHER_FORMATS`` for the exported network in another format.
+        formats: requested formats, whose bounds replace the default ones.
 
     Raises:
         InputError: there is no such network, it takes other images or has other classes, or two of
             the networks have the same name.
     """
+    bounded = FORMATS | {each.name: each for each in formats}
     found = [Shown(source.name, source, FORMATS["float32"])]
     for text in beside:
         if text in OTHER_FORMATS:
-            found.append(Shown(f"{source.name} ({text})", source, FORMATS[text]))
+            found.append(Shown(f"{source.name} ({text})", source, bounded[text]))
             continue
         run = find(text)
         other = from_run(run)
         _check_alike(text, other, dataset)
-        folder = run.folder.name
-        name = other.name if folder == other.name else f"{other.name} ({folder})"
+        folder = "package" if is_released(run.folder) else run.folder.name
+        is_plain = folder in ("package", other.name) and other.name != source.name
+        name = other.name if is_plain else f"{other.name} ({folder})"
         found.append(Shown(name, other, FORMATS["float32"]))
     names = [each.name for each in found]
     for text, name in zip(beside, names[1:], strict=True):
         if names.count(name) > 1:
             raise InputError(
-                f"--beside {text}: the page would have two networks with the name {name}; rename "
-                "the run folder"
+                f"--beside {text}: the page would have two networks with the name {name}; give "
+                "each once, or rename a run folder"
             )
     return found
 

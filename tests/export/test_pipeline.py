@@ -138,12 +138,14 @@ def test_networks_that_cannot_stand_in_the_page(
     monkeypatch.chdir(small)
     for names, message in (
         (["runs"], "runs is not a run folder"),
-        (["ltfn1", "ltfn1"], r"--beside ltfn1: .* two networks with the name ltfn1; rename"),
-        (["runs/compact-10k"], r"two networks with the name compact-10k"),
+        (["ltfn1", "ltfn1"], r"--beside ltfn1: .* two networks with the name ltfn1; give"),
+        (["runs/compact-10k"] * 2, r"name compact-10k \(compact-10k\); give each once"),
         (["dynamic", "dynamic"], r"two networks with the name compact-10k \(dynamic\)"),
     ):
         with pytest.raises(InputError, match=message):
             beside.shown(source, digits, names)
+    names = [each.name for each in beside.shown(source, digits, ["compact-10k", "ltfn1"])]
+    assert names == ["compact-10k", "compact-10k (package)", "ltfn1"]
     inked = dataclasses.replace(digits.preprocessing, ink=not digits.preprocessing.ink)
     for changed, what in (
         ({"preprocessing": inked}, "preprocessing"),

@@ -74,7 +74,8 @@ def test_a_study_sets_the_seeds_itself() -> None:
 
 @pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> None:
-    first = command("zoo.compare", *TINY, cwd=tmp_path)
+    first = command("zoo.compare", "ltfn1", *TINY, cwd=tmp_path)  # given twice
+    assert first.stdout.count(" | 2 | ") == 2  # seeds of each network
     assert first.returncode == 0, first.stderr
     study = tmp_path / "study"
     names = [f"{model}-seed{seed}" for model in ("ltfn1", "ltfn3") for seed in (0, 1)]

@@ -17,7 +17,7 @@ RECIPES = ("post", "he", "adam", "crop")
 """The recipes of the post and of the posts after it, in their order."""
 
 _STEPS = (0, 100, 200, 4_900)
-# What the post prints, and the text before it says of the fully connected network.
+# What the post prints.
 _REPORTED_COSTS = (979_579, 174_063, 95_255, 16_117)
 _REPORTED_TEST = (15_083, 0.8188)
 
@@ -36,8 +36,9 @@ class Course:
 
 
 def is_course(result: dict[str, Any]) -> bool:
-    """Return whether a training is by one of these recipes."""
-    return result["recipe"]["name"] in RECIPES
+    """Return whether a training is by one of these recipes, on MNIST and as long as the post's."""
+    name = result["recipe"]["name"]
+    return name in RECIPES and result["data"]["name"] == "mnist" and result["steps"] > _STEPS[-1]
 
 
 def read(results: Iterable[Path]) -> list[list[Course]]:
@@ -46,7 +47,7 @@ def read(results: Iterable[Path]) -> list[list[Course]]:
     Args:
         results: kept ``result.json`` files; the metrics of a training are in the same folder.
     """
-    groups: dict[tuple[str, int, str], list[Course]] = {}
+    groups: dict[tuple[str, int, str], list[Course]] = {}  # by network and recipe
     for path in results:
         result = records.read_result(path)
         if is_course(result):

@@ -87,8 +87,7 @@ class Run:
         except OSError as error:
             raise InputError(
                 f"cannot write {self._lock.lock_file}: {error.strerror}; give a run folder in a "
-                "writable "
-                "folder with --out"
+                "writable folder with --out"
             ) from error
         try:
             for folder in (self.folder, self.checkpoints):

@@ -127,6 +127,7 @@ class Result(Request):
     test_cost: float
     seconds: Seconds
     images_per_second: Seconds
+    workers: Positive = 1
     versions: Versions
     machine: Machine
     weights: Weights

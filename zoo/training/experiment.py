@@ -138,6 +138,7 @@ def run_experiment(
                 checkpoint_seconds=checkpoint_seconds,
                 workers=workers,
             )
+            result["workers"] = workers.count
             run.finish(result)
             workers.wait()
         except KeyboardInterrupt as error:
@@ -158,7 +159,7 @@ def assist_experiment(
         model: as for ``run_experiment``, like the following.
         dataset: the same splits as those of the chief.
         recipe: how to train.
-        start: the trained weights to begin with, which only the chief reads.
+        start: the trained weights to begin with, which only the chief loads.
         workers: those that train together.
 
     Raises:
@@ -196,8 +197,9 @@ def _prepare(
         "recipe": dataclasses.asdict(recipe),
         "start": start,
     }
-    # The path of a folder of pictures may differ between hosts.
-    workers.check_same(records.digest(request | {"data": dataset.facts()}))
+    # The paths of a folder of pictures and of weights may differ between hosts.
+    begin = start and {key: value for key, value in start.items() if key != "weights"}
+    workers.check_same(records.digest(request | {"data": dataset.facts(), "start": begin}))
     with workers.strategy.scope():
         network = _build(model, dataset, recipe.seed, recipe.precision)
     if workers.replicas > 1:

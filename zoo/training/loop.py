@@ -119,6 +119,7 @@ def train(
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()
             if signal:
+                trainer.wait()
                 raise Interrupted(
                     f"interrupted after step {number} of {steps}; the state is saved; "
                     + run.how_to_resume(model.name),
@@ -153,6 +154,7 @@ def assist(model: keras.Model, recipe: Recipe, data: Dataset, workers: Workers) 
     with signals.deferred() as received:
         for number, _, _, signal in trainer.run(start, _Clock(0.0), received):
             if signal:
+                trainer.wait()  # the end of a worker would end the chief before it has saved
                 raise Interrupted(f"interrupted after step {number}", signal)
     trainer.check_weights()
 
@@ -203,10 +205,15 @@ class _Trainer:
             with clock:
                 cost, accuracy = (float(value) for value in self._train_step(images, labels))
                 self.average.update()
+                signal = self._workers.largest(received.signal)
             if not math.isfinite(cost):
                 raise _diverged(f"the cost became {cost}", number - 1, self._recipe)
             # The shares of the shards may add up to slightly more than 1.
-            yield number, cost, min(accuracy, 1.0), self._workers.largest(received.signal)
+            yield number, cost, min(accuracy, 1.0), signal
+
+    def wait(self) -> None:
+        """Wait until every worker has come here."""
+        self._workers.wait()
 
     def check_weights(self) -> None:
         """Check that the weights are finite.

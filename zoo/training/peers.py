@@ -72,6 +72,8 @@ def _lost() -> tuple[type[Exception], ...]:
     return (
         errors.AbortedError,
         errors.CancelledError,
+        errors.DeadlineExceededError,
+        errors.FailedPreconditionError,
         errors.InternalError,
         errors.UnavailableError,
         errors.UnknownError,

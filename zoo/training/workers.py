@@ -46,14 +46,14 @@ class Workers:
         """Return the chief's array, bit for bit; the arrays of all have one shape and dtype."""
         if self.count == 1:
             return array
-        # The sum of integers with zeros is exact, and collective operations add no bytes.
+        # The sum of integers with zeros is exact, and collective operations do not add bytes.
         padded = array.tobytes() + bytes(-array.nbytes % 4)
         words = np.frombuffer(padded, np.int32)
         sent = self._sum(words if self.is_chief else np.zeros_like(words))
         return np.frombuffer(sent.tobytes()[: array.nbytes], array.dtype).reshape(array.shape)
 
     def largest(self, number: int) -> int:
-        """Return the largest of the workers' numbers, each 0 to 255."""
+        """Return the largest of the workers' numbers, each at least 0."""
         if self.count == 1:
             return number
         each = np.zeros(self.count, np.int32)
@@ -66,19 +66,20 @@ class Workers:
             variable.assign(self.broadcast(np.asarray(variable)))
 
     def check_same(self, digest: str) -> None:
-        """Check that a worker trains what the chief trains.
+        """Check that all workers train the same.
 
         Args:
             digest: SHA-256 of this worker's request, 64 hexadecimal digits.
 
         Raises:
-            InputError: it is not that of the chief.
+            InputError: that of a worker is not that of the chief.
         """
         mine = np.frombuffer(bytes.fromhex(digest), np.uint8)
-        if (self.broadcast(mine) != mine).any():
+        differs = (self.broadcast(mine) != mine).any()
+        if self.largest(int(differs)):
             raise InputError(
-                "the network, the data, the recipe, or its shards and threads are not those of the "
-                "chief; give each worker the same options, and on different machines also "
+                "the network, the data, the recipe, or its shards and threads are not the same for "
+                "all workers; give each the same options, and on different machines also "
                 "--set shards=N and --set threads=N"
             )
 
@@ -110,8 +111,7 @@ def start(strategy: str, task: Task | None) -> Workers:
     TensorFlow must not have run an operation yet.
 
     Args:
-        strategy: one of ``STRATEGIES``; ``auto`` takes the workers of the task, otherwise several
-            GPUs if there are.
+        strategy: one of ``STRATEGIES``; ``auto`` takes the workers of the task.
         task: this process among several workers; ``multi-worker`` requires it.
 
     Raises:
@@ -128,8 +128,7 @@ def start(strategy: str, task: Task | None) -> Workers:
         # TensorFlow has replaced the handler of SIGTERM.
         signals.raise_exceptions()
         return Workers(multi_worker, task)
-    several = len(tf.config.list_physical_devices("GPU")) > 1
-    if strategy == "mirrored" or (strategy == "auto" and several):
+    if strategy == "mirrored":
         return Workers(tf.distribute.MirroredStrategy())
     return alone()
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,8 @@ def staged(path: Path) -> Iterator[Path]:
 
     A killed process leaves the sibling behind, for ``remove_staged``.
     """
-    stage = path.with_name(f".{os.getpid()}.{path.name}")
+    # Processes of several machines may have the same number.
+    stage = path.with_name(f".{os.getpid()}.{secrets.token_hex(4)}.{path.name}")
     try:
         with writing(path):
             yield stage

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,11 @@ def _task(cluster: dict[str, list[str]], type: str, index: int | str, **_: Any) 
         raise InputError(
             f"{VARIABLE} has jobs {', '.join(sorted(other))}; a training has only chief and worker"
         )
-    addresses = {job: tuple(cluster.get(job, ())) for job in _JOBS}
+    addresses = {job: tuple(cluster.get(job, [])) for job in _JOBS}
+    if not all(isinstance(each, list) for each in cluster.values()) or len(addresses["chief"]) > 1:
+        raise ValueError("not lists of addresses, or several chiefs")
+    if not all(re.fullmatch(r"\S+:\d+", each) for job in _JOBS for each in addresses[job]):
+        raise ValueError("an address has no port")
     before = len(addresses["chief"]) if type == "worker" else 0
     if not 0 <= int(index) < len(addresses[type]):
         raise ValueError("no such task")

@@ -150,9 +150,11 @@ async function show(picture, chosen, networks) {
     return;
   }
   const [{ image, steps, box }] = found;
+  const own = inputs;
   /** @type {import("#network").Answer[]} */
   const answers = [];
   for (const network of networks) answers.push(await network.classify(image));
+  if (inputs > own && !waiting) return; // removed since, or replaced by a message
   const broken = answers.findIndex(({ logits }) => !logits.every(Number.isFinite));
   if (broken >= 0) {
     const { name } = facts.networks[broken];
@@ -250,7 +252,8 @@ function showMaps() {
   const { name, shape } = maps.volume;
   const network = isAlone ? "" : `${view.description.name}, `;
   byId("maps-title").textContent = `${network}${name}: ${shape.join("x")}`;
-  view.volumes.append(byId("maps"));
+  // Moved only if needed: a moved element loses the keyboard's focus.
+  if (byId("maps").parentElement !== view.volumes) view.volumes.append(byId("maps"));
   maps.show(shown, view.read(maps.volume));
 }
 

@@ -56,10 +56,10 @@ def measure(rounds: int) -> Result:
         rows=rows,
         notes=(
             f"Medians of {rounds} rounds in float32 on the digits, in batches of 100 images. In "
-            "each step, the workers add up the gradients of all weights; this weighs the more, the "
-            "fewer multiply-adds there are for each byte of them. The workers are on one machine, "
-            "so no network between machines is part of it. Efficiency is the speed of two workers "
-            "divided by twice that of one."
+            "each step, the workers add up the gradients of all weights, which costs relatively "
+            "more if there are few multiply-adds for each byte of them. The workers are on one "
+            "machine, so no network between machines is part of it. Efficiency is the speed of two "
+            "workers divided by twice that of one."
         ),
         headlines=headlines,
         figures=found,

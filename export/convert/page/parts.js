@@ -55,9 +55,22 @@ export const facts = JSON.parse(text("facts"));
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function unpacked(name) {
-  const packed = Uint8Array.from(atob(text(name)), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([decoded(text(name))])
+    .stream()
+    .pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/**
+ * Return the bytes of a text in base64.
+ * @param {string} base64
+ */
+export function decoded(base64) {
+  const letters = atob(base64);
+  const bytes = new Uint8Array(letters.length);
+  // A call of a function for each of the millions of letters would take several times as long.
+  for (let at = 0; at < letters.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
 }
 
 /**

@@ -2,7 +2,7 @@
  * What the exporter calls to compare this page with the Keras network: `page` in the console.
  */
 
-import { facts } from "#parts";
+import { decoded, facts } from "#parts";
 
 /**
  * @param {import("#network").Network[]} networks
@@ -16,7 +16,7 @@ export function proofOf(networks) {
    * @param {string} base64 uint8 pixels of some images, one after another
    */
   const images = (base64) => {
-    const pixels = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const pixels = decoded(base64);
     const count = pixels.length / size;
     return Array.from({ length: count }, (_, at) => pixels.subarray(at * size, (at + 1) * size));
   };

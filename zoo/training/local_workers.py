@@ -142,7 +142,7 @@ def _first_failure(workers: list[subprocess.Popen]) -> int | None:
 
 
 def _cause(workers: list[subprocess.Popen], failed: int) -> int:
-    """Wait for the others to end, and return the worker that ended for a reason of its own."""
+    """Wait for the others to end, and return the first that failed without waiting for another."""
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
         time.sleep(_SECONDS)

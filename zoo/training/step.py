@@ -26,7 +26,7 @@ def make_train_step(
     """Return a compiled function that updates the weights with one batch.
 
     It takes images and labels, and returns the cost and accuracy before the update. Each replica
-    takes the same whole batch, and computes the gradients of its own shards of it.
+    takes the same whole batch, and computes the gradients of its shards.
 
     Args:
         model: raw pixels to logits.

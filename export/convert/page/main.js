@@ -81,10 +81,10 @@ loaded.then(
   () => {
     isLoading = false;
     if (byId("verdict").textContent === loading) clear(start);
+    fillGallery(); // not before: drawing hundreds of images would delay the networks
   },
   ({ message }) => clear(`This browser cannot run the network: ${message}`),
 );
-fillGallery();
 
 /**
  * Answer a picture, after the one that is being answered. Of several that wait, the last is taken.

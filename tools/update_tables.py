@@ -19,8 +19,11 @@ from typing import Any
 
 from tools.bench import results
 from tools.faults import harness
+from zoo.models import registry
 from zoo.runs import Run
 
+_BATCH = 100  # images
+_LINK = 10e9 / 8  # bytes a second
 ROOT = Path(__file__).parent.parent
 
 PAGES = {
@@ -32,6 +35,8 @@ PAGES = {
     "study": "docs/benchmarks.md",
     "bench": "docs/benchmarks.md",
     "workers": "docs/distributed.md",
+    "memory": "docs/distributed.md",
+    "gradients": "docs/distributed.md",
     "faults": "docs/reliability.md",
     "released": "docs/results.md",
     "trials": "docs/results.md",
@@ -63,7 +68,9 @@ def main() -> None:
     if arguments.bench:
         write_block("speed", _speed_table())
         write_block("bench", _bench_table())
-        write_block("workers", _workers_table())
+        for item in ("workers", "memory"):
+            write_block(item, _item_table(item))
+        write_block("gradients", _gradients_table())
     if arguments.faults:
         write_block("faults", harness.table())
 
@@ -174,11 +181,32 @@ def _bench_table() -> str:
     return _with_places(rows, kept)
 
 
-def _workers_table() -> str:
-    """Return the speed of several workers, and how and where it was measured."""
-    result = results.load("workers")
+def _item_table(item: str) -> str:
+    """Return the table of a benchmark, and how and where it was measured."""
+    result = results.load(item)
     table = results.table(result["columns"], result["rows"])
     return f"{table}\n\n{result['notes']}\n\n({results.place(result)})"
+
+
+def _gradients_table() -> str:
+    """Return what a step of each network computes, and what its workers send to each other."""
+    rows = []
+    for model in registry.list_models():
+        costs = registry.get_costs(model)
+        sent, computed = 4 * costs.parameters, _BATCH * costs.multiply_adds
+        cells = (sent, computed / 1e6, computed / sent, 1000 * sent / _LINK)
+        formats = ("{:,.0f}", "{:,.0f}", "{:,.0f}", "{:.2f}")
+        rows.append(
+            [model, *(form.format(cell) for form, cell in zip(formats, cells, strict=True))]
+        )
+    columns = [
+        "network",
+        "bytes of gradients",
+        "millions of multiply-adds",
+        "multiply-adds for a byte",
+        "ms to send at 10 Gbit/s",
+    ]
+    return results.table(columns, rows)
 
 
 def _with_places(rows: list[list[str]], measured: list[dict[str, Any]]) -> str:

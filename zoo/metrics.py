@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zoo.data import paging
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
 
@@ -51,8 +52,11 @@ def predict_in_batches(
     predict_fn: PredictFn, images: np.ndarray, batch_size: int = 100
 ) -> np.ndarray:
     """Return the logits of all images, float32 [N, classes], including a short last batch."""
-    starts = range(0, len(images), batch_size)
-    return np.concatenate([predict_fn(images[at : at + batch_size]) for at in starts])
+    logits = []
+    for at in range(0, len(images), batch_size):
+        logits.append(predict_fn(images[at : at + batch_size]))
+        paging.release(images)
+    return np.concatenate(logits)
 
 
 def check_finite(logits: np.ndarray, images: str) -> None:

@@ -78,7 +78,9 @@ def test_an_unknown_item_or_a_single_round_is_refused() -> None:
 def test_the_tables_are_those_of_the_results() -> None:
     assert (results.FOLDER / "README.md").read_text(encoding="utf-8") == results.tables()
     assert update_tables.read_block("bench") == update_tables._bench_table() + "\n"
-    assert update_tables.read_block("workers") == update_tables._workers_table() + "\n"
+    for item in ("workers", "memory"):
+        assert update_tables.read_block(item) == update_tables._item_table(item) + "\n"
+    assert update_tables.read_block("gradients") == update_tables._gradients_table() + "\n"
     assert update_tables.read_block("speed") == update_tables._speed_table() + "\n"
 
 

@@ -22,6 +22,7 @@ ITEMS = (
     "shards",
     "scaling",
     "workers",
+    "memory",
     "precision",
     "time-to-99",
 )

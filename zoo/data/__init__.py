@@ -279,7 +279,7 @@ def load(
         )
 
     builder = _prepared(name, data_dir, manual_dir, offline, announce)
-    found_splits = tfds_sets.read(
+    found_splits, folder = tfds_sets.read(
         builder, image_size, channels, fit=fit, background=background, announce=announce
     )
     taken = tuple(each for each in NAMES if each not in found_splits)
@@ -289,7 +289,7 @@ def load(
             f"trained on it, only evaluated (python -m zoo.evaluate RUN --data {name})"
         )
     if "train" in found_splits:
-        parts = tfds_sets.completed(found_splits)
+        parts = tfds_sets.completed(found_splits, folder, announce)
         if report and taken and builder.name != "mnist":  # whose validation split is the post's
             announce(f"{name} has no {' and no '.join(taken)} split: images taken from train.")
     else:

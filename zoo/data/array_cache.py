@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
+from zoo.data import paging
 from zoo.data.splits import Split
 from zoo.errors import ZooError
 from zoo.util import atomic
@@ -52,6 +53,29 @@ def cached(
         announce(f"{folder} cannot be written ({error.strerror}): images are decoded at each start")
         images = np.empty(shape, np.uint8)
         return Split(name, images, fill(images))
+
+
+def selected(folder: Path, name: str, whole: Split, rows: np.ndarray, announce: Announce) -> Split:
+    """Return some images of a split as another one, from the cache like ``cached``.
+
+    Args:
+        folder: folder of the cached arrays.
+        name: name of the new split.
+        whole: the split that contains the images.
+        rows: int [M], their positions.
+        announce: called with a line if the cached arrays are damaged or cannot be written.
+
+    Raises:
+        ZooError: the disk is full.
+    """
+
+    def fill(images: np.ndarray) -> np.ndarray:
+        for block in paging.blocks(images):
+            images[block] = whole.images[rows[block]]
+            paging.release(whole.images)
+        return whole.labels[rows]
+
+    return cached(folder, name, (len(rows), *whole.images.shape[1:]), fill, announce)
 
 
 def _opened(

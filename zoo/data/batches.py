@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
+from zoo.data import paging
 from zoo.data.splits import Split
 
 with epy.lazy_imports():
@@ -50,7 +51,7 @@ def training_batches(
 
     def batch(step: int) -> tuple[Any, Any]:
         at = _positions(len(split), step * batch_size, batch_size, order_of)
-        images, labels = tf.convert_to_tensor(split.images[at]), split.labels[at]
+        images, labels = tf.convert_to_tensor(paging.take(split.images, at)), split.labels[at]
         if augmented:
             images = augmented(images, tf.constant([seed, step], tf.int64))
         return images, tf.convert_to_tensor(labels, tf.int64)

@@ -23,7 +23,7 @@ from typing import TypeVar
 import numpy as np
 from etils import epy
 
-from zoo.data import array_cache, preprocessing, splits
+from zoo.data import array_cache, paging, preprocessing, splits
 from zoo.data.preprocessing import SUFFIXES, Preprocessing, shown
 from zoo.data.splits import Split
 from zoo.errors import InputError
@@ -396,7 +396,12 @@ def _decode_all(
         return ""
 
     numbered = list(enumerate(pictures))
-    faults = [fault for fault in _in_parallel(decode, numbered, f"Decoding {name}") if fault]
+    faults = []
+    for number, fault in enumerate(_in_parallel(decode, numbered, f"Decoding {name}")):
+        if fault:
+            faults.append(fault)
+        if number % _AT_ONCE == 0:
+            paging.release(images)
     if faults:
         raise _UnreadableError(faults)
     return np.array([each.label for each in pictures], np.int64)

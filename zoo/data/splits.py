@@ -9,10 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-NAMES = ("train", "validation", "test")
+from zoo.data import paging
 
-# Images hashed at once: a memory-mapped split may be larger than the memory.
-_IMAGES_AT_ONCE = 4_096
+NAMES = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,12 @@ class Split:
         """Hexadecimal SHA-256 of the shape, labels and pixels."""
         digest = hashlib.sha256(f"{self.images.shape}".encode())
         digest.update(np.ascontiguousarray(self.labels, "<i8").data)
-        for at in range(0, len(self), _IMAGES_AT_ONCE):
-            digest.update(np.ascontiguousarray(self.images[at : at + _IMAGES_AT_ONCE]).data)
+        for block in paging.blocks(self.images):
+            digest.update(np.ascontiguousarray(self.images[block]).data)
         return digest.hexdigest()
 
     def part(self, name: str, chosen: slice | np.ndarray) -> Split:
-        """Return the chosen images as a split with the given name."""
+        """Return the chosen images as a split with the given name; positions copy the images."""
         return Split(name, self.images[chosen], self.labels[chosen])
 
 

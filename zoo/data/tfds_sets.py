@@ -17,7 +17,7 @@ import numpy as np
 from etils import epy
 from filelock import FileLock, Timeout
 
-from zoo.data import array_cache, preprocessing, splits
+from zoo.data import array_cache, paging, preprocessing, splits
 from zoo.data.array_cache import Announce
 from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
@@ -173,8 +173,8 @@ def read(
     fit: str,
     background: str,
     announce: Announce,
-) -> dict[str, Split]:
-    """Return the train, validation and test splits that a prepared dataset has.
+) -> tuple[dict[str, Split], Path]:
+    """Return the train, validation and test splits that a prepared dataset has, and their cache.
 
     Args:
         builder: builder of the dataset.
@@ -222,25 +222,39 @@ def read(
             found[name] = split
     if others := sorted(builder.info.splits.keys() - set(splits.NAMES)):
         announce(f"Not used of {full_name(builder)}: the splits {', '.join(others)}.")
-    return found
+    return found, folder
 
 
-def completed(found: dict[str, Split]) -> dict[str, Split]:
+def completed(found: dict[str, Split], folder: Path, announce: Announce) -> dict[str, Split]:
     """Return all three splits, taking missing ones from ``train``.
 
     If only the validation split is missing, the first training images are held out, as in the post,
     provided that they cover all classes; otherwise a fixed share of each class.
+
+    Args:
+        found: the splits that a dataset has.
+        folder: where the splits are cached.
+        announce: called with a line if they cannot be.
+
+    Raises:
+        ZooError: the disk is full.
     """
     whole, present = found["train"], list(found)
     taken = [name for name in splits.NAMES if name not in found]
     held = min(_VALIDATION_IMAGES, len(whole) // 10)
     first = whole.labels[:held]
+    if not taken:
+        return found
     if taken == ["validation"] and len(np.unique(first)) == len(np.unique(whole.labels)):
-        at: dict[str, Any] = {"validation": slice(held), "train": slice(held, None)}
-    else:
-        parts = splits.assign_splits(whole.labels, present)
-        at = {name: np.flatnonzero(parts == name) for name in ("train", *taken)}
-    return found | ({name: whole.part(name, at[name]) for name in at} if taken else {})
+        ranges = {"validation": slice(held), "train": slice(held, None)}
+        return found | {name: whole.part(name, ranges[name]) for name in ranges}
+    parts = splits.assign_splits(whole.labels, present)
+    return found | {
+        name: array_cache.selected(
+            folder / "completed", name, whole, np.flatnonzero(parts == name), announce
+        )
+        for name in ("train", *taken)
+    }
 
 
 def _unknown_variant(name: str) -> InputError:
@@ -302,11 +316,14 @@ def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) 
         for number, (pixels, some) in enumerate(tracked):
             at = slice(number * _IMAGES_AT_ONCE, number * _IMAGES_AT_ONCE + len(some))
             images[at], labels[at] = preprocessing.with_channels(pixels, wanted), some
+            paging.release(images)
         return labels
     pictures = track(tfds.as_numpy(data), f"Decoding {name}", len(images))
     for number, (pixels, label) in enumerate(pictures):
         converted = preprocessing.with_channels(pixels, wanted)
         images[number], labels[number] = preprocessing.fit(converted, wanted)[0], label
+        if number % _IMAGES_AT_ONCE == 0:
+            paging.release(images)
     return labels
 
 

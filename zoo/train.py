@@ -149,7 +149,7 @@ def _parser() -> cli.Parser:
         default="auto",
         help="devices to train on: one; mirrored, all GPUs of this machine; multi-worker, the "
         "machines in TF_CONFIG (docs/distributed.md); auto (default) is multi-worker if there is "
-        "TF_CONFIG",
+        "TF_CONFIG, else mirrored if there are several GPUs",
     )
     parser.add_argument(
         "--workers",

@@ -100,6 +100,9 @@ class Machine(_Record):
     processor: str
     cores: Positive
     flags: list[str]
+    gpus: list[str] | None = None
+    driver: str | None = None
+    cuda: str | None = None
 
 
 class Versions(_Record):

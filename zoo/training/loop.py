@@ -23,6 +23,7 @@ from zoo.training.checkpoints import Checkpoints, Position
 from zoo.training.initializers import initialize
 from zoo.training.metrics_log import MetricsLog
 from zoo.training.optimizers import make_optimizer
+from zoo.training.parallelism import on_gpu
 from zoo.training.step import make_train_step
 from zoo.training.workers import Workers, alone
 from zoo.util import signals
@@ -181,6 +182,7 @@ class _Trainer:
             self.average = WeightAverage(model, self.optimizer, recipe.average)
         self._model, self._recipe, self._data, self._workers = model, recipe, data, workers
         self._train_step = make_train_step(model, self.optimizer, recipe, workers.strategy)
+        self._on_gpu = on_gpu()
 
     def synchronize(self, step: int) -> int:
         """Give all workers the chief's state, and return the chief's number of steps done."""
@@ -194,22 +196,30 @@ class _Trainer:
         """Do the steps from ``start``, and measure their time.
 
         Yields:
-            The number of steps done, the cost and accuracy of the latest batch before its update,
-            and the number of the signal that this or another worker received, or 0.
+            The number of steps done, the cost and accuracy of the latest batch before its update
+            (on a GPU, of the latest that was read), and the number of the signal that this or
+            another worker received, or 0.
 
         Raises:
             DivergedError: the cost is not finite.
         """
         stream = recipe_batches(self._recipe, self._data, start, self.steps)
+        cost, accuracy = math.nan, math.nan
         for number, (images, labels) in enumerate(stream, start + 1):
             with clock:
-                cost, accuracy = (float(value) for value in self._train_step(images, labels))
+                results = self._train_step(images, labels)
                 self.average.update()
                 signal = self._workers.largest(received.signal)
+                if number == start + 1 or self._is_read(number):
+                    cost, accuracy = (float(value) for value in results)
             if not math.isfinite(cost):
                 raise _diverged(f"the cost became {cost}", number - 1, self._recipe)
             # The shares of the shards may add up to slightly more than 1.
             yield number, cost, min(accuracy, 1.0), signal
+
+    def _is_read(self, number: int) -> bool:
+        """Return whether to read the results of a step, for which the processor waits for a GPU."""
+        return not self._on_gpu or (number - 1) % REPORT_STEPS == 0 or number == self.steps
 
     def wait(self) -> None:
         """Wait until every worker has come here."""

@@ -36,7 +36,9 @@ _MIN_IMAGES = 12
 
 
 def prepare(recipe: Recipe, models: Sequence[str], workers: int = 1) -> None:
-    """Set the number of threads per operation, if TensorFlow has not run an operation yet.
+    """Set the number of threads per operation, and the order of additions on a GPU.
+
+    The threads can only be set if TensorFlow has not run an operation yet.
 
     It is the recipe's number; if the recipe leaves it open, one thread for networks that all train
     faster in shards, else one per core.
@@ -59,6 +61,13 @@ def prepare(recipe: Recipe, models: Sequence[str], workers: int = 1) -> None:
         threads = 1 if min(shards) > 1 else cores()
     with contextlib.suppress(RuntimeError):  # raised if an operation has run
         tf.config.threading.set_intra_op_parallelism_threads(threads)
+    if on_gpu():  # otherwise it adds numbers in a different order each time
+        tf.config.experimental.enable_op_determinism()
+
+
+def on_gpu() -> bool:
+    """Return whether TensorFlow trains on a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def resolve(recipe: Recipe, model: str, replicas: int = 1) -> Recipe:
@@ -107,4 +116,4 @@ def _best_shards(model: str, batch_size: int) -> int:
     shards = _SHARDS_PER_CORE * cores()
     few = shards <= min(_MAX_SHARDS, batch_size // _MIN_IMAGES)
     whole = registry.get_spec(model).batch_statistics
-    return shards if few and not whole and not tf.config.list_physical_devices("GPU") else 1
+    return shards if few and not whole and not on_gpu() else 1

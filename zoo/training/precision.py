@@ -10,6 +10,7 @@ from etils import epy
 
 from zoo.models.cost import multiply_adds
 from zoo.models.registry import PRECISIONS
+from zoo.training.parallelism import on_gpu
 from zoo.util.environment import has_bfloat16
 
 with epy.lazy_imports():
@@ -37,7 +38,7 @@ def fastest(build: Callable[[str], keras.Model]) -> str:
     Returns:
         ``bfloat16`` if it is at least 1.1 times as fast, otherwise ``float32``.
     """
-    if not (has_bfloat16() or tf.config.list_physical_devices("GPU")):
+    if not (has_bfloat16() or on_gpu()):
         return "float32"
     probes = {name: _probe(build(name)) for name in PRECISIONS}
     seconds = {name: float("inf") for name in PRECISIONS}

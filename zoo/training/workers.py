@@ -111,7 +111,8 @@ def start(strategy: str, task: Task | None) -> Workers:
     TensorFlow must not have run an operation yet.
 
     Args:
-        strategy: one of ``STRATEGIES``; ``auto`` takes the workers of the task.
+        strategy: one of ``STRATEGIES``; ``auto`` takes the workers of the task, or else all GPUs of
+            this machine, or else this process.
         task: this process among several workers; ``multi-worker`` requires it.
 
     Raises:
@@ -128,7 +129,8 @@ def start(strategy: str, task: Task | None) -> Workers:
         # TensorFlow has replaced the handler of SIGTERM.
         signals.raise_exceptions()
         return Workers(multi_worker, task)
-    if strategy == "mirrored":
+    gpus = len(tf.config.list_physical_devices("GPU"))
+    if strategy == "mirrored" or (strategy == "auto" and gpus > 1):
         return Workers(tf.distribute.MirroredStrategy())
     return alone()
 

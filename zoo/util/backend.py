@@ -20,14 +20,17 @@ def start_tensorflow() -> None:
     """Import TensorFlow as the backend of Keras in the process of a command.
 
     Its startup messages are suppressed. Keras is imported without the packages that only
-    ``keras.visualization``, ``keras.wrappers`` and data frames need.
+    ``keras.visualization``, ``keras.wrappers`` and data frames need. float32 is computed as such on
+    every device.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     for name in ("absl", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with stderr.captured(), _hidden(_UNUSED):
-        importlib.import_module("tensorflow")
+        tf = importlib.import_module("tensorflow")
+    # A GPU would round the factors of float32 products to 10 bits.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 @contextmanager

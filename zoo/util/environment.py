@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from etils import epy
+
+with epy.lazy_imports():
+    import tensorflow as tf
 
 _PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy", "ai-edge-litert")
 
@@ -19,14 +25,20 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
-def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
+def machine(
+    cpuinfo: Path = Path("/proc/cpuinfo"), nvidia: Path = Path("/proc/driver/nvidia")
+) -> dict[str, Any]:
     """Return the processor's name, cores and vector extensions, as far as the system reports them.
+
+    On a machine with GPUs of NVIDIA, their names, the version of the driver, and that of CUDA for
+    which TensorFlow was built, are added.
 
     On x86 the name ends with family and model: "AMD EPYC" in a virtual machine can be one of
     several generations, one of them twice as fast as another.
 
     Args:
         cpuinfo: file in which Linux describes the processor; other systems have no such file.
+        nvidia: folder in which the driver describes the GPUs.
     """
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     fields = {
@@ -40,6 +52,17 @@ def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
         "processor": processor,
         "cores": os.cpu_count(),
         "flags": [flag for flag in _FLAGS if flag in fields.get("flags", "").split()],
+    } | (_gpus(nvidia) if (nvidia / "version").exists() else {})
+
+
+def _gpus(nvidia: Path) -> dict[str, Any]:
+    described = [file.read_text("utf-8") for file in sorted(nvidia.glob("gpus/*/information"))]
+    models = [re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE) for text in described]
+    driver = re.search(r"Module.*?\s(\d+\.[\d.]+)\s", (nvidia / "version").read_text("utf-8"))
+    return {
+        "gpus": [found[1] if found else "unknown" for found in models],
+        "driver": driver[1] if driver else "unknown",
+        "cuda": tf.sysconfig.get_build_info().get("cuda_version", "none"),
     }
 
 

@@ -236,6 +236,38 @@ def test_a_cost_that_is_not_finite_ends_the_training(few: Dataset, new_run: Run)
         loop.train(zoo.create_model("ltfn5"), recipe, few, new_run, _Any())
 
 
+@pytest.mark.parametrize("start", [0, 4])
+def test_on_a_gpu_few_results_are_read_and_the_training_is_the_same(
+    start: int, few: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = loop.REPORT_STEPS + 20
+    recipe = SHORT.replace(steps=steps)
+    costs: list[list[float]] = []
+    ends = []
+
+    class Costs(_Any):
+        def update(self, step: int, cost: float, accuracy: float) -> None:
+            costs[-1].append(cost)
+
+    for is_gpu in (False, True):
+        monkeypatch.setattr(loop, "on_gpu", lambda is_gpu=is_gpu: is_gpu)
+        costs.append([])
+        run = Run(tmp_path / f"{is_gpu}")
+        run.create({})
+        if start:
+            _train_half_then_forget("ltfn1", recipe, few, run)
+        model = zoo.create_model("ltfn1")
+        loop.train(model, recipe, few, run, Costs(), resume=bool(start))
+        rows = records.read_metrics(run.metrics)
+        ends.append([{key: row[key] for key in row if key != "seconds"} for row in rows])
+        ends[-1] += [weight.tobytes() for weight in model.get_weights()]
+    assert ends[0] == ends[1]
+    every, read = costs
+    assert len({*every}) == len(every) == len(read) == steps - start
+    at = {0, loop.REPORT_STEPS - start, steps - 1 - start}
+    assert read == [every[max(n for n in at if n <= step)] for step in range(len(every))]
+
+
 def test_initializers_draw_what_they_say() -> None:
     model = zoo.create_model("ltfn5")
     kernels = {name: model.get_layer(name).kernel for name in ("layer4", "logits")}

@@ -53,6 +53,8 @@ RECIPE = (
     *("--set", "weight_decay=0.01", "--set", "average=0.9", "--set", "threads=1"),
 )
 
+TWO = ("--import", "small", "--workers", "2")
+
 
 def _train(command: Command, folder: Path, model: str, out: str, *arguments: object) -> str:
     """Train into a folder, and return what was printed."""
@@ -132,13 +134,52 @@ def test_batch_statistics_are_those_of_the_whole_batch(
     assert distance < 1e-4, "docs/distributed.md states this bound"
 
 
+# Stands for two GPUs. The processor computes as one process does, so all but the devices is tried.
+DEVICES = """
+import functools
+import small
+import tensorflow as tf
+
+processor = tf.config.list_physical_devices("CPU")[0]
+parts = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(processor, parts)
+tf.distribute.MirroredStrategy = functools.partial(
+    tf.distribute.MirroredStrategy, ["CPU:0", "CPU:1"]
+)
+"""
+
+
+@pytest.mark.parametrize("model", ["small-net", pytest.param("normal-net", marks=pytest.mark.slow)])
+def test_two_devices_of_a_machine_train_as_one(
+    model: str, environment: dict[str, str], command: Command, own: Path, tmp_path: Path
+) -> None:
+    (own / "devices.py").write_text(DEVICES)
+    one, two, killed = (str(tmp_path / name) for name in ("one", "two", "killed"))
+    shards = 1 if model == "normal-net" else 2
+    _train(command, own, model, one, "--import", "small", "--set", f"shards={shards}")
+    mirrored = ("--strategy", "mirrored", "--import", "devices")
+    _train(command, own, model, two, *mirrored, "--set", "shards=1")
+    bound = 1e-4 if model == "normal-net" else 1e-5
+    assert _distance(_weights(Path(one)), _weights(Path(two))) < bound
+    if model == "small-net":
+        with _start(environment, own, killed, *mirrored) as process:
+            process.kill()
+        done = command("zoo.train", model, "--resume", "--out", killed, *mirrored, cwd=own)
+        assert done.returncode == 0, done.stderr
+        for weight, same in zip(_weights(Path(two)), _weights(Path(killed)), strict=True):
+            np.testing.assert_array_equal(weight, same)
+
+
 def _start(
-    environment: dict[str, str], folder: Path, out: str, *arguments: object
+    environment: dict[str, str],
+    folder: Path,
+    out: str,
+    *how: str,
 ) -> subprocess.Popen:
-    """Start two workers that save their state after each step; wait until they train."""
-    line = ("small-net", "--import", "small", "--out", out, *RECIPE, "--set", "shards=1")
+    """Start a training that saves its state after each step; wait until it trains."""
+    line = ("small-net", "--out", out, *RECIPE, "--set", "shards=1", *how)
     process = subprocess.Popen(
-        [sys.executable, "-m", "zoo.train", *line, "--checkpoint-seconds", "0", "--workers", "2"],
+        [sys.executable, "-m", "zoo.train", *line, "--checkpoint-seconds", "0"],
         cwd=folder,
         env=environment,
         stderr=subprocess.PIPE,
@@ -163,7 +204,7 @@ def test_a_killed_worker_ends_the_others_and_the_training_resumes_exactly(
     killed: int, environment: dict[str, str], command: Command, own: Path
 ) -> None:
     out = f"killed-{killed}"
-    process = _start(environment, own, out)
+    process = _start(environment, own, out, *TWO)
     others = [_worker(process, number) for number in (0, 1) if number != killed]
     begin = time.monotonic()
     os.kill(_worker(process, killed), signal.SIGKILL)
@@ -186,7 +227,7 @@ def test_a_killed_worker_ends_the_others_and_the_training_resumes_exactly(
 def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     environment: dict[str, str], command: Command, own: Path
 ) -> None:
-    process = _start(environment, own, "interrupted")
+    process = _start(environment, own, "interrupted", *TWO)
     process.send_signal(signal.SIGTERM)
     _, complaint = process.communicate(timeout=60)
     line = r"zoo.train: interrupted after step \d+ of 50; the state is saved; [^\n]+\n"

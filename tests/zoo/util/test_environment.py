@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.runs import schema
 from zoo.util.environment import cores, has_bfloat16, machine
 
 X86 = """processor\t: 0
@@ -65,3 +66,28 @@ def test_a_containers_quota_bounds_the_cores(
     assert cores(file) == 64
     file.write_text(f"{quota}\n")
     assert cores(file) == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "driver"),
+    [
+        (
+            "NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023",
+            "535.104.05",
+        ),
+        ("NVIDIA UNIX Open Kernel Module for x86_64  550.54.14  Release Build", "550.54.14"),
+        ("something else", "unknown"),
+    ],
+)
+def test_gpus_are_named(version: str, driver: str, tmp_path: Path) -> None:
+    for number, model in enumerate(("NVIDIA H100 80GB HBM3", "NVIDIA A2")):
+        (tmp_path / f"gpus/0000:0{number}:00.0").mkdir(parents=True)
+        text = f"Model: \t\t {model}\nIRQ:   \t\t 16\n"
+        (tmp_path / f"gpus/0000:0{number}:00.0/information").write_text(text)
+    assert "gpus" not in machine(nvidia=tmp_path)
+    (tmp_path / "version").write_text(f"NVRM version: {version}\nGCC version: 12\n")
+    facts = machine(nvidia=tmp_path)
+    assert facts["gpus"] == ["NVIDIA H100 80GB HBM3", "NVIDIA A2"]
+    assert facts["driver"] == driver
+    assert facts["cuda"]
+    assert schema.Machine.model_validate(facts).gpus == facts["gpus"]

@@ -22,7 +22,7 @@ from zoo.util.tracking import track
 
 ROWS = (
     "cache", "checkpoints", "disks", "hostile", "kills", "network", "owners", "preparing",
-    "records", "signals", "words", "workers",
+    "records", "signals", "study", "words", "workers",
 )  # fmt: skip
 
 

@@ -129,6 +129,7 @@ def picture(groups: Sequence[Sequence[Course]]) -> figure.Figure:
         least, most = zip(*((min(each), max(each)) for each in of_step), strict=True)
         axes.fill_between(steps, least, most, color=line.get_color(), alpha=0.25, lw=0)
     axes.plot(_STEPS, _REPORTED_COSTS, "kx", label="the post reports")
-    axes.set(xlabel="step", ylabel="cost of the batch", yscale="log")
-    axes.legend(fontsize="small")
+    axes.set(xlabel="step", ylabel="cost of the batch", ylim=(0, None))
+    axes.set_yscale("symlog", linthresh=1)  # a batch without an error may cost 0
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return drawn

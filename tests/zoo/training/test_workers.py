@@ -170,6 +170,23 @@ def test_two_devices_of_a_machine_train_as_one(
             np.testing.assert_array_equal(weight, same)
 
 
+@pytest.mark.slow
+def test_no_random_operation_lacks_the_seed_that_a_gpu_needs(
+    command: Command, own: Path, tmp_path: Path
+) -> None:
+    lines = (
+        "import small\nimport tensorflow as tf\ntf.config.experimental.enable_op_determinism()\n"
+    )
+    (own / "determinism.py").write_text(lines)
+    warped = ("--set", "rotation=9", "--set", "zoom=0.1", "--set", "shift=1")
+    out = str(tmp_path / "run")
+    _train(command, own, "small-net", out, "--import", "determinism", *warped)
+    (own / "unseeded.py").write_text(lines + "tf.random.uniform([])\n")
+    done = command("zoo.train", "small-net", "--import", "unseeded", *RECIPE, cwd=own)
+    assert "seed" in done.stderr, "without one, TensorFlow refuses"
+    assert done.returncode == 2
+
+
 def _start(
     environment: dict[str, str],
     folder: Path,

@@ -7,6 +7,7 @@ the fingerprint does not match, the split is decoded again.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def selected(folder: Path, name: str, whole: Split, rows: np.ndarray, announce: 
     """Return some images of a split as another one, from the cache like ``cached``.
 
     Args:
-        folder: folder of the cached arrays.
+        folder: where the cached arrays get a folder, whose name depends on the images chosen.
         name: name of the new split.
         whole: the split that contains the images.
         rows: int [M], their positions.
@@ -75,7 +76,9 @@ def selected(folder: Path, name: str, whole: Split, rows: np.ndarray, announce: 
             paging.release(whole.images)
         return whole.labels[rows]
 
-    return cached(folder, name, (len(rows), *whole.images.shape[1:]), fill, announce)
+    chosen = hashlib.sha256(whole.fingerprint.encode() + rows.tobytes()).hexdigest()
+    shape = (len(rows), *whole.images.shape[1:])
+    return cached(folder / chosen[:16], name, shape, fill, announce)
 
 
 def _opened(

@@ -250,9 +250,7 @@ def completed(found: dict[str, Split], folder: Path, announce: Announce) -> dict
         return found | {name: whole.part(name, ranges[name]) for name in ranges}
     parts = splits.assign_splits(whole.labels, present)
     return found | {
-        name: array_cache.selected(
-            folder / "completed", name, whole, np.flatnonzero(parts == name), announce
-        )
+        name: array_cache.selected(folder, name, whole, np.flatnonzero(parts == name), announce)
         for name in ("train", *taken)
     }
 

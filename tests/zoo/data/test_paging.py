@@ -65,6 +65,10 @@ def test_taking_missing_splits_from_train(split: Split, tmp_path: Path) -> None:
     assert all(isinstance(each.images, np.memmap) for each in found.values())
     assert sum(int(each.images[:, 0, 0, 0].sum()) for each in found.values()) == 55
     assert all(np.bincount(each.labels).min() == len(each) / 10 for each in found.values())
+    # Parts of other images or labels are others.
+    other = Split("train", split.images, split.labels[::-1].copy())
+    parts = tfds_sets.completed({"train": other}, tmp_path / "kept", lines.append)
+    assert [part.labels[0] for part in parts.values()] == [9, 9, 9]
 
 
 def test_decoding(tmp_path: Path) -> None:

@@ -400,7 +400,7 @@ def _decode_all(
     for number, fault in enumerate(_in_parallel(decode, numbered, f"Decoding {name}")):
         if fault:
             faults.append(fault)
-        if number % _AT_ONCE == 0:
+        if number % paging.in_block(images) == 0:
             paging.release(images)
     if faults:
         raise _UnreadableError(faults)

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 from collections.abc import Iterator
 
 import numpy as np
 
-_BLOCK = 1 << 26
+_BLOCK = 1 << 25  # bytes
 _SCATTERED = 64  # images read between two releases
 _LARGE = 1 << 28  # bytes of a mapping that is worth the system call
 
 
 def blocks(images: np.ndarray) -> Iterator[slice]:
-    """Yield slices of about 64 MiB that cover the images; ``release`` them after each.
+    """Yield slices of about 32 MiB that cover the images, and release the images after each.
 
     Args:
         images: [N, H, W, C].
     """
-    count = max(1, _BLOCK // max(1, images[:1].nbytes))
+    count = in_block(images)
     for at in range(0, len(images), count):
         yield slice(at, at + count)
         release(images)
 
 
-def take(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Return a copy of the images at some positions, and ``release`` the others read with them.
+def in_block(images: np.ndarray) -> int:
+    """Return how many of the images [N, H, W, C] have about 32 MiB, at least 1."""
+    return max(1, _BLOCK // max(1, images[:1].nbytes))
 
-    A system with large pages reads up to megabytes around each image.
+
+def take(images: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Return a copy of the images at some positions, and release the images after every 64.
+
+    A system with large pages maps up to megabytes around each image.
 
     Args:
         images: [N, H, W, C].
@@ -44,14 +50,19 @@ def release(images: np.ndarray) -> None:
     """Let go of the pages of a memory-mapped array that this process has read or written.
 
     The system takes them back only when memory is short, so a process would grow to the size of the
-    array. What was written stays in the file. Small arrays, and those that are not mapped, are left
-    alone, as is every array where the system cannot do this (Windows).
+    array. What was written stays in the file. Small arrays are left alone, and those that are not
+    mapped or whose changes are not for the file (mode ``c``), as is every array where the system
+    cannot do this (Windows).
 
     Args:
         images: the mapped array, or a slice of it.
     """
     mapping: object = images
+    of_file = False
     while isinstance(mapping, np.ndarray):
+        of_file |= isinstance(mapping, np.memmap) and mapping.mode in ("r", "r+", "w+")
         mapping = mapping.base
-    if isinstance(mapping, mmap.mmap) and len(mapping) >= _LARGE and hasattr(mmap, "MADV_DONTNEED"):
-        mapping.madvise(mmap.MADV_DONTNEED)
+    if of_file and isinstance(mapping, mmap.mmap) and len(mapping) >= _LARGE:
+        # AttributeError on Windows; OSError if the pages are locked.
+        with contextlib.suppress(AttributeError, OSError):
+            mapping.madvise(mmap.MADV_DONTNEED)

@@ -175,11 +175,14 @@ def detect_background(images: np.ndarray) -> tuple[str, bool]:
     Returns:
         ``light-on-dark`` or ``dark-on-light`` if nearly all edge pixels of grey images are near
         black or near white, otherwise ``keep``; and whether the background is plain and only a
-        small share of the pixels is ink. Of many images, some at equal distances decide.
+        small share of the pixels is ink. Of many images, a fixed random sample decides.
     """
     if images.shape[-1] != 1:
         return "keep", False
-    some = paging.take(images, np.arange(0, len(images), 1 + len(images) // _MOST_EXAMINED))
+    # At random, because the order of the classes may repeat.
+    count = min(len(images), _MOST_EXAMINED)
+    chosen = np.random.default_rng(0).choice(len(images), count, replace=False)
+    some = paging.take(images, np.sort(chosen))
     edges = np.concatenate([side.ravel() for side in _edges(some.swapaxes(0, 1).swapaxes(1, 2))])
     if np.mean(edges <= _PLAIN_DISTANCE) >= _PLAIN_SHARE:
         return "light-on-dark", bool(np.mean(some > 127) <= _MOST_INK)

@@ -309,10 +309,11 @@ def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) 
     )
     labels = np.empty(len(images), np.int64)
     if builder.info.features["image"].shape[:2] == wanted.size:
-        batches = tfds.as_numpy(data.batch(_IMAGES_AT_ONCE))
-        tracked = track(batches, f"Decoding {name}", len(images), each=_IMAGES_AT_ONCE)
+        size = min(_IMAGES_AT_ONCE, paging.in_block(images))
+        batches = tfds.as_numpy(data.batch(size))
+        tracked = track(batches, f"Decoding {name}", len(images), each=size)
         for number, (pixels, some) in enumerate(tracked):
-            at = slice(number * _IMAGES_AT_ONCE, number * _IMAGES_AT_ONCE + len(some))
+            at = slice(number * size, number * size + len(some))
             images[at], labels[at] = preprocessing.with_channels(pixels, wanted), some
             paging.release(images)
         return labels
@@ -320,7 +321,7 @@ def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) 
     for number, (pixels, label) in enumerate(pictures):
         converted = preprocessing.with_channels(pixels, wanted)
         images[number], labels[number] = preprocessing.fit(converted, wanted)[0], label
-        if number % _IMAGES_AT_ONCE == 0:
+        if number % paging.in_block(images) == 0:
             paging.release(images)
     return labels
 

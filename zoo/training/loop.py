@@ -39,7 +39,10 @@ class Progress(Protocol):
     """The interface of a progress display."""
 
     def update(self, step: int, cost: float, accuracy: float) -> None:
-        """Show the cost and accuracy of the batch of ``step``, before its update."""
+        """Show the cost and accuracy of the batch of ``step``, before its update.
+
+        On a GPU, they are those of the latest batch whose results were read.
+        """
 
     def validated(self, step: int, accuracy: float) -> None:
         """Show the validation accuracy after ``step`` steps."""
@@ -109,13 +112,17 @@ def train(
     with signals.deferred() as received, MetricsLog(run.metrics, position.step, events) as log:
         for number, cost, accuracy, signal in trainer.run(position.step, clock, received):
             progress.update(number - 1, cost, accuracy)
-            if (number - 1) % REPORT_STEPS == 0 or number == steps:
+            if _is_reported(number, steps):
                 log.write(step=number - 1, cost=cost, accuracy=accuracy, seconds=clock.seconds)
             if number % validation_steps == 0 and number != steps:
+                with clock:
+                    trainer.read()
                 score = evaluate(predict, data.validation)
                 log.write(step=number, validation_accuracy=score.accuracy)
                 progress.validated(number, score.accuracy)
             if signal or time.monotonic() - saved_at >= checkpoint_seconds:
+                with clock:
+                    trainer.read()
                 log.sync()
                 checkpoints.save(Position(number, clock.seconds))
                 saved_at = time.monotonic()
@@ -207,19 +214,27 @@ class _Trainer:
         cost, accuracy = math.nan, math.nan
         for number, (images, labels) in enumerate(stream, start + 1):
             with clock:
-                results = self._train_step(images, labels)
+                self._latest = number, self._train_step(images, labels)
                 self.average.update()
                 signal = self._workers.largest(received.signal)
-                if number == start + 1 or self._is_read(number):
-                    cost, accuracy = (float(value) for value in results)
-            if not math.isfinite(cost):
-                raise _diverged(f"the cost became {cost}", number - 1, self._recipe)
-            # The shares of the shards may add up to slightly more than 1.
-            yield number, cost, min(accuracy, 1.0), signal
+                # To read the results, the processor waits for a GPU.
+                is_first = number == start + 1
+                if not self._on_gpu or is_first or _is_reported(number, self.steps):
+                    cost, accuracy = self.read()
+            yield number, cost, accuracy, signal
 
-    def _is_read(self, number: int) -> bool:
-        """Return whether to read the results of a step, for which the processor waits for a GPU."""
-        return not self._on_gpu or (number - 1) % REPORT_STEPS == 0 or number == self.steps
+    def read(self) -> tuple[float, float]:
+        """Wait for the latest step, and return its cost and accuracy.
+
+        Raises:
+            DivergedError: the cost is not finite.
+        """
+        number, results = self._latest
+        cost, accuracy = (float(value) for value in results)
+        if not math.isfinite(cost):
+            raise _diverged(f"the cost became {cost}", number - 1, self._recipe)
+        # The shares of the shards may add up to slightly more than 1.
+        return cost, min(accuracy, 1.0)
 
     def wait(self) -> None:
         """Wait until every worker has come here."""
@@ -237,6 +252,11 @@ class _Trainer:
             if not np.isfinite(weight).all():
                 what = f"the weights {weight.path} are not finite"
                 raise _diverged(what, self.steps, self._recipe)
+
+
+def _is_reported(number: int, steps: int) -> bool:
+    """Return whether the step is one of those whose results are logged and printed."""
+    return (number - 1) % REPORT_STEPS == 0 or number == steps
 
 
 def _diverged(what: str, step: int, recipe: Recipe) -> DivergedError:

@@ -30,8 +30,8 @@ def machine(
 ) -> dict[str, Any]:
     """Return the processor's name, cores and vector extensions, as far as the system reports them.
 
-    On a machine with GPUs of NVIDIA, their names, the version of the driver, and that of CUDA for
-    which TensorFlow was built, are added.
+    On a machine with GPUs of NVIDIA, the names of those that TensorFlow can use, the version of the
+    driver, and that of CUDA for which TensorFlow was built, are added.
 
     On x86 the name ends with family and model: "AMD EPYC" in a virtual machine can be one of
     several generations, one of them twice as fast as another.
@@ -56,11 +56,11 @@ def machine(
 
 
 def _gpus(nvidia: Path) -> dict[str, Any]:
-    described = [file.read_text("utf-8") for file in sorted(nvidia.glob("gpus/*/information"))]
-    models = [re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE) for text in described]
+    details = tf.config.experimental.get_device_details
+    names = [details(gpu).get("device_name") for gpu in tf.config.list_physical_devices("GPU")]
     driver = re.search(r"Module.*?\s(\d+\.[\d.]+)\s", (nvidia / "version").read_text("utf-8"))
     return {
-        "gpus": [found[1] if found else "unknown" for found in models],
+        "gpus": [name or "unknown" for name in names],
         "driver": driver[1] if driver else "unknown",
         "cuda": tf.sysconfig.get_build_info().get("cuda_version", "none"),
     }

@@ -115,12 +115,12 @@ async function answer(picture, chosen) {
 async function fillGallery() {
   const { gallery } = facts;
   if (!gallery) return;
-  byId("gallery-source").textContent = gallery.source;
   const areas = { errors: byId("errors"), others: byId("others") };
   showGallery({ ...facts, gallery }, await unpacked("pictures"), areas, (image, label) => {
     pad.clear();
     answer(pixelsOf(image, width, channels), { image, label });
   });
+  byId("gallery-source").textContent = gallery.source;
   byId("errors-title").hidden = areas.errors.hidden = !gallery.errors;
   byId("pictures-area").hidden = false;
 }

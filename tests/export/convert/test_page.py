@@ -399,7 +399,7 @@ def test_test_pictures(opened: Opened, digits: Dataset) -> None:
         "12 images of the test split of digits, CC BY 4.0"
     )
     buttons = opened.page.locator("#errors button, #others button")
-    assert buttons.count() == 12
+    expect(buttons).to_have_count(12)
     for at, words in enumerate(buttons.all_inner_texts()):
         label, _, predicted = words.partition(", not ")
         buttons.nth(at).click()

@@ -230,6 +230,9 @@ def test_a_plain_background_is_recognised(digits: Dataset) -> None:
     images = digits.train.images
     assert preprocessing.detect_background(images) == ("light-on-dark", True)
     assert preprocessing.detect_background(255 - images) == ("dark-on-light", True)
+    # More images than are examined, whose order repeats.
+    alternating = np.tile(np.array([0, 255]), 6_000)[:, None, None, None] * np.ones((1, 8, 8, 1))
+    assert preprocessing.detect_background(alternating.astype(np.uint8)) == ("keep", False)
     shirts = np.zeros((50, 28, 28, 1), np.uint8)
     shirts[:, 1:-1, 4:-4] = 200
     assert preprocessing.detect_background(shirts) == ("light-on-dark", False)

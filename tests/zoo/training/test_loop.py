@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +18,7 @@ from zoo import recipes
 from zoo.data import Dataset
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
+from zoo.metrics import Metrics, evaluate
 from zoo.recipes import Recipe
 from zoo.runs import Run, records
 from zoo.training import experiment, loop
@@ -266,6 +269,35 @@ def test_on_a_gpu_few_results_are_read_and_the_training_is_the_same(
     assert len({*every}) == len(every) == len(read) == steps - start
     at = {0, loop.REPORT_STEPS - start, steps - 1 - start}
     assert read == [every[max(n for n in at if n <= step)] for step in range(len(every))]
+
+
+def test_the_time_of_a_gpu_counts_although_few_results_are_read(
+    few: Dataset, new_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.005  # of a step
+    busy = [0.0]  # until when
+
+    class Later(float):
+        def __float__(self) -> float:
+            time.sleep(max(0.0, self.real - time.perf_counter()))
+            return 1.0
+
+    def step(*_: object) -> tuple[Later, Later]:
+        busy[0] = max(busy[0], time.perf_counter()) + seconds
+        return Later(busy[0]), Later(busy[0])
+
+    def validate(*arguments: Any) -> Metrics:
+        time.sleep(max(0.0, busy[0] - time.perf_counter()))
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(loop, "on_gpu", lambda: True)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: step)
+    monkeypatch.setattr(loop, "evaluate", validate)
+    steps = 5 * loop.REPORT_STEPS
+    recipe = SHORT.replace(steps=steps)
+    result = loop.train(zoo.create_model("ltfn1"), recipe, few, new_run, _Any())
+    # The GPU also computes while the next batch is prepared, which is not counted.
+    assert result.seconds >= 0.5 * steps * seconds
 
 
 def test_initializers_draw_what_they_say() -> None:

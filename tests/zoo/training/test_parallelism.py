@@ -12,7 +12,7 @@ import zoo
 from tests.conftest import ROOT
 from zoo import recipes
 from zoo.errors import InputError
-from zoo.training import parallelism
+from zoo.training import parallelism, workers
 
 RECIPE = recipes.get_recipe("quick")
 
@@ -24,6 +24,39 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     threading = tf.config.threading
     monkeypatch.setattr(threading, "set_intra_op_parallelism_threads", threads.append)
     monkeypatch.setattr(threading, "get_intra_op_parallelism_threads", lambda: threads[-1])
+
+
+@pytest.mark.usefixtures("new_process")
+@pytest.mark.parametrize("gpus", [0, 1, 2])
+def test_gpus_compute_whole_batches_in_a_fixed_order(
+    gpus: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * gpus)
+    config = tf.config.experimental
+    monkeypatch.setattr(config, "enable_op_determinism", lambda: called.append("order"))
+
+    def mirrored() -> tf.distribute.Strategy:
+        called.append("all")
+        return tf.distribute.get_strategy()
+
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", mirrored)
+    parallelism.prepare(RECIPE, ["ltfn5"])
+    assert (parallelism.resolve(RECIPE, "ltfn5").shards == 1) == bool(gpus)
+    workers.start("auto", None)
+    workers.start("one", None)
+    assert called == [[], ["order"], ["order", "all"]][gpus]
+
+
+def test_float32_is_not_rounded() -> None:
+    script = (
+        "from zoo.util import backend; backend.start_tensorflow(); import tensorflow as tf; "
+        "print(tf.config.experimental.tensor_float_32_execution_enabled())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "False\n", done.stderr
 
 
 @pytest.mark.usefixtures("new_process")

@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from zoo.runs import schema
 from zoo.util.environment import cores, has_bfloat16, machine
@@ -79,15 +80,18 @@ def test_a_containers_quota_bounds_the_cores(
         ("something else", "unknown"),
     ],
 )
-def test_gpus_are_named(version: str, driver: str, tmp_path: Path) -> None:
-    for number, model in enumerate(("NVIDIA H100 80GB HBM3", "NVIDIA A2")):
-        (tmp_path / f"gpus/0000:0{number}:00.0").mkdir(parents=True)
-        text = f"Model: \t\t {model}\nIRQ:   \t\t 16\n"
-        (tmp_path / f"gpus/0000:0{number}:00.0/information").write_text(text)
+def test_gpus_are_named(
+    version: str, driver: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {"one": "NVIDIA H100 80GB HBM3", "other": "NVIDIA A2"}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(models))
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda gpu: {"device_name": models[gpu]}
+    )
     assert "gpus" not in machine(nvidia=tmp_path)
     (tmp_path / "version").write_text(f"NVRM version: {version}\nGCC version: 12\n")
     facts = machine(nvidia=tmp_path)
-    assert facts["gpus"] == ["NVIDIA H100 80GB HBM3", "NVIDIA A2"]
+    assert facts["gpus"] == list(models.values())
     assert facts["driver"] == driver
     assert facts["cuda"]
     assert schema.Machine.model_validate(facts).gpus == facts["gpus"]

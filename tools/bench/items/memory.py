@@ -27,7 +27,7 @@ def measure(rounds: int) -> Result:
         found = [_train(Path(folder)) for _ in range(rounds)]
         stored = sum(
             file.stat().st_size
-            for file in Path(folder).rglob("*")
+            for file in (Path(folder) / "data").rglob("*")
             if file.is_file() and "decoded" not in file.parts
         )
     rows = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _STUDY = (
     *("--set", "threads=1", "--set", "shards=1", "--offline"),
 )
 _PROCESSES = 3
+_SECONDS = 600  # in which the survivor must end
 
 
 def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
@@ -30,7 +32,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
     done = place.call(*_STUDY, "--out", "whole", cwd=folder)
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - begin
-    names = [path.name for path in (folder / "whole").iterdir() if path.is_dir()]
+    names = _runs(folder / "whole")
     whole = {name: contents(folder / "whole" / name) for name in names}
     for number in range(count):
         shutil.rmtree(folder / "shared", ignore_errors=True)
@@ -44,8 +46,14 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
             for name in (() if wrong else names)
             if (found := differing(whole[name], folder / "shared" / name))
         ]
+        if not wrong and _runs(folder / "shared") != names:
+            wrong = "other runs than those of one process"
         described = " and ".join(f"{moment:.2f}" for moment in moments)
         yield f"{number}: after {described} seconds", wrong or "; ".join(differences) or None
+
+
+def _runs(study: Path) -> list[str]:
+    return sorted(path.name for path in study.iterdir() if path.is_dir())
 
 
 def _end(
@@ -57,5 +65,10 @@ def _end(
         time.sleep(max(0.0, begin + moment - time.monotonic()))
         process.kill()
         process.communicate()
-    _, errors = survivor.communicate()
+    try:
+        _, errors = survivor.communicate(timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        survivor.kill()
+        survivor.communicate()
+        return f"the study did not end within {_SECONDS} seconds"
     return f"exit code {survivor.returncode}: {errors[-300:]}" if survivor.returncode else None

@@ -18,13 +18,14 @@ from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training.experiment import assist_experiment, run_experiment
 from zoo.training.loop import CHECKPOINT_SECONDS
+from zoo.training.member import member
 from zoo.training.transfer import source_of, start_from
 from zoo.training.workers import STRATEGIES
 from zoo.training.workers import start as start_workers
-from zoo.util import backend, tf_config
+from zoo.util import backend, lifetime, tf_config
 
 with epy.lazy_imports():
-    from zoo.training import local_workers, peers
+    from zoo.training import local_workers, supervisor
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.
 _POST_TEST_COST = 15_083
@@ -38,9 +39,11 @@ def main(argv: Sequence[str]) -> None:
     task = _task(arguments)
     if task is None:
         _train(arguments, None)
-    else:
-        with peers.member(task):
+    elif lifetime.has_parent():
+        with member(task):
             _train(arguments, task)
+    else:
+        sys.exit(supervisor.run(task, "zoo.train"))
 
 
 def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:

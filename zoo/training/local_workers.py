@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,11 +11,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import IO
 
-from zoo.errors import Interrupted, WorkerError
-from zoo.util import lifetime, signals, streams, tf_config
+from zoo.errors import WorkerError
+from zoo.training import children
+from zoo.util import streams, tf_config
 
 _SECONDS = 0.1  # between two looks at the workers
 _GRACE = 20.0  # seconds for the others to end by themselves after one ended
@@ -41,42 +40,26 @@ def run(count: int, module: str) -> int:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
         addresses = stack.enter_context(_free_addresses(count))
         workers: list[subprocess.Popen] = []
-        stack.callback(_kill, workers)
-        received = stack.enter_context(_signals_passed_on(workers))
+        stack.callback(children.kill, workers)
+        received = stack.enter_context(children.signals_passed_on(workers))
         for number, (cores, error) in enumerate(zip(_core_shares(count), errors, strict=True)):
+            environment = os.environ | {
+                tf_config.VARIABLE: tf_config.write_config(addresses, number),
+                "TF_GRPC_REUSE_PORT": "1",
+            }
+            output = None if number == 0 else subprocess.DEVNULL
             with _on_cores(cores):
-                workers.append(_start(command, addresses, number, error))
+                workers.append(children.start(command, environment, output, error))
         failed = _first_failure(workers)
         cause = 0 if failed is None else _cause(workers, failed)
         _print(errors[cause])
-        code = workers[cause].returncode
-        if code < 0 and received:  # before the worker handled it, or a second time
-            raise Interrupted("interrupted", received[0])
-        if code < 0:
-            raise WorkerError(
-                f"worker {cause} was killed by {signal.Signals(-code).name}; continue with the "
-                "same command and --resume"
-            )
-        return code
-
-
-def _start(
-    command: list[str], addresses: tuple[str, ...], number: int, errors: IO[bytes]
-) -> subprocess.Popen:
-    environment = os.environ | {
-        tf_config.VARIABLE: tf_config.write_config(addresses, number),
-        lifetime.PARENT: str(os.getpid()),
-        "TF_GRPC_REUSE_PORT": "1",
-    }
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=None if number == 0 else subprocess.DEVNULL,
-        stderr=errors,
-        # A terminal sends Ctrl-C to all processes of its group; the workers get it from this one.
-        process_group=0,
-    )
+        children.raise_for_kill(
+            workers[cause],
+            f"worker {cause}",
+            received,
+            "continue with the same command and --resume",
+        )
+        return workers[cause].returncode
 
 
 @contextmanager
@@ -113,23 +96,6 @@ def _on_cores(cores: list[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-@contextmanager
-def _signals_passed_on(workers: list[subprocess.Popen]) -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to the workers, and kill them at the second; yield those received.
-
-    A signal that arrives while the workers start reaches those that have started.
-    """
-    received: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for worker in workers:
-            worker.send_signal(number if len(received) == 1 else signal.SIGKILL)
-
-    with signals.handled_by(handle):
-        yield received
-
-
 def _first_failure(workers: list[subprocess.Popen]) -> int | None:
     """Return the first worker that ends with another code than 0; None if all end with 0."""
     while True:
@@ -142,19 +108,18 @@ def _first_failure(workers: list[subprocess.Popen]) -> int | None:
 
 
 def _cause(workers: list[subprocess.Popen], failed: int) -> int:
-    """Wait for the others to end, and return the first that failed without waiting for another."""
+    """Wait for the others to end, and return the first that failed without waiting for another.
+
+    If a worker was killed, the others would wait in vain.
+    """
+    if workers[failed].returncode < 0:
+        return failed
     deadline = time.monotonic() + _GRACE
     while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
         time.sleep(_SECONDS)
     codes = {number: worker.returncode for number, worker in enumerate(workers)}
     own = [number for number, code in codes.items() if code not in (None, 0, WorkerError.exit_code)]
     return min(own, default=failed)
-
-
-def _kill(workers: list[subprocess.Popen]) -> None:
-    for worker in workers:
-        worker.kill()
-        worker.wait()
 
 
 def _print(errors: IO[bytes]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
+import sys
 import threading
 import time
 
@@ -10,12 +13,23 @@ PARENT = "ZOO_PARENT"
 """The environment variable with the process ID of the parent."""
 
 _SECONDS = 0.5
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
+
+
+def has_parent() -> bool:
+    """Return whether this is a subprocess that ends with its parent."""
+    return PARENT in os.environ
 
 
 def end_with_parent() -> None:
-    """Watch the parent that the environment names, if any, in a thread."""
-    if parent := os.environ.get(PARENT):
-        threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
+    """Make this process end when the parent that the environment names, if any, has ended."""
+    if not has_parent():
+        return
+    parent = int(os.environ[PARENT])
+    if sys.platform == "linux":
+        # Also while a library holds Python's lock, which stops the thread.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 _SECONDS = 1.0
+
+# A second signal within this time is the same one: a parent passes it on, and systemd, SLURM or a
+# container sends it to all processes.
+_SAME_SECONDS = 1.0
 
 
 class Terminated(KeyboardInterrupt):
@@ -71,10 +77,13 @@ def raise_exceptions() -> None:
     """
     exceptions = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
     received = KeyboardInterrupt
+    begin = -math.inf
 
     def first(number: int, frame: FrameType | None) -> None:
-        nonlocal received
-        received = exceptions[signal.Signals(number)]
+        nonlocal received, begin
+        if time.monotonic() - begin < _SAME_SECONDS:
+            return
+        received, begin = exceptions[signal.Signals(number)], time.monotonic()
         signal.setitimer(signal.ITIMER_REAL, _SECONDS, _SECONDS)
         raise received
 
@@ -137,9 +146,15 @@ def deferred() -> Iterator[Received]:
     """
     received = Received()
 
+    begin = 0.0
+
     def note(number: int, frame: FrameType | None) -> None:
-        received.signal = number
-        restore()
+        nonlocal begin
+        if not received.signal:
+            received.signal, begin = number, time.monotonic()
+        elif time.monotonic() - begin > _SAME_SECONDS:
+            restore()
+            signal.raise_signal(number)
 
     def restore() -> None:
         for name, handler in previous.items():

@@ -27,6 +27,11 @@ class Task:
     number: int
     addresses: tuple[str, ...]
 
+    @property
+    def prefix(self) -> str:
+        """What its messages begin with; nothing for the chief."""
+        return f"worker {self.number}: " if self.number else ""
+
 
 def read_task() -> Task | None:
     """Return what ``TF_CONFIG`` says of this process; None if it is not set, or has no cluster.

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -251,20 +252,26 @@ def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     assert (own / "interrupted" / "result.json").exists()
 
 
+def _start_worker(
+    environment: dict[str, str], folder: Path, addresses: tuple[str, ...], number: int, *how: str
+) -> subprocess.Popen:
+    """Start a worker as on a machine of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "zoo.train", "ltfn1", *RECIPE, *how],
+        cwd=folder,
+        env=environment | {tf_config.VARIABLE: tf_config.write_config(addresses, number)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.mark.slow
 def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], own: Path) -> None:
     addresses = _free_addresses()
-    with_ports = tf_config.write_config(addresses, 0), tf_config.write_config(addresses, 1)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "zoo.train", "ltfn1", "--out", "other", *RECIPE, "--seed", seed],
-            cwd=own,
-            env=environment | {tf_config.VARIABLE: config},
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
-        for seed, config in zip("01", with_ports, strict=True)
+        _start_worker(environment, own, addresses, number, "--out", "other", "--seed", str(number))
+        for number in (0, 1)
     ]
     complaints = [process.communicate(timeout=100)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 2]
@@ -272,6 +279,75 @@ def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], ow
         line = f"zoo.train: error: {prefix}the network, the data, the recipe, "
         assert complaint.splitlines()[-1].startswith(line)
     assert not (own / "other").exists()
+
+
+@pytest.mark.slow
+def test_workers_of_several_machines_train_and_end_by_one_signal(
+    environment: dict[str, str], own: Path
+) -> None:
+    for out, steps in (("ends", "50"), ("interrupted-hosts", "100000")):
+        addresses = _free_addresses()
+        how = ("--out", out, "--steps", steps, "--checkpoint-seconds", "0")
+        chief, other = (
+            _start_worker(environment, own, addresses, number, *how) for number in (0, 1)
+        )
+        if out != "ends":
+            _wait_for(lambda: list((own / out).glob("checkpoints/step-*.npz")))  # noqa: B023
+            other.send_signal(signal.SIGTERM)
+        printed, complaint = chief.communicate(timeout=100)
+        assert other.communicate(timeout=60)[0] == ""
+        if out == "ends":
+            assert (chief.returncode, other.returncode, complaint) == (0, 0, "")
+            assert "Test accuracy: " in printed
+        else:
+            assert (chief.returncode, other.returncode) == (143, 143)
+            assert "the state is saved" in complaint
+
+
+@pytest.mark.parametrize("moment", ["connects", pytest.param("trains", marks=pytest.mark.slow)])
+def test_a_killed_worker_of_another_machine_ends_the_others(
+    moment: str, environment: dict[str, str], own: Path
+) -> None:
+    addresses = _free_addresses()
+    how = ("--out", moment, "--steps", "100000", "--checkpoint-seconds", "0")
+    other = _start_worker(environment, own, addresses, 1, *how)
+    if moment == "connects":
+        # The port of a stopped process accepts connections, but nothing answers, so the chief
+        # waits in TensorFlow.
+        _wait_for(lambda: _listens(addresses[1]))
+        os.kill(_worker(other, 1), signal.SIGSTOP)
+    chief = _start_worker(environment, own, addresses, 0, *how)
+    if moment == "connects":
+        _wait_for(lambda: _listens(addresses[0]))
+        time.sleep(5)  # in TensorFlow
+    else:
+        _wait_for(lambda: list((own / moment).glob("checkpoints/step-*.npz")))
+    trainings = [_worker(chief, 0), _worker(other, 1)]
+    begin = time.monotonic()
+    other.kill()
+    _, complaint = chief.communicate(timeout=60)
+    assert time.monotonic() - begin < 60
+    other.communicate()
+    assert chief.returncode == 5
+    assert complaint.splitlines()[-1] == (
+        f"zoo.train: error: worker 1 at {addresses[1]} ended; start all workers again, with "
+        "--resume if the training had begun"
+    )
+    assert not any(Path(f"/proc/{training}").exists() for training in trainings)
+
+
+def _wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _listens(address: str) -> bool:
+    port = int(address.rpartition(":")[2])
+    # Linux lists the sockets; state 0A is LISTEN.
+    lines = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
+    return re.search(rf":{port:04X} \w+:0000 0A ", lines) is not None
 
 
 def _free_addresses() -> tuple[str, ...]:

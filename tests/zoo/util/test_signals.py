@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -286,3 +287,51 @@ def test_a_signal_after_a_command_changes_nothing(code: int, number: signal.Sign
     process = _start(ENDED.replace("CODE", str(code)))
     complaint = _end(process, number)
     assert (process.returncode, complaint) == (code, "zoo.wait: error: wrong\n" if code else "")
+
+
+# A parent passes on the signal that the whole group has received.
+TWICE = """
+import time
+from pathlib import Path
+from zoo import cli
+from zoo.util import signals
+def main(argv):
+    with signals.deferred() as received:
+        print("ready", flush=True)
+        for _ in range(100):
+            time.sleep(0.05)
+            if received.signal:
+                time.sleep(0.5)
+                print("saved", flush=True)
+                break
+    time.sleep(60)
+cli.run("zoo.wait", main)
+"""
+
+
+@pytest.mark.parametrize(("code", "output"), [(TWICE, "saved\n"), (DROPPED, "tidied\n")])
+def test_a_signal_that_arrives_twice_at_once_is_one(
+    code: str, output: str, number: signal.Signals
+) -> None:
+    process = _start(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    time.sleep(0.2)
+    process.send_signal(number)
+    printed, complaint = process.communicate(timeout=60)
+    assert printed == output
+    assert (process.returncode, complaint) == (128 + number, f"zoo.wait: {WORDS[number]}\n")
+
+
+def test_a_second_signal_ends_work_that_the_first_did_not(number: signal.Signals) -> None:
+    process = _start(TWICE.replace("if received.signal:", "if False:"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    time.sleep(1.5)
+    begin = time.monotonic()
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[0] == ""
+    assert process.returncode == 128 + number
+    assert time.monotonic() - begin < 2

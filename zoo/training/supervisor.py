@@ -1,0 +1,111 @@
+"""Run one of several workers as a child, and end it when another worker has ended.
+
+TensorFlow itself reports the end of a worker within seconds when a collective operation fails, but
+not to a chief that validates, and not while the workers still connect: there it holds Python's
+lock, so that no thread of the worker could notice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+from zoo.errors import WorkerError
+from zoo.training import children
+from zoo.util.tf_config import Task
+
+START_SECONDS = 600
+"""Seconds that a worker waits for the others to start."""
+
+GRACE_SECONDS = 10.0
+"""Seconds in which a worker may still end by itself, after another one has ended."""
+
+NOTICE_SECONDS = 15.0
+"""Seconds in which the end of another worker is noticed."""
+
+AGAIN = "start all workers again, with --resume if the training had begun"
+"""What to do when a worker has ended."""
+
+_SECONDS = 2.0  # between two attempts to connect to the workers, and the timeout of each
+_SECONDS_AT_START = 0.2  # between two attempts until all workers have started
+_ATTEMPTS = 3  # that fail one after another
+
+
+def run(task: Task, module: str) -> int:
+    """Run this command as a child, and return its exit code; it ends when another worker ends.
+
+    SIGINT and SIGTERM are passed on to it; a second one kills it.
+
+    Args:
+        task: this process among the workers.
+        module: the module of the command; the child gets the arguments of this process.
+
+    Raises:
+        Interrupted: a signal ended the child before it saved its state.
+        WorkerError: another worker has ended, or the child was killed.
+    """
+    others = _Others(task)
+    workers: list[subprocess.Popen] = []
+    with ExitStack() as stack:
+        stack.callback(children.kill, workers)
+        received = stack.enter_context(children.signals_passed_on(workers))
+        command = [sys.executable, "-m", module, *sys.argv[1:]]
+        worker = children.start(command, dict(os.environ))
+        workers.append(worker)
+        while not _has_ended(worker, others.pause):
+            # A worker that has done its part may take some seconds to end.
+            if (lost := others.find_ended()) and not _has_ended(worker, GRACE_SECONDS):
+                raise WorkerError(f"{task.prefix}{lost}; {AGAIN}")
+    children.raise_for_kill(worker, f"worker {task.number}", received, AGAIN)
+    return worker.returncode
+
+
+def _has_ended(process: subprocess.Popen, seconds: float) -> bool:
+    """Wait for the end of a process; return whether it came."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+class _Others:
+    """The other workers: one whose port no longer accepts connections has ended."""
+
+    def __init__(self, task: Task) -> None:
+        self._addresses = dict(enumerate(task.addresses))
+        del self._addresses[task.number]
+        self._begin = time.monotonic()
+        self._failures: dict[int, int] = {}  # in a row, of each worker that has started
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next attempt; few at the start, to see also those that end soon."""
+        return _SECONDS if len(self._failures) == len(self._addresses) else _SECONDS_AT_START
+
+    def find_ended(self) -> str | None:
+        """Try to connect to each worker; say which has ended or did not start, None if none."""
+        for number, address in self._addresses.items():
+            if _answers(address):
+                self._failures[number] = 0
+            elif number in self._failures:
+                self._failures[number] += 1
+                if self._failures[number] == _ATTEMPTS:
+                    return f"worker {number} at {address} ended"
+            elif time.monotonic() - self._begin > START_SECONDS:
+                return f"worker {number} at {address} did not start within {START_SECONDS} s"
+        return None
+
+
+def _answers(address: str) -> bool:
+    """Return whether a server accepts connections at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+    except OSError:
+        return False
+    return True

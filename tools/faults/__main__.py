@@ -21,7 +21,7 @@ from zoo.util import backend
 from zoo.util.tracking import track
 
 ROWS = (
-    "cache", "checkpoints", "disks", "hostile", "kills", "network", "owners", "preparing",
+    "cache", "checkpoints", "disks", "hostile", "hosts", "kills", "network", "owners", "preparing",
     "records", "signals", "study", "words", "workers",
 )  # fmt: skip
 

@@ -38,7 +38,7 @@ def run(count: int, module: str) -> int:
     command = [sys.executable, "-m", module, *sys.argv[1:]]
     with ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
-        addresses = stack.enter_context(_free_addresses(count))
+        addresses = stack.enter_context(free_addresses(count))
         workers: list[subprocess.Popen] = []
         stack.callback(children.kill, workers)
         received = stack.enter_context(children.signals_passed_on(workers))
@@ -63,8 +63,12 @@ def run(count: int, module: str) -> int:
 
 
 @contextmanager
-def _free_addresses(count: int) -> Iterator[tuple[str, ...]]:
-    """Yield free ports of this machine, which no other process gets within the block."""
+def free_addresses(count: int) -> Iterator[tuple[str, ...]]:
+    """Yield free ``host:port`` of this machine, which no other process gets within the block.
+
+    A server takes one if it sets ``SO_REUSEPORT``, as TensorFlow's does with
+    ``TF_GRPC_REUSE_PORT=1``.
+    """
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -90,7 +90,7 @@ class _Others:
     def find_ended(self) -> str | None:
         """Try to connect to each worker; say which has ended or did not start, None if none."""
         for number, address in self._addresses.items():
-            if _answers(address):
+            if answers(address):
                 self._failures[number] = 0
             elif number in self._failures:
                 self._failures[number] += 1
@@ -101,7 +101,7 @@ class _Others:
         return None
 
 
-def _answers(address: str) -> bool:
+def answers(address: str) -> bool:
     """Return whether a server accepts connections at ``host:port``."""
     host, _, port = address.rpartition(":")
     try:

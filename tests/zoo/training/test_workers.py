@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import zoo
 from tests.conftest import Command
 from tools.faults.rows.workers import process_of
 from zoo.runs import Run
+from zoo.training import local_workers, supervisor
 from zoo.util import tf_config
 
 # With dropout, whose masks differ in each shard, and everything that changes a step. Poolings would
@@ -252,6 +252,13 @@ def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     assert (own / "interrupted" / "result.json").exists()
 
 
+@pytest.fixture
+def addresses() -> Iterator[tuple[str, ...]]:
+    """Yield the addresses of two workers on this machine."""
+    with local_workers.free_addresses(2) as found:
+        yield found
+
+
 def _start_worker(
     environment: dict[str, str], folder: Path, addresses: tuple[str, ...], number: int, *how: str
 ) -> subprocess.Popen:
@@ -259,7 +266,11 @@ def _start_worker(
     return subprocess.Popen(
         [sys.executable, "-m", "zoo.train", "ltfn1", *RECIPE, *how],
         cwd=folder,
-        env=environment | {tf_config.VARIABLE: tf_config.write_config(addresses, number)},
+        env=environment
+        | {
+            tf_config.VARIABLE: tf_config.write_config(addresses, number),
+            "TF_GRPC_REUSE_PORT": "1",
+        },
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -267,8 +278,9 @@ def _start_worker(
 
 
 @pytest.mark.slow
-def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], own: Path) -> None:
-    addresses = _free_addresses()
+def test_a_worker_with_another_recipe_is_refused(
+    environment: dict[str, str], addresses: tuple[str, ...], own: Path
+) -> None:
     processes = [
         _start_worker(environment, own, addresses, number, "--out", "other", "--seed", str(number))
         for number in (0, 1)
@@ -282,43 +294,46 @@ def test_a_worker_with_another_recipe_is_refused(environment: dict[str, str], ow
 
 
 @pytest.mark.slow
-def test_workers_of_several_machines_train_and_end_by_one_signal(
-    environment: dict[str, str], own: Path
+def test_workers_of_several_machines_train(
+    environment: dict[str, str], addresses: tuple[str, ...], own: Path
 ) -> None:
-    for out, steps in (("ends", "50"), ("interrupted-hosts", "100000")):
-        addresses = _free_addresses()
-        how = ("--out", out, "--steps", steps, "--checkpoint-seconds", "0")
-        chief, other = (
-            _start_worker(environment, own, addresses, number, *how) for number in (0, 1)
-        )
-        if out != "ends":
-            _wait_for(lambda: list((own / out).glob("checkpoints/step-*.npz")))  # noqa: B023
-            other.send_signal(signal.SIGTERM)
-        printed, complaint = chief.communicate(timeout=100)
-        assert other.communicate(timeout=60)[0] == ""
-        if out == "ends":
-            assert (chief.returncode, other.returncode, complaint) == (0, 0, "")
-            assert "Test accuracy: " in printed
-        else:
-            assert (chief.returncode, other.returncode) == (143, 143)
-            assert "the state is saved" in complaint
+    workers = [
+        _start_worker(environment, own, addresses, number, "--out", "hosts") for number in (0, 1)
+    ]
+    (printed, complaint), others = (worker.communicate(timeout=100) for worker in workers)
+    assert [worker.returncode for worker in workers] == [0, 0]
+    assert "Test accuracy: " in printed
+    assert (complaint, *others) == ("", "", "")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_several_machines_ends_all(
+    environment: dict[str, str], addresses: tuple[str, ...], own: Path
+) -> None:
+    how = ("--out", "signal", "--steps", "100000", "--checkpoint-seconds", "0")
+    chief, other = (_start_worker(environment, own, addresses, number, *how) for number in (0, 1))
+    _wait_for(lambda: list((own / "signal").glob("checkpoints/step-*.npz")))
+    other.send_signal(signal.SIGTERM)
+    _, complaint = chief.communicate(timeout=100)
+    other.communicate(timeout=60)
+    assert (chief.returncode, other.returncode) == (143, 143)
+    assert "the state is saved" in complaint
 
 
 @pytest.mark.parametrize("moment", ["connects", pytest.param("trains", marks=pytest.mark.slow)])
 def test_a_killed_worker_of_another_machine_ends_the_others(
-    moment: str, environment: dict[str, str], own: Path
+    moment: str, environment: dict[str, str], addresses: tuple[str, ...], own: Path
 ) -> None:
-    addresses = _free_addresses()
     how = ("--out", moment, "--steps", "100000", "--checkpoint-seconds", "0")
     other = _start_worker(environment, own, addresses, 1, *how)
     if moment == "connects":
         # The port of a stopped process accepts connections, but nothing answers, so the chief
         # waits in TensorFlow.
-        _wait_for(lambda: _listens(addresses[1]))
+        _wait_for(lambda: supervisor.answers(addresses[1]))
         os.kill(_worker(other, 1), signal.SIGSTOP)
     chief = _start_worker(environment, own, addresses, 0, *how)
     if moment == "connects":
-        _wait_for(lambda: _listens(addresses[0]))
+        _wait_for(lambda: supervisor.answers(addresses[0]))
         time.sleep(5)  # in TensorFlow
     else:
         _wait_for(lambda: list((own / moment).glob("checkpoints/step-*.npz")))
@@ -341,17 +356,3 @@ def _wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def _listens(address: str) -> bool:
-    port = int(address.rpartition(":")[2])
-    # Linux lists the sockets; state 0A is LISTEN.
-    lines = Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text()
-    return re.search(rf":{port:04X} \w+:0000 0A ", lines) is not None
-
-
-def _free_addresses() -> tuple[str, ...]:
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return tuple(f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other))

@@ -25,12 +25,13 @@ WHAT = (
 )
 COUNT = 20
 
-_TRAIN = (
+TRAIN = (
     *("zoo.train", "ltfn1", "--data", "digits", "--steps", 300, "--precision", "float32"),
     *("--set", "threads=1", "--set", "shards=1", "--checkpoint-seconds", 0, "--offline"),
 )
 _WORKERS = ("--workers", 2)
-_SECONDS = 60  # in which the other worker must end
+SECONDS = 60
+"""Seconds in which the other worker must end."""
 
 
 def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
@@ -38,7 +39,7 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
     folder = place.folder / "workers"
     folder.mkdir()
     begin = time.monotonic()
-    done = place.call(*_TRAIN, *_WORKERS, "--out", "whole", cwd=folder)
+    done = place.call(*TRAIN, *_WORKERS, "--out", "whole", cwd=folder)
     assert done.returncode == 0, done.stderr
     seconds = time.monotonic() - begin
     whole = contents(folder / "whole")
@@ -46,15 +47,15 @@ def inject(place: Place, random: np.random.Generator, count: int) -> Injected:
         shutil.rmtree(folder / "run", ignore_errors=True)
         moment, killed = random.uniform(0, 1.05 * seconds), int(random.integers(2))
         fault = f"{number}: worker {killed} killed after {moment:.2f} of {seconds:.2f} seconds"
-        with place.start(*_TRAIN, *_WORKERS, "--out", "run", cwd=folder) as process:
+        with place.start(*TRAIN, *_WORKERS, "--out", "run", cwd=folder) as process:
             if wrong := _end_after_kill(process, killed, moment):
                 process.kill()
                 yield fault, wrong
                 continue
         run = Run(folder / "run")
         if not run.result.exists():
-            resume = (*_TRAIN[:2], "--resume", "--offline")
-            arguments = resume if run.recipe.exists() else _TRAIN
+            resume = (*TRAIN[:2], "--resume", "--offline")
+            arguments = resume if run.recipe.exists() else TRAIN
             done = place.call(*arguments, *_WORKERS, "--out", "run", cwd=folder)
             if done.returncode:
                 yield fault, done.stderr
@@ -71,9 +72,9 @@ def _end_after_kill(process: subprocess.Popen[str], number: int, moment: float) 
             with contextlib.suppress(ProcessLookupError):  # it has ended since
                 os.kill(worker, signal.SIGKILL)
             try:
-                _, errors = process.communicate(timeout=_SECONDS)
+                _, errors = process.communicate(timeout=SECONDS)
             except subprocess.TimeoutExpired:
-                return f"the training did not end within {_SECONDS} seconds"
+                return f"the training did not end within {SECONDS} seconds"
             done = subprocess.CompletedProcess(["zoo.train"], process.returncode, "", errors)
             if process.returncode not in (0, WorkerError.exit_code):
                 return f"exit code {process.returncode}: {errors[-300:]}"

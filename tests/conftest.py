@@ -192,7 +192,13 @@ def examples(workplace: Path, digits: data.Dataset, tmp_path: Path) -> Path:
 def experiment(digits: data.Dataset) -> dict[str, Any]:
     """Return the request of a run: ltfn5 on the digits."""
     recipe = dataclasses.asdict(recipes.get_recipe("quick"))
-    return {"model": "ltfn5", "data": digits.record(), "recipe": recipe, "start": None}
+    return {
+        "model": "ltfn5",
+        "data": digits.record(),
+        "recipe": recipe,
+        "start": None,
+        "teachers": [],
+    }
 
 
 @pytest.fixture

@@ -444,6 +444,10 @@ def test_a_killed_training_leaves_a_run_that_can_begin_again(
     process.communicate()
     assert not (tmp_path / "runs" / "compact-4k" / "result.json").exists()
     assert command("export", "runs/compact-4k", cwd=tmp_path).returncode == 2
+    mistaken = command("zoo.train", "runs/compact-4k", "--resume", cwd=tmp_path)
+    assert mistaken.returncode == 2
+    assert mistaken.stderr.startswith("zoo.train: error: --resume takes a network, not the run")
+    assert mistaken.stderr.endswith("zoo.train compact-4k --resume --out runs/compact-4k\n")
     resumed = command("zoo.train", "compact-4k", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert zoo.load_model(tmp_path / "runs" / "compact-4k").name == "compact-4k"

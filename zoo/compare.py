@@ -174,11 +174,12 @@ class Job:
                     return run_experiment(self.model, self.dataset, self.recipe, self.run)
         result = self.run.read_result()
         recipe = as_recorded(self.recipe, result["recipe"])
-        wanted = {
+        wanted: dict[str, Any] = {
             "model": self.model,
             "data": self.dataset.record(),
             "recipe": dataclasses.asdict(recipe),
             "start": None,
+            "teachers": [],
         }
         if {key: result[key] for key in wanted} != wanted:
             raise InputError(

@@ -57,6 +57,10 @@ class Recipe:
         zoom: maximum random change of the size, as a share of it.
         shear: maximum random horizontal displacement of a row, as a share of its distance from the
             center.
+        smoothing: share of each label that is spread evenly over all classes.
+        teaching: with teachers, the share of their answers in the cost; the rest is the labels'.
+        temperature: with teachers, what divides their logits and the network's, so that the answers
+            also tell apart the classes that are unlikely.
         seed: random seed of weights, order and augmentation.
         precision: ``float32`` or ``bfloat16`` arithmetic; ``auto`` selects the faster one on the
             training machine, which the run records instead.
@@ -82,6 +86,9 @@ class Recipe:
     rotation: float = _number(0.0, least=0, most=180)
     zoom: float = _number(0.0, least=0, most=0.9)
     shear: float = _number(0.0, least=0, most=10)
+    smoothing: float = _number(0.0, least=0, most=0.99)
+    teaching: float = _number(0.9, least=0, most=1)
+    temperature: float = _number(3.0, least=0.01, most=1_000)
     seed: int = _number(0, least=0, most=2**32 - 1)
     precision: str = dataclasses.field(default="auto", metadata={"choices": PRECISION_CHOICES})
     shards: int | None = _number(None, least=1, most=1_024)

@@ -14,8 +14,9 @@ from zoo import cli, data
 from zoo.errors import InputError
 from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
-from zoo.runs import Run
+from zoo.runs import Run, find
 from zoo.training import parallelism
+from zoo.training import teachers as taught_by
 from zoo.training.experiment import assist_experiment, run_experiment
 from zoo.training.loop import CHECKPOINT_SECONDS
 from zoo.training.member import member
@@ -35,6 +36,9 @@ _POST_TEST_ACCURACY = 0.8188
 def main(argv: Sequence[str]) -> None:
     """Train one network into one run folder, alone or as one of several workers."""
     arguments = _parser().parse_args(argv)
+    if arguments.resume and (run := Run(arguments.model)).is_unfinished():
+        following = run.how_to_resume(run.read_request()["model"])
+        raise InputError(f"--resume takes a network, not the run folder; {following}")
     registry.get_spec(arguments.model)
     task = _task(arguments)
     if task is None:
@@ -51,13 +55,15 @@ def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
     run = Run(arguments.out or f"runs/{arguments.model}")
     if arguments.resume:
         recorded = _read_unfinished(run, arguments)
-        recipe, start = Recipe(**recorded["recipe"]), recorded["start"]
+        recipe = Recipe(**recorded["recipe"])
+        start, teachers = recorded["start"], recorded["teachers"]
         load = partial(data.load_recorded, recorded["data"], **cli.data_options(arguments))
     else:
         recipe = cli.recipe(arguments)
         name, choices = cli.data_request(arguments, arguments.model)
         start = start_from(arguments.model, arguments.weights, arguments.freeze)
-        choices |= _like_start(arguments, start, name) | cli.image_choices(arguments)
+        teachers = taught_by.recorded(arguments.teachers)
+        choices |= _like_trained(arguments, start, teachers, name) | cli.image_choices(arguments)
         if is_chief:
             run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
@@ -74,7 +80,7 @@ def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
     workers = start_workers(arguments.strategy, task)
     dataset = load()
     if not is_chief:
-        assist_experiment(arguments.model, dataset, recipe, start, workers)
+        assist_experiment(arguments.model, dataset, recipe, start, teachers, workers=workers)
         return
     result = run_experiment(
         arguments.model,
@@ -82,6 +88,7 @@ def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
         recipe,
         run,
         start=start,
+        teachers=teachers,
         force=arguments.force,
         tensorboard=arguments.tensorboard,
         checkpoint_seconds=arguments.checkpoint_seconds,
@@ -136,6 +143,13 @@ def _parser() -> cli.Parser:
     parser.add_argument(
         "--freeze", metavar="LAYER", help="with --weights: train only the layers after this one"
     )
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="also learn from the answers of trained networks, runs or names of the package",
+    )
     parser.add_argument("--out", metavar="DIR", help="run folder (default: runs/MODEL)")
     parser.add_argument("--force", action="store_true", help="replace an existing run folder")
     parser.add_argument("--resume", action="store_true", help="continue an unfinished run")
@@ -166,13 +180,17 @@ def _parser() -> cli.Parser:
     return parser
 
 
-def _like_start(
-    arguments: argparse.Namespace, start: dict[str, Any] | None, name: str
+def _like_trained(
+    arguments: argparse.Namespace,
+    start: dict[str, Any] | None,
+    teachers: list[dict[str, str]],
+    name: str,
 ) -> dict[str, Any]:
-    """Return arguments of ``data.load`` that give pictures in a folder the form of the weights'."""
-    if start is None or not data.is_folder(name):
+    """Return arguments of ``data.load`` that give pictures in a folder a form that was trained."""
+    if not data.is_folder(name) or not (start or teachers):
         return {}
-    how = data.preprocessing.recorded(source_of(arguments.model, start).read_result()["data"])
+    run = source_of(arguments.model, start) if start else find(teachers[0]["run"])
+    how = data.preprocessing.recorded(run.read_result()["data"])
     return {"image_size": how.size, "channels": how.channels, "polarity": how.polarity}
 
 
@@ -183,11 +201,16 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         for name in (*cli.RECIPE_FLAGS, *cli.IMAGE_FLAGS, "recipe", "data")
         if getattr(arguments, name) is not None
     ]
-    if given or arguments.overrides or arguments.force or arguments.weights or arguments.freeze:
+    given += [
+        name
+        for name in ("overrides", "force", "weights", "freeze", "teachers")
+        if getattr(arguments, name)
+    ]
+    if given:
         raise InputError(
             f"--resume uses the settings in {run.recipe}; leave out --recipe, --data, --set, "
-            "--steps, --epochs, --batch-size, --precision, --seed, --weights, --freeze, --force "
-            "and picture options"
+            "--steps, --epochs, --batch-size, --precision, --seed, --weights, --freeze, "
+            "--teachers, --force and picture options"
         )
     recorded = run.read_request()
     if recorded["model"] != arguments.model:

@@ -34,9 +34,10 @@ def front_matter(manifest: dict[str, Any], relation: str) -> str:
             for each in manifest["artifacts"]
         ],
     }
-    is_public = (
-        relation == "trained on" and data["homepage"] and not manifest["origin"]["run"]["start"]
-    )
+    run = manifest["origin"].get("run", {})
+    # Other weights or networks may have learned from other images.
+    is_alone = not run.get("start") and not run.get("teachers")
+    is_public = relation == "trained on" and data["homepage"] and is_alone
     facts = {
         "license": LICENCES.get(data["licence"], "unknown") if is_public else "unknown",
         "pipeline_tag": "image-classification",

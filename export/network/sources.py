@@ -98,11 +98,14 @@ def from_run(run: Run) -> Source:
     begun = f". It began with the weights of {start['weights']}" if start else ""
     if start and start["freeze"]:
         begun += f"; the layers up to {start['freeze']} were not trained"
+    teachers = [each | {"run": Path(each["run"]).name} for each in result["teachers"]]
+    if teachers:
+        begun += f". It learned from the answers of {', '.join(each['run'] for each in teachers)}"
     return Source(
         name=result["model"],
         model=model,
         deployed=deployable(model),
-        origin={"run": result | {"data": published, "start": start}},
+        origin={"run": result | {"data": published, "start": start, "teachers": teachers}},
         relation="trained on",
         story=(
             f"Training: recipe `{recipe['name']}`, {result['steps']:,} steps of "

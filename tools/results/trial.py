@@ -20,6 +20,7 @@ def settings(result: dict[str, Any]) -> dict[str, Any]:
         "data": result["data"]["fingerprints"],
         "recipe": recipe,
         "start": result["start"],
+        "teachers": [teacher["sha256"] for teacher in result["teachers"]],
     }
 
 
@@ -34,4 +35,6 @@ def described(result: dict[str, Any]) -> str:
     ]
     if start := result["start"]:
         changed.append(f"weights={Path(start['weights']).name} freeze={start['freeze']}")
+    if teachers := result["teachers"]:
+        changed.append(f"teachers={','.join(Path(each['run']).name for each in teachers)}")
     return f"`{' '.join([recipe['name'], *changed])}`"

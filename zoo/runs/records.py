@@ -7,6 +7,7 @@ row. ``zoo/runs/schema.py`` defines the fields.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from etils import epy
 
 from zoo.errors import InputError
+from zoo.recipes import Recipe
 from zoo.util import atomic
 
 with epy.lazy_imports():
@@ -92,7 +94,9 @@ def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:
     fields = _checked(json.dumps(record), kind, str(path))
     if recorded != digest(fields):
         raise InputError(f"{path} was changed after it was written: its digest does not match")
-    return fields
+    # What earlier versions did not record.
+    recipe = dataclasses.asdict(Recipe(**fields["recipe"]))
+    return {"teachers": []} | fields | {"recipe": recipe}
 
 
 def _checked(text: str | bytes, kind: type[pydantic.BaseModel], where: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -19,12 +20,16 @@ Seconds = Annotated[float, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-def _require_all(kind: type) -> BeforeValidator:
+ADDED = frozenset({"smoothing", "teaching", "temperature"})
+"""Values of a recipe that runs of earlier versions do not have; their defaults change nothing."""
+
+
+def _require_all(kind: type, but: Set[str] = frozenset()) -> BeforeValidator:
     """Return a validator for a dataclass that requires even the fields with default values."""
 
     def check(fields: Any) -> Any:
         for field in dataclasses.fields(kind):
-            if isinstance(fields, dict) and field.name not in fields:
+            if isinstance(fields, dict) and field.name not in (*fields, *but):
                 raise ValueError(f"{field.name} is missing")
         return fields
 
@@ -77,13 +82,21 @@ class Start(_Record):
     freeze: str | None
 
 
+class Teacher(_Record):
+    """A trained network from whose answers a run learns."""
+
+    run: str
+    sha256: Sha256
+
+
 class Request(_Record):
     """``recipe.json``: what a run trains, on which data, and how."""
 
     model: str
     data: Data
-    recipe: Annotated[Recipe, _require_all(Recipe)]
+    recipe: Annotated[Recipe, _require_all(Recipe, but=ADDED)]
     start: Start | None
+    teachers: list[Teacher] = []
 
 
 class Weights(_Record):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from zoo.metrics import Metrics, evaluate
 from zoo.models import registry
 from zoo.models.registry import PRECISIONS
 from zoo.recipes import Recipe, get_recipe
-from zoo.runs import Run, load_model, plots, records
+from zoo.runs import Run, find, load_model, plots, records
 from zoo.training import parallelism, precision, progress, transfer
+from zoo.training import teachers as taught_by
 from zoo.training.checkpoints import Checkpoints
+from zoo.training.cost import Cost
 from zoo.training.loop import CHECKPOINT_SECONDS, Training, assist, train
 from zoo.training.workers import Workers, alone, synchronize_batch_statistics
 from zoo.util import signals
@@ -41,6 +43,7 @@ def train_model(
     force: bool = False,
     weights: str | Path | None = None,
     freeze: str | None = None,
+    teachers: Sequence[str | Path] = (),
     **settings: Any,
 ) -> keras.Model:
     """Train a network, evaluate it on the test split, and return it.
@@ -56,6 +59,7 @@ def train_model(
         weights: trained weights to begin with, as in ``create_model``. If the classes are others,
             the last layer begins with new ones.
         freeze: with ``weights``, the last of the layers that are not trained.
+        teachers: trained networks to learn from, too: run folders, or networks of the package.
         **settings: values of the recipe to replace, such as ``steps=100`` or ``seed=1``.
 
     Returns:
@@ -76,7 +80,8 @@ def train_model(
     wanted = get_recipe(recipe).replace(**settings)
     registry.get_spec(model)
     start = transfer.start_from(model, weights, freeze)
-    run_experiment(model, dataset, wanted, run, start=start, force=force)
+    taught = taught_by.recorded(teachers)
+    run_experiment(model, dataset, wanted, run, start=start, teachers=taught, force=force)
     return load_model(run.folder)
 
 
@@ -87,6 +92,7 @@ def run_experiment(
     run: Run,
     *,
     start: dict[str, Any] | None = None,
+    teachers: Sequence[dict[str, str]] = (),
     force: bool = False,
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -100,6 +106,7 @@ def run_experiment(
         recipe: how to train.
         run: an unused folder, or an unfinished run of the same experiment, which is resumed.
         start: the trained weights to begin with, as ``transfer.start_from`` returns it.
+        teachers: the networks to learn from, as ``teachers.recorded`` returns them.
         force: whether to replace an existing run.
         tensorboard: whether to write TensorBoard event files too.
         checkpoint_seconds: seconds between two checkpoints.
@@ -108,8 +115,9 @@ def run_experiment(
 
     Raises:
         InputError: the network does not accept images of this shape, the folder is in use, another
-            process trains into it or has finished it, an unfinished run used another number of
-            threads, or the weights of ``start`` are not there, have changed or do not fit.
+            process trains into it or has finished it, it is a teacher, an unfinished run used
+            another number of threads, or the weights of ``start`` or of a teacher are not there,
+            have changed or do not fit.
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
@@ -118,8 +126,12 @@ def run_experiment(
     if resume:
         recipe = as_recorded(recipe, run.read_request()["recipe"])
     workers = workers or alone()
-    network, recipe, request = _prepare(model, dataset, recipe, start, workers)
+    network, recipe, request, cost_of = _prepare(
+        model, dataset, recipe, start, teachers, workers=workers
+    )
     begin = _beginning(network, dataset, run, start, resume=resume) if start else None
+    if any(find(each["run"]).folder.resolve() == run.folder.resolve() for each in teachers):
+        raise InputError(f"{run.folder} is a teacher itself; give another run folder with --out")
     with run.owned():
         if resume:
             run.check_unfinished()  # again: another process may have finished it
@@ -137,6 +149,7 @@ def run_experiment(
                 tensorboard=tensorboard,
                 checkpoint_seconds=checkpoint_seconds,
                 workers=workers,
+                cost_of=cost_of,
             )
             result["workers"] = workers.count
             run.finish(result)
@@ -151,7 +164,13 @@ def run_experiment(
 
 
 def assist_experiment(
-    model: str, dataset: Dataset, recipe: Recipe, start: dict[str, Any] | None, workers: Workers
+    model: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    start: dict[str, Any] | None,
+    teachers: Sequence[dict[str, str]],
+    *,
+    workers: Workers,
 ) -> None:
     """Train a network together with the chief, until the chief has written the finished run.
 
@@ -160,6 +179,7 @@ def assist_experiment(
         dataset: the same splits as those of the chief.
         recipe: how to train.
         start: the trained weights to begin with, which only the chief loads.
+        teachers: the networks to learn from.
         workers: those that train together.
 
     Raises:
@@ -168,20 +188,26 @@ def assist_experiment(
         Interrupted: a worker received SIGINT or SIGTERM.
     """
     _check_fits(recipe, dataset)
-    network, recipe, _ = _prepare(model, dataset, recipe, start, workers)
+    network, recipe, _, cost_of = _prepare(model, dataset, recipe, start, teachers, workers=workers)
     if start:
         transfer.freeze(network, start["freeze"])
-    assist(network, recipe, dataset, workers)
+    assist(network, recipe, dataset, workers, cost_of)
     workers.wait()
 
 
 def _prepare(
-    model: str, dataset: Dataset, recipe: Recipe, start: dict[str, Any] | None, workers: Workers
-) -> tuple[keras.Model, Recipe, dict[str, Any]]:
-    """Return the network, the recipe without open values, and the request that a run records.
+    model: str,
+    dataset: Dataset,
+    recipe: Recipe,
+    start: dict[str, Any] | None,
+    teachers: Sequence[dict[str, str]],
+    *,
+    workers: Workers,
+) -> tuple[keras.Model, Recipe, dict[str, Any], Cost]:
+    """Return the network, the recipe without open values, the request to record, and the cost.
 
     Raises:
-        InputError: the recipe does not fit, or another worker has another request.
+        InputError: the recipe or a teacher does not fit, or another worker has another request.
     """
     recipe = parallelism.resolve(recipe, model, workers.replicas)
     if recipe.precision == "auto":
@@ -196,15 +222,21 @@ def _prepare(
         "data": dataset.record(),
         "recipe": dataclasses.asdict(recipe),
         "start": start,
+        "teachers": list(teachers),
     }
     # The paths of a folder of pictures and of weights may differ between hosts.
-    begin = start and {key: value for key, value in start.items() if key != "weights"}
-    workers.check_same(records.digest(request | {"data": dataset.facts(), "start": begin}))
+    same: dict[str, Any] = {
+        "data": dataset.facts(),
+        "start": start and {key: value for key, value in start.items() if key != "weights"},
+        "teachers": [teacher["sha256"] for teacher in teachers],
+    }
+    workers.check_same(records.digest(request | same))
     with workers.strategy.scope():
+        cost_of = Cost(recipe, taught_by.load(teachers, dataset, recipe.precision))
         network = _build(model, dataset, recipe.seed, recipe.precision)
     if workers.replicas > 1:
         synchronize_batch_statistics(network)
-    return network, recipe, request
+    return network, recipe, request, cost_of
 
 
 def _beginning(

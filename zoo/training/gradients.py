@@ -13,13 +13,14 @@ from typing import Any
 from etils import epy
 
 from zoo.recipes import Recipe
+from zoo.training.cost import Cost
 
 with epy.lazy_imports():
     import keras
     import tensorflow as tf
 
-# Takes model, images, labels and whole batch size; returns cost, accuracy and gradients.
-Gradients = Callable[[Any, Any, Any, Any], tuple[Any, Any, list]]
+# Takes model, cost, images, labels and whole batch size; returns cost, accuracy and gradients.
+Gradients = Callable[[Any, Cost, Any, Any, Any], tuple[Any, Any, list]]
 
 
 def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
@@ -37,25 +38,27 @@ def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
 
 
 def backpropagate_all(
-    model: keras.Model, images: Any, labels: Any, batch_size: Any
+    model: keras.Model, cost_of: Cost, images: Any, labels: Any, batch_size: Any
 ) -> tuple[Any, Any, list]:
     """Return cost, accuracy and the gradients of the weights; backpropagate all images.
 
     Args:
         model: raw pixels to logits.
+        cost_of: what the gradients reduce.
         images: [N, H, W, C], some or all of a batch.
         labels: [N], integers.
         batch_size: images in the whole batch; the results are these images' shares of its means.
     """
+    answers = cost_of.answers(images)
     with tf.GradientTape() as tape:
         logits = model(images, training=True)
-        cost = _cost(labels, logits) / batch_size
+        cost = cost_of(labels, answers, logits) / batch_size
     gradients = tape.gradient(cost, model.trainable_variables)
     return cost, _correct_count(labels, logits) / batch_size, gradients
 
 
 def backpropagate_nonzero(
-    model: keras.Model, images: Any, labels: Any, batch_size: Any
+    model: keras.Model, cost_of: Cost, images: Any, labels: Any, batch_size: Any
 ) -> tuple[Any, Any, list]:
     """Return the same as ``backpropagate_all``, up to rounding; skip images with zero gradient.
 
@@ -63,9 +66,10 @@ def backpropagate_nonzero(
     thirds of the batch.
     """
     logits = model(images, training=True)
+    answers = cost_of.answers(images)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        cost = _cost(labels, logits) / batch_size
+        cost = cost_of(labels, answers, logits) / batch_size
     logit_gradients = tape.gradient(cost, logits)
     nonzero = tf.cast(tf.reduce_any(logit_gradients != 0, axis=1), tf.int32)
     # At least one image is kept, because oneDNN rejects an empty batch.
@@ -76,12 +80,6 @@ def backpropagate_nonzero(
         again, model.trainable_variables, output_gradients=tf.gather(logit_gradients, indices)
     )
     return cost, _correct_count(labels, logits) / batch_size, gradients
-
-
-def _cost(labels: Any, logits: Any) -> Any:
-    """Return the sum of the images' cross-entropies."""
-    each = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-    return tf.reduce_sum(each)
 
 
 def _correct_count(labels: Any, logits: Any) -> Any:

@@ -20,6 +20,7 @@ from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training.averages import WeightAverage
 from zoo.training.checkpoints import Checkpoints, Position
+from zoo.training.cost import Cost
 from zoo.training.initializers import initialize
 from zoo.training.metrics_log import MetricsLog
 from zoo.training.optimizers import make_optimizer
@@ -77,6 +78,7 @@ def train(
     tensorboard: bool = False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: Workers | None = None,
+    cost_of: Cost | None = None,
 ) -> Training:
     """Train ``model`` in place.
 
@@ -92,12 +94,13 @@ def train(
         checkpoint_seconds: seconds between two checkpoints.
         workers: those that train together, of which this process is the chief; the others call
             ``assist``. None for this process alone.
+        cost_of: what the training reduces; by default the recipe's cost without teachers.
 
     Raises:
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
-    trainer = _Trainer(model, recipe, data, workers or alone(), begin)
+    trainer = _Trainer(model, recipe, data, workers or alone(), cost_of=cost_of, begin=begin)
     steps = trainer.steps
     # Once per epoch, but on small datasets no more often than every REPORT_STEPS.
     validation_steps = max(REPORT_STEPS, math.ceil(len(data.train) / recipe.batch_size))
@@ -144,7 +147,9 @@ def train(
     return Training(steps, clock.seconds, rate, score.accuracy)
 
 
-def assist(model: keras.Model, recipe: Recipe, data: Dataset, workers: Workers) -> None:
+def assist(
+    model: keras.Model, recipe: Recipe, data: Dataset, workers: Workers, cost_of: Cost
+) -> None:
     """Train ``model`` in place together with the chief, which calls ``train``; write nothing.
 
     Args:
@@ -152,12 +157,13 @@ def assist(model: keras.Model, recipe: Recipe, data: Dataset, workers: Workers) 
         recipe: as for ``train``.
         data: trains on ``data.train``.
         workers: those that train together.
+        cost_of: what the training reduces.
 
     Raises:
         DivergedError: a cost or a weight is not finite.
         Interrupted: a worker received SIGINT or SIGTERM.
     """
-    trainer = _Trainer(model, recipe, data, workers)
+    trainer = _Trainer(model, recipe, data, workers, cost_of=cost_of)
     start = trainer.synchronize(0)
     with signals.deferred() as received:
         for number, _, _, signal in trainer.run(start, _Clock(0.0), received):
@@ -176,6 +182,8 @@ class _Trainer:
         recipe: Recipe,
         data: Dataset,
         workers: Workers,
+        *,
+        cost_of: Cost | None,
         begin: Callable[[], object] | None = None,
     ) -> None:
         self.steps = recipe.total_steps(len(data.train))
@@ -188,7 +196,7 @@ class _Trainer:
         with workers.strategy.scope():
             self.average = WeightAverage(model, self.optimizer, recipe.average)
         self._model, self._recipe, self._data, self._workers = model, recipe, data, workers
-        self._train_step = make_train_step(model, self.optimizer, recipe, workers.strategy)
+        self._train_step = make_train_step(model, self.optimizer, recipe, workers.strategy, cost_of)
         self._on_gpu = on_gpu()
 
     def synchronize(self, step: int) -> int:

@@ -9,6 +9,7 @@ from etils import epy
 
 from zoo.models import shards
 from zoo.recipes import Recipe
+from zoo.training.cost import Cost
 from zoo.training.gradients import choose_gradients
 from zoo.training.initializers import named
 
@@ -22,6 +23,7 @@ def make_train_step(
     optimizer: keras.Optimizer,
     recipe: Recipe,
     strategy: tf.distribute.Strategy | None = None,
+    cost_of: Cost | None = None,
 ) -> Callable:
     """Return a compiled function that updates the weights with one batch.
 
@@ -33,8 +35,10 @@ def make_train_step(
         optimizer: built for the model's weights.
         recipe: how to train; its shards change the results only by rounding.
         strategy: the strategy in whose scope model and optimizer were built; None for none.
+        cost_of: what the step reduces; by default the recipe's cost without teachers.
     """
     strategy = strategy or tf.distribute.get_strategy()
+    cost_of = cost_of or Cost(recipe)
     kernels = {id(kernel) for layer in model.layers for kernel in named(layer, "kernel")}
     seeds = [seed for seed in model.non_trainable_variables if seed.name == "seed_generator_state"]
     of_shard = choose_gradients(model, recipe)
@@ -52,7 +56,7 @@ def make_train_step(
         )
         pairs = list(zip(image_shards, label_shards, strict=True))
         _skip(seeds, first)
-        found = [of_shard(model, *pair, size) for pair in pairs[first : first + parts]]
+        found = [of_shard(model, cost_of, *pair, size) for pair in pairs[first : first + parts]]
         _skip(seeds, len(pairs) - parts - first)
         costs, accuracies, each_gradients = zip(*found, strict=True)
         weights = model.trainable_variables

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zoo.errors import InputError
-from zoo.runs import Run, records
+from zoo.runs import Run, records, schema
 
 
 def _leaves(value: Any, at: tuple = ()) -> list[tuple]:
@@ -73,8 +73,9 @@ def test_any_changed_value_is_refused(name: str, kept: dict, tmp_path: Path) -> 
 def test_a_missing_key_is_named(name: str, kept: dict, tmp_path: Path) -> None:
     path = tmp_path / name
     for leaf in _leaves(kept[name]):
-        # Runs of earlier versions have no number of workers.
-        if isinstance(leaf[-1], int) or leaf[0] in ("schema", "digest", "workers"):
+        # Runs of earlier versions have fewer.
+        added = {"schema", "digest", "workers", "teachers"} | schema.ADDED
+        if isinstance(leaf[-1], int) or leaf[0] in added or leaf[-1] in added:
             continue
         document = copy.deepcopy(kept[name])
         del _holder(document, leaf)[leaf[-1]]
@@ -83,6 +84,16 @@ def test_a_missing_key_is_named(name: str, kept: dict, tmp_path: Path) -> None:
         where = rf"{name}: ({dotted}: Field required|.*{leaf[-1]} is missing)"
         with pytest.raises(InputError, match=where):
             READERS[name](path)
+
+
+def test_a_record_of_an_earlier_version_is_completed(name: str, kept: dict, tmp_path: Path) -> None:
+    document = copy.deepcopy(kept[name])
+    del document["teachers"]
+    for key in schema.ADDED:
+        del document["recipe"][key]
+    (tmp_path / name).write_text(_seal(document))
+    fields = {key: value for key, value in kept[name].items() if key not in ("schema", "digest")}
+    assert READERS[name](tmp_path / name) == fields
 
 
 # Values of another type than each value has, or far out of its range.
@@ -116,10 +127,10 @@ def test_a_surplus_key_is_named(name: str, kept: dict, tmp_path: Path) -> None:
 
 def test_another_schema_is_named(name: str, kept: dict, tmp_path: Path) -> None:
     path = tmp_path / name
-    for schema in (records.SCHEMA + 1, None):
-        path.write_text(json.dumps(kept[name] | {"schema": schema}))
+    for version in (records.SCHEMA + 1, None):
+        path.write_text(json.dumps(kept[name] | {"schema": version}))
         with pytest.raises(
-            InputError, match=rf"{name} has schema {schema}, but this .* schema {records.SCHEMA};"
+            InputError, match=rf"{name} has schema {version}, but this .* schema {records.SCHEMA};"
         ):
             READERS[name](path)
 

@@ -12,10 +12,12 @@ from tests.conftest import EVERY_MODEL
 from zoo import recipes
 from zoo.data import Dataset
 from zoo.models.registry import PRECISIONS
+from zoo.training.cost import Cost
 from zoo.training.gradients import backpropagate_all, backpropagate_nonzero, choose_gradients
 from zoo.training.initializers import initialize
 
 POST = recipes.get_recipe("post")
+COST = Cost(POST)
 
 
 def _begun(name: str, precision: str = "float32") -> keras.Model:
@@ -42,8 +44,10 @@ def test_every_model_finds_the_same_gradients(name: str, precision: str, digits:
         alone = model(images[:1], training=True).numpy()
         assert np.any(logits[0] != logits[1]) or np.any(logits[0][:1] != alone)
         return
-    cost, accuracy, gradients = found(model, images, labels, 10.0)
-    expected_cost, expected_accuracy, expected = backpropagate_all(model, images, labels, 10.0)
+    cost, accuracy, gradients = found(model, COST, images, labels, 10.0)
+    expected_cost, expected_accuracy, expected = backpropagate_all(
+        model, COST, images, labels, 10.0
+    )
     assert float(cost) == pytest.approx(float(expected_cost))
     assert float(accuracy) == pytest.approx(float(expected_accuracy)) == pytest.approx(0.4)
     # The order of sums differs; without hardware support, every bfloat16 term is rounded.
@@ -83,7 +87,7 @@ def test_only_images_with_a_gradient_are_sent_back(
     counted = _Counted()
     model = keras.Model(image, model(counted(image)))
     find = choose_gradients(model, POST.replace(initializer=initializer))
-    find(model, images, labels, 8.0)
+    find(model, COST, images, labels, 8.0)
     assert counted.images == expected
 
 
@@ -112,7 +116,8 @@ def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(
     initialize(model, POST)
     images, labels = _half_right(model, digits)
     every, some = (
-        find(model, images, labels, 8.0)[2] for find in (backpropagate_all, backpropagate_nonzero)
+        find(model, COST, images, labels, 8.0)[2]
+        for find in (backpropagate_all, backpropagate_nonzero)
     )
     for one, other in zip(some, every, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5 * np.abs(other).max())
@@ -122,7 +127,7 @@ def test_where_all_are_right_all_gradients_are_zero(digits: Dataset) -> None:
     model = _begun("ltfn5")
     images, labels = _half_right(model, digits)
     cost, accuracy, gradients = tf.function(backpropagate_nonzero)(
-        model, images[4:], labels[4:], 4.0
+        model, COST, images[4:], labels[4:], 4.0
     )
     assert (float(cost), float(accuracy)) == (0, 1)
     assert not any(np.any(gradient) for gradient in gradients)
@@ -134,7 +139,8 @@ def test_images_that_are_hardly_wrong_keep_their_gradient(digits: Dataset) -> No
     initialize(model, POST.replace(initializer="he"))
     images, labels = digits.train.images[:8], digits.train.labels[:8]
     every, some = (
-        find(model, images, labels, 8.0)[2] for find in (backpropagate_all, backpropagate_nonzero)
+        find(model, COST, images, labels, 8.0)[2]
+        for find in (backpropagate_all, backpropagate_nonzero)
     )
     for one, other in zip(some, every, strict=True):
         np.testing.assert_array_equal(one, other)

@@ -52,6 +52,7 @@ def normal_net(input_shape, classes):
 RECIPE = (
     *("--data", "digits", "--steps", "50", "--batch-size", "50", "--precision", "float32"),
     *("--set", "weight_decay=0.01", "--set", "average=0.9", "--set", "threads=1"),
+    *("--set", "smoothing=0.1", "--teachers", "ltfn1", "compact-4k"),
 )
 
 TWO = ("--import", "small", "--workers", "2")

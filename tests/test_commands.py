@@ -444,13 +444,15 @@ def test_a_killed_training_leaves_a_run_that_can_begin_again(
     process.communicate()
     assert not (tmp_path / "runs" / "compact-4k" / "result.json").exists()
     assert command("export", "runs/compact-4k", cwd=tmp_path).returncode == 2
-    mistaken = command("zoo.train", "runs/compact-4k", "--resume", cwd=tmp_path)
+    (tmp_path / "runs" / "compact-4k").rename(tmp_path / "compact-4k")
+    mistaken = command("zoo.train", "./compact-4k", "--resume", cwd=tmp_path)
     assert mistaken.returncode == 2
     assert mistaken.stderr.startswith("zoo.train: error: --resume takes a network, not the run")
-    assert mistaken.stderr.endswith("zoo.train compact-4k --resume --out runs/compact-4k\n")
-    resumed = command("zoo.train", "compact-4k", "--resume", cwd=tmp_path)
+    proposed = "zoo.train compact-4k --resume --out compact-4k"
+    assert mistaken.stderr.endswith(f"{proposed}\n")
+    resumed = command(*proposed.split(), cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
-    assert zoo.load_model(tmp_path / "runs" / "compact-4k").name == "compact-4k"
+    assert zoo.load_model(tmp_path / "compact-4k").name == "compact-4k"
 
 
 def test_a_finished_run_has_nothing_to_resume(command: Command, workplace: Path) -> None:

@@ -14,7 +14,7 @@ from zoo import cli, data
 from zoo.errors import InputError
 from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
-from zoo.runs import Run, find
+from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training import teachers as taught_by
 from zoo.training.experiment import assist_experiment, run_experiment
@@ -36,9 +36,8 @@ _POST_TEST_ACCURACY = 0.8188
 def main(argv: Sequence[str]) -> None:
     """Train one network into one run folder, alone or as one of several workers."""
     arguments = _parser().parse_args(argv)
-    if arguments.resume and (run := Run(arguments.model)).is_unfinished():
-        following = run.how_to_resume(run.read_request()["model"])
-        raise InputError(f"--resume takes a network, not the run folder; {following}")
+    if arguments.resume and arguments.model not in registry.list_models():
+        _check_no_run(Run(arguments.model))
     registry.get_spec(arguments.model)
     task = _task(arguments)
     if task is None:
@@ -189,8 +188,11 @@ def _like_trained(
     """Return arguments of ``data.load`` that give pictures in a folder a form that was trained."""
     if not data.is_folder(name) or not (start or teachers):
         return {}
-    run = source_of(arguments.model, start) if start else find(teachers[0]["run"])
+    # Networks answer as their teachers only if their images are the same in everything.
+    run = taught_by.run_of(teachers[0]) if teachers else source_of(arguments.model, start or {})
     how = data.preprocessing.recorded(run.read_result()["data"])
+    if teachers:
+        return how.choices()
     return {"image_size": how.size, "channels": how.channels, "polarity": how.polarity}
 
 
@@ -217,6 +219,17 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         raise InputError(f"{run.folder} is a run of {recorded['model']}, not of {arguments.model}")
     run.check_unfinished()
     return recorded
+
+
+def _check_no_run(run: Run) -> None:
+    """Check that the name of a network is not the run to resume.
+
+    Raises:
+        InputError: it is; the message is the right command.
+    """
+    if run.is_unfinished():
+        following = run.how_to_resume(run.read_request()["model"])
+        raise InputError(f"--resume takes a network, not the run folder; {following}")
 
 
 def _report(result: dict[str, Any]) -> None:

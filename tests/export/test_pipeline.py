@@ -213,6 +213,7 @@ def test_the_hub_reads_any_name(manifest: dict[str, Any]) -> None:
         ("verified on", "https://example.org", {"keras_file": {}}),
         ("trained on", "", {"run": {"start": None}}),
         ("trained on", "https://example.org", {"run": {"start": {"weights": "mnist"}}}),
+        ("trained on", "https://example.org", {"run": {"start": None, "teachers": [{}]}}),
     ],
 )
 def test_no_data_is_claimed_for_other_networks(

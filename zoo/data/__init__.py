@@ -134,13 +134,8 @@ def load_recorded(recorded: dict[str, Any], name: str | None = None, **options: 
     how = preprocessing.recorded(recorded)
     return load(
         recorded["source"] if name is None else name,
-        image_size=how.size,
-        channels=how.channels,
-        fit=how.fit,
-        background=how.background,
-        polarity=how.polarity,
-        ink="on" if how.ink else "off",
         report=False,
+        **how.choices(),
         **options,
     )
 

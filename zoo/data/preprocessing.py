@@ -135,6 +135,17 @@ class Preprocessing:
         """Return the attributes as JSON values; ``Preprocessing(**record)`` restores them."""
         return dataclasses.asdict(self)
 
+    def choices(self) -> dict[str, Any]:
+        """Return the arguments of ``data.load`` that prepare pictures like this."""
+        return {
+            "image_size": self.size,
+            "channels": self.channels,
+            "fit": self.fit,
+            "background": self.background,
+            "polarity": self.polarity,
+            "ink": "on" if self.ink else "off",
+        }
+
 
 def recorded(facts: dict[str, Any]) -> Preprocessing:
     """Return the preprocessing recorded in the facts of a dataset.

@@ -5,81 +5,95 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from contextlib import ExitStack
+from types import FrameType, TracebackType
 from typing import IO
 
 from zoo.errors import Interrupted, WorkerError
 from zoo.util import lifetime, signals
 
 
-def start(
-    command: list[str],
-    environment: dict[str, str],
-    stdout: int | None = None,
-    stderr: IO[bytes] | None = None,
-) -> subprocess.Popen:
-    """Start a command that ends when this process ends.
+class Children:
+    """The processes that are started within a ``with`` block, at whose end they are killed.
 
-    Args:
-        command: the program and its arguments.
-        environment: its environment variables.
-        stdout: its standard output; by default, that of this process.
-        stderr: its standard error; by default, that of this process.
+    SIGINT and SIGTERM are passed on to them; a second signal kills them.
+
+    Attributes:
+        processes: the processes in the order of their start.
     """
-    return subprocess.Popen(
-        command,
-        env=environment | {lifetime.PARENT: str(os.getpid())},
-        stdin=subprocess.DEVNULL,
-        stdout=stdout,
-        stderr=stderr,
-        # A terminal sends Ctrl-C to all processes of its group; a child gets it from this one.
-        process_group=0,
-    )
 
+    def __init__(self) -> None:
+        self.processes: list[subprocess.Popen] = []
+        self._received: list[int] = []
+        self._repetition = signals.Repetition()
+        self._stack = ExitStack()
 
-@contextmanager
-def signals_passed_on(processes: list[subprocess.Popen]) -> Iterator[list[int]]:
-    """Pass SIGINT and SIGTERM on to children, and kill them at the second; yield those received.
+    def __enter__(self) -> Children:
+        self._stack.enter_context(signals.handled_by(self._pass_on))
+        return self
 
-    A signal that arrives while the children start reaches those that have started.
-    """
-    received: list[int] = []
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._stack:
+            for process in self.processes:
+                process.kill()
+                process.wait()
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for process in processes:
-            process.send_signal(number if len(received) == 1 else signal.SIGKILL)
+    def start(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        stdout: int | None = None,
+        stderr: IO[bytes] | None = None,
+    ) -> subprocess.Popen:
+        """Start a command that ends when this process ends.
 
-    with signals.handled_by(handle):
-        yield received
+        Args:
+            command: the program and its arguments.
+            environment: its environment variables.
+            stdout: its standard output; by default, that of this process.
+            stderr: its standard error; by default, that of this process.
+        """
+        process = subprocess.Popen(
+            command,
+            env=environment | {lifetime.PARENT: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            # A terminal sends Ctrl-C to all processes of its group; a child gets it from this one.
+            process_group=0,
+        )
+        self.processes.append(process)
+        if self._received:  # while it started
+            process.send_signal(self._received[-1])
+        return process
 
+    def raise_for_kill(self, process: subprocess.Popen, name: str, following: str) -> None:
+        """Raise an error if a signal ended a process that did not handle it.
 
-def raise_for_kill(
-    process: subprocess.Popen, name: str, received: list[int], following: str
-) -> None:
-    """Raise an error if a signal ended a child that did not handle it.
+        Args:
+            process: one that has ended.
+            name: what the message calls it.
+            following: what to do next.
 
-    Args:
-        process: the child, which has ended.
-        name: what the message calls it.
-        received: the signals that this process has received.
-        following: what to do next.
+        Raises:
+            Interrupted: this process received a signal, and passed it on or killed the other.
+            WorkerError: it was killed by another process, or by its own fault.
+        """
+        if process.returncode < 0 and self._received:
+            raise Interrupted("interrupted", self._received[0])
+        if process.returncode < 0:
+            killer = signal.Signals(-process.returncode).name
+            raise WorkerError(f"{name} was killed by {killer}; {following}")
 
-    Raises:
-        Interrupted: this process received one, and passed it on or killed the child.
-        WorkerError: the child was killed by another process, or by its own fault.
-    """
-    if process.returncode < 0 and received:
-        raise Interrupted("interrupted", received[0])
-    if process.returncode < 0:
-        killer = signal.Signals(-process.returncode).name
-        raise WorkerError(f"{name} was killed by {killer}; {following}")
-
-
-def kill(processes: list[subprocess.Popen]) -> None:
-    """Kill children that still run, and wait for their end."""
-    for process in processes:
-        process.kill()
-        process.wait()
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        if self._repetition.is_same():
+            return
+        passed = signal.SIGKILL if self._received else number
+        self._received.append(number)
+        for process in self.processes:
+            process.send_signal(passed)

@@ -25,6 +25,11 @@ class Cost:
         self._recipe = recipe
         self._teachers = teachers
 
+    @property
+    def may_vanish(self) -> bool:
+        """Whether the gradient is zero for an image whose label is certain to the network."""
+        return not self._recipe.smoothing and not self._teachers
+
     def answers(self, images: Any) -> Any:
         """Return the mean probabilities of the teachers, [N, classes]; None without teachers.
 

@@ -18,7 +18,7 @@ from zoo.metrics import Metrics, evaluate
 from zoo.models import registry
 from zoo.models.registry import PRECISIONS
 from zoo.recipes import Recipe, get_recipe
-from zoo.runs import Run, find, load_model, plots, records
+from zoo.runs import Run, load_model, plots, records
 from zoo.training import parallelism, precision, progress, transfer
 from zoo.training import teachers as taught_by
 from zoo.training.checkpoints import Checkpoints
@@ -121,7 +121,7 @@ def run_experiment(
         DivergedError: a cost, a weight or a logit is not finite.
         Interrupted: SIGINT or SIGTERM was received; the state was saved first.
     """
-    _check_fits(recipe, dataset)
+    _check_fits(recipe, dataset, teachers)
     resume = run.is_unfinished() and not force
     if resume:
         recipe = as_recorded(recipe, run.read_request()["recipe"])
@@ -130,7 +130,7 @@ def run_experiment(
         model, dataset, recipe, start, teachers, workers=workers
     )
     begin = _beginning(network, dataset, run, start, resume=resume) if start else None
-    if any(find(each["run"]).folder.resolve() == run.folder.resolve() for each in teachers):
+    if run.folder.resolve() in [taught_by.run_of(each).folder.resolve() for each in teachers]:
         raise InputError(f"{run.folder} is a teacher itself; give another run folder with --out")
     with run.owned():
         if resume:
@@ -187,7 +187,7 @@ def assist_experiment(
         DivergedError: a cost or a weight is not finite.
         Interrupted: a worker received SIGINT or SIGTERM.
     """
-    _check_fits(recipe, dataset)
+    _check_fits(recipe, dataset, teachers)
     network, recipe, _, cost_of = _prepare(model, dataset, recipe, start, teachers, workers=workers)
     if start:
         transfer.freeze(network, start["freeze"])
@@ -300,12 +300,17 @@ def _train(
     return _facts(network.name, recipe, training, score)
 
 
-def _check_fits(recipe: Recipe, dataset: Dataset) -> None:
-    """Check the values of a recipe that depend on the dataset.
+def _check_fits(recipe: Recipe, dataset: Dataset, teachers: Sequence[dict[str, str]]) -> None:
+    """Check the values of a recipe that depend on the dataset and the teachers.
 
     Raises:
-        InputError: a batch is larger than the train split, or a shift moves an image out of sight.
+        InputError: a batch is larger than the train split, a shift moves an image out of sight, or
+            values for teachers were changed, but there is none.
     """
+    usual = get_recipe(recipe.name)
+    for name in ("teaching", "temperature"):
+        if not teachers and getattr(recipe, name) != getattr(usual, name):
+            raise InputError(f"{name} requires teachers; give them with --teachers")
     # A small split may be repeated within a batch.
     if recipe.batch_size > max(len(dataset.train), _SMALL):
         raise InputError(

@@ -23,16 +23,18 @@ with epy.lazy_imports():
 Gradients = Callable[[Any, Cost, Any, Any, Any], tuple[Any, Any, list]]
 
 
-def choose_gradients(model: keras.Model, recipe: Recipe) -> Gradients:
+def choose_gradients(model: keras.Model, recipe: Recipe, cost_of: Cost) -> Gradients:
     """Return the function that computes the recipe's gradients fastest.
 
     Args:
         model: raw pixels to logits.
         recipe: its initializer determines how far apart the logits are.
+        cost_of: what the gradients reduce.
     """
     # Only a model without any state, such as batch statistics or the seed of a dropout, computes
     # the same when it computes some of the images again.
-    if recipe.initializer == "normal" and not model.non_trainable_variables:
+    is_stateless = not model.non_trainable_variables
+    if recipe.initializer == "normal" and is_stateless and cost_of.may_vanish:
         return backpropagate_nonzero
     return backpropagate_all
 

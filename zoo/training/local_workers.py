@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from zoo.errors import WorkerError
-from zoo.training import children
+from zoo.training.children import Children
 from zoo.util import streams, tf_config
 
 _SECONDS = 0.1  # between two looks at the workers
 _GRACE = 20.0  # seconds for the others to end by themselves after one ended
+_GRACE_AFTER_ERROR = 2.0  # for those that make the same error; the others wait in vain
 
 
 def run(count: int, module: str) -> int:
@@ -39,9 +40,7 @@ def run(count: int, module: str) -> int:
     with ExitStack() as stack:
         errors = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
         addresses = stack.enter_context(free_addresses(count))
-        workers: list[subprocess.Popen] = []
-        stack.callback(children.kill, workers)
-        received = stack.enter_context(children.signals_passed_on(workers))
+        children = stack.enter_context(Children())
         for number, (cores, error) in enumerate(zip(_core_shares(count), errors, strict=True)):
             environment = os.environ | {
                 tf_config.VARIABLE: tf_config.write_config(addresses, number),
@@ -49,14 +48,14 @@ def run(count: int, module: str) -> int:
             }
             output = None if number == 0 else subprocess.DEVNULL
             with _on_cores(cores):
-                workers.append(children.start(command, environment, output, error))
+                children.start(command, environment, output, error)
+        workers = children.processes
         failed = _first_failure(workers)
         cause = 0 if failed is None else _cause(workers, failed)
         _print(errors[cause])
         children.raise_for_kill(
             workers[cause],
             f"worker {cause}",
-            received,
             "continue with the same command and --resume",
         )
         return workers[cause].returncode
@@ -112,13 +111,12 @@ def _first_failure(workers: list[subprocess.Popen]) -> int | None:
 
 
 def _cause(workers: list[subprocess.Popen], failed: int) -> int:
-    """Wait for the others to end, and return the first that failed without waiting for another.
-
-    If a worker was killed, the others would wait in vain.
-    """
-    if workers[failed].returncode < 0:
+    """Wait for the others to end, and return the first that failed without waiting for another."""
+    code = workers[failed].returncode
+    if code < 0:  # killed; the others wait in vain
         return failed
-    deadline = time.monotonic() + _GRACE
+    is_own = code < WorkerError.exit_code
+    deadline = time.monotonic() + (_GRACE_AFTER_ERROR if is_own else _GRACE)
     while time.monotonic() < deadline and any(worker.poll() is None for worker in workers):
         time.sleep(_SECONDS)
     codes = {number: worker.returncode for number, worker in enumerate(workers)}

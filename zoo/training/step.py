@@ -41,7 +41,7 @@ def make_train_step(
     cost_of = cost_of or Cost(recipe)
     kernels = {id(kernel) for layer in model.layers for kernel in named(layer, "kernel")}
     seeds = [seed for seed in model.non_trainable_variables if seed.name == "seed_generator_state"]
-    of_shard = choose_gradients(model, recipe)
+    of_shard = choose_gradients(model, recipe, cost_of)
     parts = recipe.shards or 1
     replicas = strategy.num_replicas_in_sync
     # The optimizer adds the gradients of all replicas.

@@ -7,16 +7,16 @@ lock, so that no thread of the worker could notice.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 
 from zoo.errors import WorkerError
-from zoo.training import children
-from zoo.util.tf_config import Task
+from zoo.training.children import Children
+from zoo.util.tf_config import Task, split_address
 
 START_SECONDS = 600
 """Seconds that a worker waits for the others to start."""
@@ -32,7 +32,7 @@ AGAIN = "start all workers again, with --resume if the training had begun"
 
 _SECONDS = 2.0  # between two attempts to connect to the workers, and the timeout of each
 _SECONDS_AT_START = 0.2  # between two attempts until all workers have started
-_ATTEMPTS = 3  # that fail one after another
+_LOST_SECONDS = 5.0  # in which a worker that had started accepts no connection
 
 
 def run(task: Task, module: str) -> int:
@@ -49,18 +49,13 @@ def run(task: Task, module: str) -> int:
         WorkerError: another worker has ended, or the child was killed.
     """
     others = _Others(task)
-    workers: list[subprocess.Popen] = []
-    with ExitStack() as stack:
-        stack.callback(children.kill, workers)
-        received = stack.enter_context(children.signals_passed_on(workers))
-        command = [sys.executable, "-m", module, *sys.argv[1:]]
-        worker = children.start(command, dict(os.environ))
-        workers.append(worker)
+    with Children() as children:
+        worker = children.start([sys.executable, "-m", module, *sys.argv[1:]], dict(os.environ))
         while not _has_ended(worker, others.pause):
             # A worker that has done its part may take some seconds to end.
             if (lost := others.find_ended()) and not _has_ended(worker, GRACE_SECONDS):
                 raise WorkerError(f"{task.prefix}{lost}; {AGAIN}")
-    children.raise_for_kill(worker, f"worker {task.number}", received, AGAIN)
+    children.raise_for_kill(worker, f"worker {task.number}", AGAIN)
     return worker.returncode
 
 
@@ -80,21 +75,22 @@ class _Others:
         self._addresses = dict(enumerate(task.addresses))
         del self._addresses[task.number]
         self._begin = time.monotonic()
-        self._failures: dict[int, int] = {}  # in a row, of each worker that has started
+        # Of each worker that has started, the time of the first failure in a row.
+        self._lost_at: dict[int, float] = {}
 
     @property
     def pause(self) -> float:
         """Seconds until the next attempt; few at the start, to see also those that end soon."""
-        return _SECONDS if len(self._failures) == len(self._addresses) else _SECONDS_AT_START
+        return _SECONDS if len(self._lost_at) == len(self._addresses) else _SECONDS_AT_START
 
     def find_ended(self) -> str | None:
         """Try to connect to each worker; say which has ended or did not start, None if none."""
         for number, address in self._addresses.items():
             if answers(address):
-                self._failures[number] = 0
-            elif number in self._failures:
-                self._failures[number] += 1
-                if self._failures[number] == _ATTEMPTS:
+                self._lost_at[number] = math.inf
+            elif number in self._lost_at:
+                self._lost_at[number] = min(self._lost_at[number], time.monotonic())
+                if time.monotonic() - self._lost_at[number] >= _LOST_SECONDS:
                     return f"worker {number} at {address} ended"
             elif time.monotonic() - self._begin > START_SECONDS:
                 return f"worker {number} at {address} did not start within {START_SECONDS} s"
@@ -103,9 +99,8 @@ class _Others:
 
 def answers(address: str) -> bool:
     """Return whether a server accepts connections at ``host:port``."""
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_SECONDS).close()
+        socket.create_connection(split_address(address), timeout=_SECONDS).close()
     except OSError:
         return False
     return True

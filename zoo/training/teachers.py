@@ -10,7 +10,8 @@ from etils import epy
 
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.runs import find, load_model
+from zoo.runs import Run, find, load_model
+from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
     import keras
@@ -28,9 +29,16 @@ def recorded(names: Sequence[str | Path]) -> list[dict[str, str]]:
     each = []
     for name in names:
         run = find(name)
-        place = os.path.abspath(name) if run.folder == Path(name) else str(name)
+        is_released = run.folder == released_folder(str(name))
+        place = str(name) if is_released else os.path.abspath(run.folder)
         each.append({"run": place, "sha256": run.read_result()["weights"]["sha256"]})
     return each
+
+
+def run_of(teacher: dict[str, str]) -> Run:
+    """Return the run of a recorded teacher: an absolute path, or a network of the package."""
+    name = teacher["run"]
+    return Run(released_folder(name) if name in released() else name)
 
 
 def load(teachers: Sequence[dict[str, str]], dataset: Dataset, precision: str) -> list[keras.Model]:
@@ -49,21 +57,24 @@ def load(teachers: Sequence[dict[str, str]], dataset: Dataset, precision: str) -
 
 
 def _load(teacher: dict[str, str], dataset: Dataset, precision: str) -> keras.Model:
-    run = find(teacher["run"])
+    run = run_of(teacher)
     if run.read_result()["weights"]["sha256"] != teacher["sha256"]:
         raise InputError(
             f"{run.folder} has other weights than when this training began; train again with "
             "--force"
         )
     network = load_model(run.folder, precision=precision)
-    for what, its, wanted in (
-        ("classes", network.class_names, dataset.class_names),
-        ("images", network.preprocessing.record(), dataset.preprocessing.record()),
-    ):
-        if its != wanted:
-            raise InputError(
-                f"the teacher {teacher['run']} was trained on other {what}: {its} instead of "
-                f"{wanted}; give one that was trained as this network"
-            )
+    if network.class_names != dataset.class_names:
+        raise InputError(
+            f"the teacher {teacher['run']} tells apart {', '.join(network.class_names)}, but "
+            f"{dataset.name} has {', '.join(dataset.class_names)}; give a teacher for these classes"
+        )
+    its, wanted = network.preprocessing.record(), dataset.preprocessing.record()
+    if different := [f"{key} {its[key]}" for key in its if its[key] != wanted[key]]:
+        raise InputError(
+            f"the images of the teacher {teacher['run']} were prepared with "
+            f"{', '.join(different)}, those of {dataset.name} were not; give the same picture "
+            "options (docs/pictures.md), or another teacher"
+        )
     network.trainable = False
     return network

@@ -13,6 +13,7 @@ from etils import epy
 from zoo.errors import InputError, unknown
 from zoo.pretrained import copy_weights, run_of
 from zoo.runs import Run, load_model
+from zoo.weights import released_folder
 
 with epy.lazy_imports():
     import keras
@@ -36,7 +37,8 @@ def start_from(
             raise InputError("--freeze keeps trained layers; give them with --weights")
         return None
     run = run_of(model, weights)
-    place = os.path.abspath(weights) if run.folder == Path(weights) else str(weights)
+    is_released = run.folder == released_folder(model)
+    place = str(weights) if is_released else os.path.abspath(run.folder)
     return {
         "weights": place,
         "sha256": run.read_result()["weights"]["sha256"],

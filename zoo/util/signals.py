@@ -15,9 +15,25 @@ from types import FrameType
 
 _SECONDS = 1.0
 
-# A second signal within this time is the same one: a parent passes it on, and systemd, SLURM or a
-# container sends it to all processes.
 _SAME_SECONDS = 1.0
+
+
+class Repetition:
+    """Tells whether a signal is the one before again.
+
+    systemd, SLURM or a container may send a signal to all processes, of which one passes it on to
+    another.
+    """
+
+    def __init__(self) -> None:
+        self._begin = -math.inf
+
+    def is_same(self) -> bool:
+        """Return whether a signal that has just arrived follows the first within a second."""
+        if time.monotonic() - self._begin < _SAME_SECONDS:
+            return True
+        self._begin = time.monotonic()
+        return False
 
 
 class Terminated(KeyboardInterrupt):
@@ -77,13 +93,13 @@ def raise_exceptions() -> None:
     """
     exceptions = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
     received = KeyboardInterrupt
-    begin = -math.inf
+    repetition = Repetition()
 
     def first(number: int, frame: FrameType | None) -> None:
-        nonlocal received, begin
-        if time.monotonic() - begin < _SAME_SECONDS:
+        nonlocal received
+        if repetition.is_same():
             return
-        received, begin = exceptions[signal.Signals(number)], time.monotonic()
+        received = exceptions[signal.Signals(number)]
         signal.setitimer(signal.ITIMER_REAL, _SECONDS, _SECONDS)
         raise received
 
@@ -140,21 +156,21 @@ class Received:
 
 @contextmanager
 def deferred() -> Iterator[Received]:
-    """Record SIGINT or SIGTERM instead of acting on it; a second signal acts as usual.
+    """Record SIGINT or SIGTERM instead of acting on it; another one a second later acts as usual.
 
     If the block ends without an exception, the signal acts then.
     """
     received = Received()
 
-    begin = 0.0
+    repetition = Repetition()
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal begin
-        if not received.signal:
-            received.signal, begin = number, time.monotonic()
-        elif time.monotonic() - begin > _SAME_SECONDS:
+        if repetition.is_same():
+            return
+        if received.signal:
             restore()
             signal.raise_signal(number)
+        received.signal = number
 
     def restore() -> None:
         for name, handler in previous.items():

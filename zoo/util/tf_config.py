@@ -68,10 +68,28 @@ def _task(cluster: dict[str, list[str]], task: dict[str, Any]) -> Task:
     addresses = {job: tuple(cluster.get(job, [])) for job in _JOBS}
     if not all(isinstance(each, list) for each in cluster.values()) or len(addresses["chief"]) > 1:
         raise ValueError("not lists of addresses, or several chiefs")
-    if not all(re.fullmatch(r"\S+:\d+", each) for job in _JOBS for each in addresses[job]):
-        raise ValueError("an address has no port")
+    if not all(_is_address(each) for job in _JOBS for each in addresses[job]):
+        raise ValueError("not a host and a port")
     job, index = task["type"], int(task["index"])
     before = len(addresses["chief"]) if job == "worker" else 0
     if not 0 <= index < len(addresses[job]):
         raise ValueError("no such task")
     return Task(before + index, addresses["chief"] + addresses["worker"])
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is a name or an IP address with a port."""
+    if not re.fullmatch(r"\S+:\d{1,5}", text):
+        return False
+    host, port = split_address(text)
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return port < 1 << 16
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``; an IPv6 address stands in brackets."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)

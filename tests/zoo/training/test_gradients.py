@@ -38,7 +38,7 @@ def _half_right(model: keras.Model, digits: Dataset) -> tuple[np.ndarray, np.nda
 def test_every_model_finds_the_same_gradients(name: str, precision: str, digits: Dataset) -> None:
     model = _begun(name, precision)
     images, labels = _half_right(model, digits)
-    found = choose_gradients(model, POST)
+    found = choose_gradients(model, POST, COST)
     if found is backpropagate_all:  # used where two forward passes differ
         logits = [model(images, training=True).numpy() for _ in range(2)]
         alone = model(images[:1], training=True).numpy()
@@ -86,7 +86,7 @@ def test_only_images_with_a_gradient_are_sent_back(
     image = keras.Input((16, 16, 1))
     counted = _Counted()
     model = keras.Model(image, model(counted(image)))
-    find = choose_gradients(model, POST.replace(initializer=initializer))
+    find = choose_gradients(model, POST.replace(initializer=initializer), COST)
     find(model, COST, images, labels, 8.0)
     assert counted.images == expected
 
@@ -102,7 +102,17 @@ def test_only_images_with_a_gradient_are_sent_back(
 )
 def test_layers_that_compute_something_else_each_time_compute_once(layer: keras.Layer) -> None:
     model = keras.Sequential([keras.Input((8, 8, 1)), layer, keras.layers.Flatten()])
-    assert choose_gradients(model, POST) is backpropagate_all
+    assert choose_gradients(model, POST, COST) is backpropagate_all
+
+
+@pytest.mark.parametrize(("smoothing", "teachers"), [(0.1, 0), (0.0, 1)])
+def test_targets_that_are_never_reached_send_all_images_back(
+    smoothing: float, teachers: int
+) -> None:
+    model = _begun("ltfn5")
+    assert choose_gradients(model, POST, COST) is backpropagate_nonzero
+    cost_of = Cost(POST.replace(smoothing=smoothing), [model] * teachers)
+    assert choose_gradients(model, POST, cost_of) is backpropagate_all
 
 
 def test_a_network_of_branches_and_other_activations_finds_the_same_gradients(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
@@ -23,6 +24,7 @@ from zoo.training import teachers
 from zoo.training.checkpoints import Checkpoints, Position
 from zoo.training.cost import Cost
 from zoo.training.experiment import run_experiment
+from zoo.weights import released_folder
 
 NAME = "compact-4k"
 RECIPE = recipes.get_recipe("quick").replace(steps=6, batch_size=16, precision="float32", seed=1)
@@ -125,8 +127,12 @@ def test_teachers_that_changed_or_do_not_fit_leave_no_run(
     dark = dataclasses.replace(digits.preprocessing, polarity="dark-on-light")
     for data, given, message in (
         (digits, taught | {"sha256": "0" * 64}, "has other weights than when this training began"),
-        (others, taught, "was trained on other classes"),
-        (dataclasses.replace(digits, preprocessing=dark), taught, "was trained on other images"),
+        (others, taught, "tells apart 0, 1, 2, .*, but digits has a, b"),
+        (
+            dataclasses.replace(digits, preprocessing=dark),
+            taught,
+            "prepared with polarity light-on-dark, those",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             run_experiment(NAME, data, RECIPE, run, teachers=[given])
@@ -137,6 +143,46 @@ def test_teachers_that_changed_or_do_not_fit_leave_no_run(
             NAME, digits, RECIPE, copy, teachers=teachers.recorded([copy.folder]), force=True
         )
     assert zoo.load_model(copy.folder).name == NAME
+
+
+def test_a_teacher_is_recorded_by_a_path_that_stays_right(
+    teacher: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(teacher.folder)
+    (here,), (released,) = teachers.recorded(["."]), teachers.recorded(["ltfn1"])
+    assert here["run"] == str(teacher.folder)
+    monkeypatch.chdir(tmp_path)
+    Path("ltfn1").mkdir()  # does not replace the network of the package
+    assert teachers.run_of(here).folder == teacher.folder
+    assert teachers.run_of(released).folder == released_folder("ltfn1")
+
+
+@pytest.mark.parametrize("setting", ["teaching", "temperature"])
+def test_what_only_teachers_use_requires_them(
+    setting: str, digits: Dataset, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {setting: 0.5}
+    with pytest.raises(InputError, match=f"{setting} requires teachers; give them with --teachers"):
+        zoo.train_model(NAME, digits, out=tmp_path / "run", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_own_pictures_are_prepared_as_for_the_teacher(
+    command: Command, digits: Dataset, tmp_path: Path
+) -> None:
+    for number, (image, label) in enumerate(
+        zip(digits.train.images[:200], digits.train.labels[:200], strict=True)
+    ):
+        folder = tmp_path / "mine" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(255 - image[..., 0]).resize((40, 40)).save(folder / f"{number}.png")
+    line = ("zoo.train", NAME, "--data", "./mine", "--steps", 5, "--teachers", "ltfn1")
+    refused = command(*line, "--fit", "crop", cwd=tmp_path)
+    assert (refused.returncode, "prepared with fit pad" in refused.stderr) == (2, True)
+    done = command(*line, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    prepared = zoo.load_model(tmp_path / "runs" / NAME).preprocessing
+    assert prepared == zoo.load_model("ltfn1").preprocessing
 
 
 def test_no_local_path_is_published(teacher: Run, digits: Dataset, tmp_path: Path) -> None:

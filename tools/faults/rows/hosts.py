@@ -85,6 +85,8 @@ def _train(
             return None
         number, moment = kill
         while not supervisor.answers(addresses[number]):
+            if workers[number].poll() is not None:
+                return f"worker {number} ended by itself"
             time.sleep(0.05)
         time.sleep(moment)
         workers[number].kill()

@@ -1,4 +1,4 @@
-"""Draw folders of pictures like those of users: two classes, in train/ and test/."""
+"""Write folders of pictures like those of users."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
+
+from zoo.data.splits import Split
 
 Draw = Callable[[int, np.random.Generator], PIL.Image.Image]
 
@@ -78,3 +80,12 @@ def write(root: Path, kind: str, train: int = 60, test: int = 20) -> Path:
     fill(root / "train", draw, ending, train, 1)
     fill(root / "test", draw, ending, test, 2)
     return root
+
+
+def write_digits(folder: Path, digits: Split, count: int = 200) -> None:
+    """Write the first digits of a split as dark on light pictures, a folder for each class."""
+    for number in range(count):
+        parent = folder / str(digits.labels[number])
+        parent.mkdir(parents=True, exist_ok=True)
+        picture = PIL.Image.fromarray(255 - digits.images[number, ..., 0])
+        picture.resize((40, 40)).save(parent / f"{number}.png")

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL.Image
 import pytest
 import tensorflow as tf
 
 import zoo
 from export.network.sources import from_run
 from tests.conftest import Command
+from tests.folders import write_digits
 from zoo import recipes
 from zoo.data import Dataset
 from zoo.data.splits import Split
@@ -170,12 +170,7 @@ def test_what_only_teachers_use_requires_them(
 def test_own_pictures_are_prepared_as_for_the_teacher(
     command: Command, digits: Dataset, tmp_path: Path
 ) -> None:
-    for number, (image, label) in enumerate(
-        zip(digits.train.images[:200], digits.train.labels[:200], strict=True)
-    ):
-        folder = tmp_path / "mine" / str(label)
-        folder.mkdir(parents=True, exist_ok=True)
-        PIL.Image.fromarray(255 - image[..., 0]).resize((40, 40)).save(folder / f"{number}.png")
+    write_digits(tmp_path / "mine", digits.train)
     line = ("zoo.train", NAME, "--data", "./mine", "--steps", 5, "--teachers", "ltfn1")
     refused = command(*line, "--fit", "crop", cwd=tmp_path)
     assert (refused.returncode, "prepared with fit pad" in refused.stderr) == (2, True)

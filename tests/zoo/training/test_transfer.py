@@ -6,12 +6,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import PIL.Image
 import pytest
 
 import zoo
 from export.network.sources import from_run
 from tests.conftest import Command
+from tests.folders import write_digits
 from zoo import recipes, weights
 from zoo.data import Dataset
 from zoo.data.splits import Split
@@ -179,12 +179,7 @@ def test_no_local_path_is_published(source: Run, digits: Dataset, tmp_path: Path
 def test_a_network_of_the_package_is_fine_tuned_on_own_pictures(
     command: Command, digits: Dataset, tmp_path: Path
 ) -> None:
-    for number, (image, label) in enumerate(
-        zip(digits.train.images[:200], digits.train.labels[:200], strict=True)
-    ):
-        folder = tmp_path / "mine" / str(label)
-        folder.mkdir(parents=True, exist_ok=True)
-        PIL.Image.fromarray(255 - image[..., 0]).resize((40, 40)).save(folder / f"{number}.png")
+    write_digits(tmp_path / "mine", digits.train)
     line = ("zoo.train", "ltfn3", "--data", "./mine", "--steps", 5)
     alone = command(*line, "--freeze", "layer1", cwd=tmp_path)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)

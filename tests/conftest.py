@@ -180,10 +180,15 @@ def manifest(bundle: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def examples(workplace: Path, digits: data.Dataset, tmp_path: Path) -> Path:
-    """Return a folder for examples: a run, a bundle and a picture, and room for more."""
-    for folder in ("runs/ltfn5", "exports/ltfn5/1"):
+    """Return a folder for examples: a run, a study, a bundle, a picture, and room for more."""
+    run = "runs/ltfn5"
+    for folder, made in (
+        (run, run),
+        ("studies/quick/ltfn5-seed0", run),
+        ("exports/ltfn5/1", "exports/ltfn5/1"),
+    ):
         (tmp_path / folder).parent.mkdir(parents=True)
-        (tmp_path / folder).symlink_to(workplace / folder)
+        (tmp_path / folder).symlink_to(workplace / made)
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
     return tmp_path
 

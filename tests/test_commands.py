@@ -93,6 +93,9 @@ BAD = [
     ("export damaged --bound int8=0.5", 2, "give --allow-drop to accept such a loss"),
     ("export damaged --batch 2", 2, "microcontroller requires --batch 1, received --batch 2"),
     ("export damaged --formats float32 --beside ltfn1", 2, "add web to --formats"),
+    ("export.compare empty", 2, "empty has no runs; make a study with python -m zoo.compare"),
+    ("export.compare empty --format int9", 2, "unknown format 'int9'; did you mean 'int8'?"),
+    ("export.compare empty --format microcontroller", 2, "unknown format 'microcontroller'"),
     ("export.verify empty", 3, "empty is not a complete bundle: manifest.json cannot be read"),
 ]
 
@@ -121,6 +124,7 @@ COMMANDS = (
     "zoo.predict",
     "zoo.evaluate",
     "export",
+    "export.compare",
     "export.verify",
 )
 
@@ -129,7 +133,7 @@ BUILDING = {*COMMANDS, "export.convert.onnx_openvino", "export.convert.tflite"} 
 
 
 @pytest.fixture(scope="module")
-def corner(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+def corner(tmp_path_factory: pytest.TempPathFactory, data_dir: Path, digits: object) -> Path:
     """Return a folder with the files that the bad command lines name."""
     folder = tmp_path_factory.mktemp("corner")
     (folder / "empty").mkdir()

@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,22 +100,15 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
     Args:
         results: the results of the runs of each network.
     """
-    each = {model: _accuracies(runs) for model, runs in results.items()}
-    means = {model: statistics.mean(accuracies) for model, accuracies in each.items()}
-    best, *others = ranked = sorted(each, key=lambda model: -means[model])
-    p_values = significance.p_values(each)
-    behind = {
-        model: _verdict(means[best] - means[model], p_values[frozenset((best, model))])
-        for model in others
-    }
+    behind = significance.behind({model: _accuracies(runs) for model, runs in results.items()})
     lines = [
         "| network | test accuracy, mean and standard deviation | runs | parameters "
         "| multiply-adds | training | behind the best |",
         "|---|---|---|---|---|---|---|",
     ]
-    for model in ranked:
+    for model, distance in behind.items():
         runs = results[model]
-        costs = _costs(runs[0])
+        costs = costs_of(runs[0])
         cells = (
             model,
             significance.spread([run["test_accuracy"] for run in runs]),
@@ -124,7 +116,7 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
             f"{costs.parameters:,}",
             f"{costs.multiply_adds:,}",
             f"{statistics.mean(run['seconds'] for run in runs):,.0f} s",
-            behind.get(model, ""),
+            distance,
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -132,11 +124,26 @@ def table(results: dict[str, list[dict[str, Any]]]) -> str:
 
 def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
     """Plot the test accuracy of every run against its network's multiply-adds."""
+    points = {
+        model: (costs_of(runs[0]).multiply_adds, _accuracies(runs))
+        for model, runs in results.items()
+    }
+    return plot_points(points, "multiply-adds per image", "test accuracy, %")
+
+
+def plot_points(
+    points: Mapping[str, tuple[float, Sequence[float]]], cost_label: str, accuracy_label: str
+) -> figure.Figure:
+    """Plot accuracies against costs, with the mean and standard deviation of each network.
+
+    Args:
+        points: the cost of each network, and the accuracies of its runs in percent.
+        cost_label: name of the logarithmic axis of the costs.
+        accuracy_label: name of the axis of the accuracies.
+    """
     picture = figure.Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = picture.subplots()
-    for model, runs in results.items():
-        accuracies = _accuracies(runs)
-        cost = _costs(runs[0]).multiply_adds
+    for model, (cost, accuracies) in points.items():
         axes.errorbar(
             cost,
             statistics.mean(accuracies),
@@ -145,8 +152,8 @@ def plot(results: dict[str, list[dict[str, Any]]]) -> figure.Figure:
             capsize=4,
             label=model,
         )
-        axes.plot([cost] * len(runs), accuracies, ".", color="grey", markersize=4)
-    axes.set(xscale="log", xlabel="multiply-adds per image", ylabel="test accuracy, %")
+        axes.plot([cost] * len(accuracies), accuracies, ".", color="grey", markersize=4)
+    axes.set(xscale="log", xlabel=cost_label, ylabel=accuracy_label)
     axes.legend()
     return picture
 
@@ -210,7 +217,7 @@ def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
     return found
 
 
-def _costs(result: dict[str, Any]) -> registry.Costs:
+def costs_of(result: dict[str, Any]) -> registry.Costs:
     """Return the costs of a run's network for the images and classes of its dataset."""
     data = result["data"]
     return registry.get_costs(
@@ -223,12 +230,6 @@ def _costs(result: dict[str, Any]) -> registry.Costs:
 def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
     """Return the test accuracies in percent."""
     return [100 * run["test_accuracy"] for run in runs]
-
-
-def _verdict(behind: float, p_value: float) -> str:
-    if math.isnan(p_value):
-        return f"{behind:.2f} points, not testable"
-    return f"{behind:.2f} points, p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
 
 
 if __name__ == "__main__":

@@ -16,6 +16,9 @@ from zoo.models.registry import PRECISIONS
 
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 
+INCIDENTAL = ("seed", "precision", "shards", "threads")
+"""Values that the seed or the training machine decides; they do not make another recipe."""
+
 _MOST = 10**9  # steps, images or pixels
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}

@@ -56,6 +56,29 @@ def p_values(groups: Mapping[str, Sequence[float]]) -> dict[frozenset[str], floa
     return corrected
 
 
+def behind(groups: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """Return how far the mean of each group is behind the best, with the p-value, best first.
+
+    Args:
+        groups: the accuracies of each group in percent.
+
+    Returns:
+        A text for each name, which is empty for the best.
+    """
+    means = {name: statistics.mean(values) for name, values in groups.items()}
+    best, *others = sorted(groups, key=lambda name: -means[name])
+    found = p_values(groups)
+    return {best: ""} | {
+        name: _verdict(means[best] - means[name], found[frozenset((best, name))]) for name in others
+    }
+
+
+def _verdict(points: float, p_value: float) -> str:
+    if math.isnan(p_value):
+        return f"{points:.2f} points, not testable"
+    return f"{points:.2f} points, p {'< 0.001' if p_value < 0.001 else f'= {p_value:.3f}'}"
+
+
 def _welch(first: Sequence[float], second: Sequence[float]) -> float:
     if min(len(first), len(second)) < 2 or len({*first}) == len({*second}) == 1:
         return float("nan")

@@ -80,7 +80,7 @@ def publish(stage: Path, out: Path) -> Path:
     stage.chmod(0o755)  # mkdtemp gives access to the owner only
     atomic.sync_tree(stage)
     while True:
-        version = out / str(1 + max(_versions(out), default=0))
+        version = out / str(1 + max(versions(out), default=0))
         try:
             stage.rename(version)
         except OSError:
@@ -92,5 +92,6 @@ def publish(stage: Path, out: Path) -> Path:
             return version
 
 
-def _versions(out: Path) -> Sequence[int]:
+def versions(out: Path) -> Sequence[int]:
+    """Return the numbers of the versions in a folder."""
     return [int(path.name) for path in out.iterdir() if path.name.isdecimal()]

@@ -8,13 +8,12 @@ from typing import Any
 
 from zoo import recipes
 
-# Left to the training machine; they change the last bits only.
-_MACHINE = ("seed", "precision", "shards", "threads")
-
 
 def settings(result: dict[str, Any]) -> dict[str, Any]:
     """Return what defines a trial, whatever its seed and machine."""
-    recipe = {key: value for key, value in result["recipe"].items() if key not in _MACHINE}
+    recipe = {
+        key: value for key, value in result["recipe"].items() if key not in recipes.INCIDENTAL
+    }
     return {
         "model": result["model"],
         "data": result["data"]["fingerprints"],
@@ -31,7 +30,7 @@ def described(result: dict[str, Any]) -> str:
     changed = [
         f"{key}={value}"
         for key, value in recipe.items()
-        if key not in (*_MACHINE, "minimum_steps") and value not in (None, usual[key])
+        if key not in (*recipes.INCIDENTAL, "minimum_steps") and value not in (None, usual[key])
     ]
     if start := result["start"]:
         changed.append(f"weights={Path(start['weights']).name} freeze={start['freeze']}")

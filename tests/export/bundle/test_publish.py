@@ -113,7 +113,7 @@ def test_no_kill_leaves_a_partial_version(tmp_path: Path) -> None:
 def test_a_number_that_another_export_has_just_taken_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_versions = publishing._versions
+    list_versions = publishing.versions
 
     def list_and_lose(out: Path) -> Sequence[int]:
         """Let another export publish between the look at the folder and the rename."""
@@ -124,7 +124,7 @@ def test_a_number_that_another_export_has_just_taken_is_not_replaced(
             (other / "file").write_text("of another")
         return versions
 
-    monkeypatch.setattr(publishing, "_versions", list_and_lose)
+    monkeypatch.setattr(publishing, "versions", list_and_lose)
     with staging(tmp_path) as stage:
         (stage / "file").write_text("own")
         assert publish(stage, tmp_path) == tmp_path / "3"

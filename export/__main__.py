@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import formats
+from export import formats, options
 from export.check import gallery
 from export.network import beside, pixels
 from export.network.keras_file import check_file, is_keras_file, open_keras_file
@@ -25,11 +25,7 @@ def main(argv: Sequence[str]) -> None:
     """Export one network from the command line."""
     arguments = _parser().parse_args(argv)
     request = Request(
-        formats=formats.bounded(
-            formats.choose(arguments.formats),
-            dict(arguments.bound),
-            allow_drop=arguments.allow_drop,
-        ),
+        formats=options.bounded(arguments.formats, arguments),
         required=formats.named(arguments.formats),
         batch=arguments.batch,
         offline=arguments.offline,
@@ -93,20 +89,7 @@ def _parser() -> cli.Parser:
         f"the package contains trained, or {' or '.join(beside.OTHER_FORMATS)} for the same "
         "network in this format; may be repeated",
     )
-    parser.add_argument(
-        "--bound",
-        type=_bound,
-        action="append",
-        default=[],
-        metavar="FORMAT=POINTS",
-        help="largest accuracy loss of a format in percentage points, instead of its default; it "
-        "also removes the minimum of 1 or 2 images; may be repeated",
-    )
-    parser.add_argument(
-        "--allow-drop",
-        action="store_true",
-        help="accept a --bound looser than the format's default",
-    )
+    options.add_bound_arguments(parser)
     parser.add_argument(
         "--data",
         metavar="NAME",
@@ -194,19 +177,6 @@ def _labels(text: str) -> list[str]:
     except (OSError, ValueError) as error:
         raise InputError(f"--labels {text} cannot be read: {error}") from error
     return text.split(",")
-
-
-def _bound(text: str) -> tuple[str, float]:
-    name, equals, points = text.partition("=")
-    try:
-        value = float(points)
-    except ValueError:
-        value = -1.0
-    if not equals or not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(
-            f"takes FORMAT=POINTS with 0 to 100 points, such as int8=0.05, received {text!r}"
-        )
-    return name, value
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""``python -m export.compare STUDY``: compare the files that the networks of a study become.
+"""``python -m export.compare STUDY``: compare the exported files of a study.
 
-The runs of a study of ``zoo.compare`` are exported into its folder ``exports``, each once, so that
-an interrupted command goes on where it stopped.
+The runs of a study of ``zoo.compare`` are exported into its folder ``exports``. A repeated command
+exports only what it has not exported before with the same settings on such a machine.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export import formats
-from export.bundle.publish import versions
+from export import formats, options
+from export.bundle import publish
 from export.network.sources import open_run
 from export.pipeline import Request, export_bundle
 from zoo import cli, recipes, significance
@@ -21,6 +21,7 @@ from zoo.compare import costs_of, plot_points
 from zoo.errors import InputError, unknown
 from zoo.runs import Run
 from zoo.util import atomic, backend
+from zoo.util.environment import machine, versions
 
 _FORMATS = sorted(formats.FORMATS.keys() - {"microcontroller"})  # each is one file
 
@@ -40,13 +41,19 @@ def main(argv: Sequence[str]) -> None:
         metavar="NAME",
         help=f"the format to compare: {', '.join(_FORMATS)} (default: %(default)s)",
     )
+    options.add_bound_arguments(parser)
+    parser.add_argument(
+        "--data", metavar="NAME", help="the new location of the study's data, if it was moved"
+    )
     cli.add_data_arguments(parser)
     arguments = parser.parse_args(argv)
     name, study = arguments.format, arguments.study
     if name not in _FORMATS:
         raise unknown("format", name, _FORMATS)
     request = Request(
-        formats=formats.choose(name), required=formats.named(name), offline=arguments.offline
+        formats=options.bounded(name, arguments),
+        required=formats.named(name),
+        offline=arguments.offline,
     )
     runs = _runs(study)
     backend.start_tensorflow()
@@ -54,7 +61,9 @@ def main(argv: Sequence[str]) -> None:
     for run in runs:
         print(f"{run.folder.name}:")
         out = study / "exports" / run.folder.name
-        file = _exported(run, name, request, out, **cli.data_options(arguments))
+        file = _exported(run, name, request, out) or _export(
+            run, name, request, out, arguments.data, **cli.data_options(arguments)
+        )
         result = run.read_result()
         results.setdefault(result["model"], []).append(result | {"file": file})
     text = table(results, name)
@@ -112,10 +121,11 @@ def _runs(study: Path) -> list[Run]:
     """Return the runs of a study.
 
     Raises:
-        InputError: there are none, some are not finished, or they differ in more than network and
-            seed.
+        InputError: there are none, some are not finished, one is not what its name says, or they
+            differ in more than network and seed.
     """
-    runs = [Run(path) for path in sorted(study.glob("*-seed*")) if path.is_dir()]
+    paths = [path for path in sorted(study.glob("[!.]*-seed*")) if path.is_dir()]
+    runs = [Run(path) for path in paths]
     if not runs:
         raise InputError(
             f"{study} has no runs; make a study with python -m zoo.compare MODEL ... --out {study}"
@@ -125,39 +135,70 @@ def _runs(study: Path) -> list[Run]:
             f"{study} has unfinished runs: {', '.join(unfinished)}; repeat the command of "
             "zoo.compare that began them"
         )
+    for run in runs:
+        result = run.read_result()
+        if run.folder.name != f"{result['model']}-seed{result['seed']}":
+            raise InputError(
+                f"{run.folder} is a run of {result['model']} with seed {result['seed']}; move it "
+                "out of the study, so that no run counts twice"
+            )
     first, *others = [_experiment(run) for run in runs]
     for run, experiment in zip(runs[1:], others, strict=True):
         if experiment != first:
             raise InputError(
-                f"{run.folder} has other data or another recipe than {runs[0].folder}; compare "
-                "runs of one study"
+                f"{run.folder} has other data, another recipe, other first weights or other "
+                f"teachers than {runs[0].folder}; compare runs of one study"
             )
     return runs
 
 
-def _experiment(run: Run) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return what all runs of a study have in common: the data, and the recipe."""
+def _experiment(run: Run) -> dict[str, Any]:
+    """Return what all runs of a study have in common."""
     result = run.read_result()
-    recipe = {
-        key: value for key, value in result["recipe"].items() if key not in recipes.INCIDENTAL
+    recipe = result["recipe"].items()
+    data = result["data"]
+    return {
+        "data": {key: data[key] for key in ("fingerprints", "class_names", "preprocessing")},
+        "recipe": {key: value for key, value in recipe if key not in recipes.INCIDENTAL},
+        "start": result["start"],
+        "teachers": [teacher["sha256"] for teacher in result["teachers"]],
     }
-    return result["data"]["fingerprints"], recipe
 
 
-def _exported(run: Run, name: str, request: Request, out: Path, **options: Any) -> dict[str, Any]:
-    """Return what the manifest says of the file of a run; export the run if there is none.
+def _exported(run: Run, name: str, request: Request, out: Path) -> dict[str, Any] | None:
+    """Return a file that was exported before with this request on such a machine; None if none was.
 
     Raises:
-        VerificationError: the file exceeds its bounds, or a bundle is damaged.
-        InputError: the dataset of the run is not at hand.
+        DamagedError: a bundle is damaged.
     """
+    wanted = {
+        "batch": request.batch,
+        "loosened": formats.loosened(request.formats),
+        "finetuned": None,
+        "machine": machine(),
+        "versions": versions(),
+    }
     sha256 = run.read_result()["weights"]["sha256"]
-    for number in sorted(versions(out), reverse=True) if out.exists() else ():
+    for number in sorted(publish.versions(out), reverse=True) if out.exists() else ():
         manifest = integrity.open_bundle(out / str(number)).manifest
-        for file in manifest["artifacts"]:
-            if (manifest["origin"]["run"]["weights"]["sha256"], file["format"]) == (sha256, name):
-                return file
-    source, dataset = open_run(run, **options)
+        is_same = manifest["origin"]["run"]["weights"]["sha256"] == sha256
+        if is_same and {key: manifest[key] for key in wanted} == wanted:
+            for file in manifest["artifacts"]:
+                if file["format"] == name:
+                    return file
+    return None
+
+
+def _export(
+    run: Run, name: str, request: Request, out: Path, data: str | None, **how: Any
+) -> dict[str, Any]:
+    """Export a run, and return what the manifest of the bundle records of the file.
+
+    Raises:
+        VerificationError: the file exceeds its bounds.
+        InputError: the dataset is not there, or the network does not allow the format.
+    """
+    source, dataset = open_run(run, data, **how)
     version, _ = export_bundle(source, dataset, request, out, print)
     manifest = integrity.open_bundle(version).manifest
     return next(file for file in manifest["artifacts"] if file["format"] == name)

@@ -17,7 +17,7 @@ from zoo.models.registry import PRECISIONS
 PRECISION_CHOICES = ("auto", *PRECISIONS)
 
 INCIDENTAL = ("seed", "precision", "shards", "threads")
-"""Values that the seed or the training machine decides; they do not make another recipe."""
+"""Values that do not make another recipe: the seed, and what the training machine chooses."""
 
 _MOST = 10**9  # steps, images or pixels
 

@@ -12,7 +12,6 @@ import pytest
 import export
 from export import compare
 from tests.conftest import Command
-from zoo.runs import Run
 
 
 def _results(model: str, *correct: int, keras: float) -> list[dict[str, Any]]:
@@ -68,20 +67,32 @@ def test_each_run_of_a_study_is_exported_once(command: Command, tmp_path: Path) 
     assert (study / "float32.md").read_text() == text
     assert not list((study / "exports").glob("*/2"))
 
-    shutil.rmtree(study / "ltfn1-seed1")
-    shutil.copytree(study / "ltfn1-seed0", study / "ltfn1-seed1")  # other weights
-    changed = command(*line, cwd=tmp_path)
-    assert changed.returncode == 0, changed.stderr
-    assert [path.parent.name for path in (study / "exports").glob("*/2")] == ["ltfn1-seed1"]
+    copy = shutil.copytree(study / "ltfn1-seed0", study / "ltfn1-seed0-old")
+    twice = command(*line, cwd=tmp_path)
+    assert (twice.returncode, twice.stderr.count("\n")) == (2, 1)
+    assert "is a run of ltfn1 with seed 0; move it out of the study" in twice.stderr
+    shutil.rmtree(copy)
+
+    other = ("--data", "digits", "--set", "threads=1", "--out", "study/ltfn3-seed1", "--force")
+    for how in (("--steps", 50), ("--steps", 100, "--teachers", "ltfn1")):
+        trained = command("zoo.train", "ltfn3", *other, "--seed", 1, *how, cwd=tmp_path)
+        assert trained.returncode == 0, trained.stderr
+        mixed = command(*line, cwd=tmp_path)
+        assert (mixed.returncode, mixed.stderr.count("\n")) == (2, 1)
+        assert "study/ltfn3-seed1 has other data, another recipe, other" in mixed.stderr
 
     (study / "ltfn3-seed0" / "result.json").unlink()
     unfinished = command(*line, cwd=tmp_path)
     assert (unfinished.returncode, unfinished.stderr.count("\n")) == (2, 1)
     assert "study has unfinished runs: ltfn3-seed0; repeat the command" in unfinished.stderr
-    shutil.rmtree(study / "ltfn3-seed0")
-    other = ("--data", "digits", "--steps", 50, "--out", "study/ltfn3-seed0")
-    assert command("zoo.train", "ltfn3", *other, cwd=tmp_path).returncode == 0
-    mixed = command(*line, cwd=tmp_path)
-    assert (mixed.returncode, mixed.stderr.count("\n")) == (2, 1)
-    assert "has other data or another recipe than" in mixed.stderr
-    assert Run(study / "ltfn3-seed0").read_result()["steps"] == 50
+
+    for seed in (0, 1):
+        shutil.rmtree(study / f"ltfn3-seed{seed}")
+    redone = ("zoo.train", "ltfn1", "--data", "digits", "--steps", 100, "--set", "threads=1")
+    best = ("--set", "shift=0", "--force")
+    for seed in (0, 1):
+        out = ("--seed", seed, "--out", f"study/ltfn1-seed{seed}")
+        assert command(*redone, *best, *out, cwd=tmp_path).returncode == 0
+    assert command(*line, cwd=tmp_path).returncode == 0
+    exported = {str(path.relative_to(study / "exports")) for path in study.glob("exports/*/2")}
+    assert exported == {"ltfn1-seed0/2", "ltfn1-seed1/2"}

@@ -16,7 +16,7 @@ from zoo.util import lifetime, signals
 class Children:
     """The processes that are started within a ``with`` block, at whose end they are killed.
 
-    SIGINT and SIGTERM are passed on to them; a second signal kills them.
+    SIGINT and SIGTERM are passed on to them; a second signal, at least a second later, kills them.
 
     Attributes:
         processes: the processes in the order of their start.
@@ -24,7 +24,8 @@ class Children:
 
     def __init__(self) -> None:
         self.processes: list[subprocess.Popen] = []
-        self._received: list[int] = []
+        self._received = 0
+        self._passed = 0
         self._repetition = signals.Repetition()
         self._stack = ExitStack()
 
@@ -68,8 +69,8 @@ class Children:
             process_group=0,
         )
         self.processes.append(process)
-        if self._received:  # while it started
-            process.send_signal(self._received[-1])
+        if self._passed:  # while it started
+            process.send_signal(self._passed)
         return process
 
     def raise_for_kill(self, process: subprocess.Popen, name: str, following: str) -> None:
@@ -85,7 +86,7 @@ class Children:
             WorkerError: it was killed by another process, or by its own fault.
         """
         if process.returncode < 0 and self._received:
-            raise Interrupted("interrupted", self._received[0])
+            raise Interrupted("interrupted", self._received)
         if process.returncode < 0:
             killer = signal.Signals(-process.returncode).name
             raise WorkerError(f"{name} was killed by {killer}; {following}")
@@ -93,7 +94,7 @@ class Children:
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
         if self._repetition.is_same():
             return
-        passed = signal.SIGKILL if self._received else number
-        self._received.append(number)
+        self._passed = signal.SIGKILL if self._received else number
+        self._received = self._received or number
         for process in self.processes:
-            process.send_signal(passed)
+            process.send_signal(self._passed)

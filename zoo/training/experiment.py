@@ -310,7 +310,7 @@ def _check_fits(recipe: Recipe, dataset: Dataset, teachers: Sequence[dict[str, s
     usual = get_recipe(recipe.name)
     for name in ("teaching", "temperature"):
         if not teachers and getattr(recipe, name) != getattr(usual, name):
-            raise InputError(f"{name} requires teachers; give them with --teachers")
+            raise InputError(f"{name} requires teachers, which zoo.train takes with --teachers")
     # A small split may be repeated within a batch.
     if recipe.batch_size > max(len(dataset.train), _SMALL):
         raise InputError(

@@ -19,14 +19,15 @@ from zoo.util import streams, tf_config
 
 _SECONDS = 0.1  # between two looks at the workers
 _GRACE = 20.0  # seconds for the others to end by themselves after one ended
-_GRACE_AFTER_ERROR = 2.0  # for those that make the same error; the others wait in vain
+_GRACE_AFTER_ERROR = 2.0  # the same after an error, which the others may also have found
 
 
 def run(count: int, module: str) -> int:
     """Run this command as several workers, wait for their end, and return the exit code.
 
-    SIGINT and SIGTERM are passed on to all workers; a second one kills them. If a worker fails, its
-    messages are printed, and the others end. The cores are divided among the workers.
+    SIGINT and SIGTERM are passed on to all workers; a second one, at least a second later, kills
+    them. If a worker fails, its messages are printed, and the others end. The cores are divided
+    among the workers.
 
     Args:
         count: number of workers.

@@ -38,7 +38,7 @@ _LOST_SECONDS = 5.0  # in which a worker that had started accepts no connection
 def run(task: Task, module: str) -> int:
     """Run this command as a child, and return its exit code; it ends when another worker ends.
 
-    SIGINT and SIGTERM are passed on to it; a second one kills it.
+    SIGINT and SIGTERM are passed on to it; a second one, at least a second later, kills it.
 
     Args:
         task: this process among the workers.
@@ -75,7 +75,7 @@ class _Others:
         self._addresses = dict(enumerate(task.addresses))
         del self._addresses[task.number]
         self._begin = time.monotonic()
-        # Of each worker that has started, the time of the first failure in a row.
+        # Of each worker that has started, since when it accepts no connection; infinite if it does.
         self._lost_at: dict[int, float] = {}
 
     @property

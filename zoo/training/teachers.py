@@ -66,7 +66,7 @@ def _load(teacher: dict[str, str], dataset: Dataset, precision: str) -> keras.Mo
     network = load_model(run.folder, precision=precision)
     if network.class_names != dataset.class_names:
         raise InputError(
-            f"the teacher {teacher['run']} tells apart {', '.join(network.class_names)}, but "
+            f"the teacher {teacher['run']} has the classes {', '.join(network.class_names)}, but "
             f"{dataset.name} has {', '.join(dataset.class_names)}; give a teacher for these classes"
         )
     its, wanted = network.preprocessing.record(), dataset.preprocessing.record()

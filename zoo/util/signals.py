@@ -19,17 +19,17 @@ _SAME_SECONDS = 1.0
 
 
 class Repetition:
-    """Tells whether a signal is the one before again.
+    """Recognizes that a signal arrives again, not a second one.
 
-    systemd, SLURM or a container may send a signal to all processes, of which one passes it on to
-    another.
+    systemd, SLURM or a container may send a signal to all processes, and one of them passes it on
+    to another. Two within a second are therefore the same one.
     """
 
     def __init__(self) -> None:
         self._begin = -math.inf
 
     def is_same(self) -> bool:
-        """Return whether a signal that has just arrived follows the first within a second."""
+        """Return whether a signal that has just arrived is the latest one again."""
         if time.monotonic() - self._begin < _SAME_SECONDS:
             return True
         self._begin = time.monotonic()

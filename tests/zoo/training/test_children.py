@@ -68,7 +68,7 @@ def test_a_second_signal_kills(children: Children) -> None:
         child = _start(children, CHILD.replace("received.append(number)", "None"))
         assert _line(child) == b"ready\n"
         for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(1.1)
         assert child.wait(10) == -signal.SIGKILL
         with pytest.raises(Interrupted, match="interrupted"):

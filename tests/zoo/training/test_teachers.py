@@ -127,7 +127,7 @@ def test_teachers_that_changed_or_do_not_fit_leave_no_run(
     dark = dataclasses.replace(digits.preprocessing, polarity="dark-on-light")
     for data, given, message in (
         (digits, taught | {"sha256": "0" * 64}, "has other weights than when this training began"),
-        (others, taught, "tells apart 0, 1, 2, .*, but digits has a, b"),
+        (others, taught, "has the classes 0, 1, 2, .*, but digits has a, b"),
         (
             dataclasses.replace(digits, preprocessing=dark),
             taught,
@@ -162,7 +162,7 @@ def test_what_only_teachers_use_requires_them(
     setting: str, digits: Dataset, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {setting: 0.5}
-    with pytest.raises(InputError, match=f"{setting} requires teachers; give them with --teachers"):
+    with pytest.raises(InputError, match=f"{setting} requires teachers, which zoo.train takes"):
         zoo.train_model(NAME, digits, out=tmp_path / "run", **settings)
     assert list(tmp_path.iterdir()) == []
 

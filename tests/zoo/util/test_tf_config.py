@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT
 from zoo.errors import InputError
-from zoo.util.tf_config import Task, read_task, write_config
+from zoo.util.tf_config import Task, read_task, split_address, write_config
 
 HOSTS = ("a:1", "b:2")
 
@@ -77,3 +77,8 @@ def test_the_script_for_slurm_sets_each_worker(
     )
     monkeypatch.setenv("TF_CONFIG", done.stdout.strip())
     assert read_task() == Task(1, ("n1:2222", "n2:2222"))
+
+
+def test_an_address_of_the_internet_protocol_6_stands_in_brackets() -> None:
+    assert split_address("[::1]:2222") == ("::1", 2222)
+    assert split_address("host1:2222") == ("host1", 2222)

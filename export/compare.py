@@ -55,17 +55,9 @@ def main(argv: Sequence[str]) -> None:
         required=formats.named(name),
         offline=arguments.offline,
     )
-    runs = _runs(study)
+    runs = read_study(study)
     backend.start_tensorflow()
-    results: dict[str, list[dict[str, Any]]] = {}
-    for run in runs:
-        print(f"{run.folder.name}:")
-        out = study / "exports" / run.folder.name
-        file = _exported(run, name, request, out) or _export(
-            run, name, request, out, arguments.data, **cli.data_options(arguments)
-        )
-        result = run.read_result()
-        results.setdefault(result["model"], []).append(result | {"file": file})
+    results = export_runs(runs, name, request, arguments.data, **cli.data_options(arguments))
     text = table(results, name)
     with atomic.staged(study / f"{name}.md") as stage:
         stage.write_text(f"{text}\n", encoding="utf-8")
@@ -78,46 +70,7 @@ def main(argv: Sequence[str]) -> None:
     print(f"\n{text}\n\nsaved in {study}, with the exports")
 
 
-def table(results: dict[str, list[dict[str, Any]]], name: str) -> str:
-    """Return the files of one format as a Markdown table, best mean test accuracy first.
-
-    Args:
-        results: the results of the runs of each network, each with its ``file``, an artifact of a
-            bundle's manifest.
-        name: the format.
-    """
-    lines = [
-        f"| network | test accuracy in {name}, mean and standard deviation | in Keras | runs "
-        "| multiply-adds | bytes | µs per image | behind the best |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    behind = significance.behind({model: _accuracies(runs) for model, runs in results.items()})
-    for model, distance in behind.items():
-        runs = results[model]
-        cells = (
-            model,
-            significance.spread([accuracy / 100 for accuracy in _accuracies(runs)]),
-            significance.spread([run["test_accuracy"] for run in runs]),
-            str(len(runs)),
-            f"{costs_of(runs[0]).multiply_adds:,}",
-            f"{_mean(runs, 'bytes'):,.0f}",
-            f"{_mean(runs, 'microseconds'):,.1f}",
-            distance,
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
-    """Return the test accuracies of the files in percent."""
-    return [100 * run["file"]["test_correct"] / run["file"]["test_count"] for run in runs]
-
-
-def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
-    return statistics.mean(run["file"][key] for run in runs)
-
-
-def _runs(study: Path) -> list[Run]:
+def read_study(study: Path) -> list[Run]:
     """Return the runs of a study.
 
     Raises:
@@ -150,6 +103,75 @@ def _runs(study: Path) -> list[Run]:
                 f"teachers than {runs[0].folder}; compare runs of one study"
             )
     return runs
+
+
+def export_runs(
+    runs: Sequence[Run], name: str, request: Request, data: str | None = None, **how: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """Export what was not exported before; return the results of the runs of each network.
+
+    Args:
+        runs: the runs of a study.
+        name: the format.
+        request: the settings of the exports, with this format.
+        data: the new location of the study's data, if it was moved.
+        **how: ``data_dir``, ``manual_dir`` and ``offline`` of ``zoo.load_data``.
+
+    Returns:
+        The results of ``Run.read_result``, each with its ``file``, an artifact of a bundle's
+        manifest.
+
+    Raises:
+        InputError: the dataset is not there, or a network does not allow the format.
+        VerificationError: a file exceeds its bounds.
+        DamagedError: a bundle that was exported before is damaged.
+    """
+    results: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        print(f"{run.folder.name}:", flush=True)
+        out = run.folder.parent / "exports" / run.folder.name
+        file = _exported(run, name, request, out) or _export(run, name, request, out, data, **how)
+        result = run.read_result()
+        results.setdefault(result["model"], []).append(result | {"file": file})
+    return results
+
+
+def table(results: dict[str, list[dict[str, Any]]], name: str) -> str:
+    """Return the files of one format as a Markdown table, best mean test accuracy first.
+
+    Args:
+        results: as ``export_runs`` returns them.
+        name: the format.
+    """
+    lines = [
+        f"| network | test accuracy in {name}, mean and standard deviation | in Keras | runs "
+        "| multiply-adds | bytes | µs per image | behind the best |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    behind = significance.behind({model: _accuracies(runs) for model, runs in results.items()})
+    for model, distance in behind.items():
+        runs = results[model]
+        cells = (
+            model,
+            significance.spread([accuracy / 100 for accuracy in _accuracies(runs)]),
+            significance.spread([run["test_accuracy"] for run in runs]),
+            str(len(runs)),
+            f"{costs_of(runs[0]).multiply_adds:,}",
+            f"{_mean(runs, 'bytes'):,.0f}",
+            f"{_mean(runs, 'microseconds'):,.1f}",
+            distance,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
+    """Return the test accuracies of the files in percent."""
+    return [100 * run["file"]["test_correct"] / run["file"]["test_count"] for run in runs]
+
+
+def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
+    return statistics.mean(run["file"][key] for run in runs)
 
 
 def _experiment(run: Run) -> dict[str, Any]:

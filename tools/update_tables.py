@@ -150,18 +150,16 @@ def _recipe_table(block: str, runs: list[dict[str, Any]]) -> str:
 
 def _speed_table() -> str:
     """Return a few of the benchmarks' headlines, and where they were measured."""
-    items = ("answer", "latency", "export", "training", "time-to-99")
+    items = ("answer", "latency", "training", "time-to-99")
     found = {item: results.load(item) for item in items}
     values = {item: list(result["headlines"].values()) for item, result in found.items()}
     bundle, run = values["answer"]
     int8, float32, _ = values["latency"]
-    (export,) = values["export"]
     stock, _, fastest, _ = values["training"]
     (example,) = values["time-to-99"]
     rows = [
         ["`zoo.predict`, whole process", f"{bundle} with a bundle, {run} with a run"],
         ["one image on one thread, LiteRT", f"{int8} in int8, {float32} in float32"],
-        ["export of `ltfn5` to all formats, with verification", export],
         [
             "training with `--precision auto`, compared with Keras `fit`",
             f"{stock} times Keras in float32, {fastest} times Keras in its faster format",

@@ -31,7 +31,7 @@ from zoo.training.experiment import as_recorded, run_experiment
 from zoo.util import atomic, backend
 
 with epy.lazy_imports():
-    from matplotlib import figure
+    from matplotlib import figure, ticker
 
 _SECONDS = 1.0  # between two looks at the runs of other processes
 
@@ -154,6 +154,9 @@ def plot_points(
         )
         axes.plot([cost] * len(accuracies), accuracies, ".", color="grey", markersize=4)
     axes.set(xscale="log", xlabel=cost_label, ylabel=accuracy_label)
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter(ticker.EngFormatter())
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.legend()
     return picture
 

@@ -87,8 +87,8 @@ def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> 
         [row.format.name for row in rows if (row in failed) == has_failed]
         for has_failed in (False, True)
     )
-    # The SavedModel is exported always.
-    optional = others and "saved_model" not in named
+    # The SavedModel is exported always, and is not worth an export on its own.
+    optional = len(others) > 1 and "saved_model" not in named
     ways = [f"--formats {','.join(others)} to leave out {', '.join(named)}"] if optional else []
     if all(row.format.max_loss is not None and _is_finite(row) for row in failed):
         bounds = " ".join(

@@ -165,22 +165,36 @@ def test_a_format_without_its_packages_is_refused(monkeypatch: pytest.MonkeyPatc
     assert "onnx" not in {each.name for each in choose("all")}
 
 
-def test_the_saved_model_cannot_be_left_out(reference: Metrics, labels: np.ndarray) -> None:
-    rows = [
+def _rows(reference: Metrics, labels: np.ndarray, names: str, wrong: str) -> list[proof.Row]:
+    """Return the rows of some files, of which those of one format are wrong for every image."""
+    return [
         proof.compare(
             reference,
-            _metrics(
-                -reference.logits if FORMATS[name].max_loss is None else reference.logits, labels
-            ),
+            _metrics(-reference.logits if name == wrong else reference.logits, labels),
             format=FORMATS[name],
             file=name,
             size=0,
             facts={},
         )
-        for name in ("saved_model", "int8")
+        for name in names.split(",")
     ]
+
+
+def test_the_saved_model_cannot_be_left_out(reference: Metrics, labels: np.ndarray) -> None:
+    rows = _rows(reference, labels, "saved_model,int8", wrong="saved_model")
     with pytest.raises(VerificationError, match="No option accepts this"):
         proof.check(reference, rows)
+
+
+def test_a_format_is_left_out_if_another_was_requested(
+    reference: Metrics, labels: np.ndarray
+) -> None:
+    rows = _rows(reference, labels, "saved_model,float32,int8", wrong="int8")
+    ways = "give --formats saved_model,float32 to leave out int8, or --bound int8="
+    with pytest.raises(VerificationError, match=ways):
+        proof.check(reference, rows)
+    with pytest.raises(VerificationError, match="To proceed, give --bound int8="):
+        proof.check(reference, rows[::2])
 
 
 def test_a_bound_of_zero_is_not_called_too_small(reference: Metrics, labels: np.ndarray) -> None:

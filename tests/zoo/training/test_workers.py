@@ -264,7 +264,7 @@ def addresses() -> Iterator[tuple[str, ...]]:
 def _start_worker(
     environment: dict[str, str], folder: Path, addresses: tuple[str, ...], number: int, *how: str
 ) -> subprocess.Popen:
-    """Start a worker as on a machine of its own."""
+    """Start a worker as its machine would."""
     return subprocess.Popen(
         [sys.executable, "-m", "zoo.train", "ltfn1", *RECIPE, *how],
         cwd=folder,

@@ -15,10 +15,10 @@ from export import formats, options
 from export.bundle import publish
 from export.network.sources import open_run
 from export.pipeline import Request, export_bundle
-from zoo import cli, recipes, significance
+from zoo import cli, significance
 from zoo.bundles import integrity
-from zoo.compare import costs_of, plot_points
-from zoo.errors import InputError, unknown
+from zoo.compare import costs_of, plot_points, read_study
+from zoo.errors import unknown
 from zoo.runs import Run
 from zoo.util import atomic, backend
 from zoo.util.environment import machine, versions
@@ -68,41 +68,6 @@ def main(argv: Sequence[str]) -> None:
         labels = "microseconds per image, one thread", f"test accuracy in {name}, %"
         plot_points(points, *labels).savefig(stage, format="png")
     print(f"\n{text}\n\nsaved in {study}, with the exports")
-
-
-def read_study(study: Path) -> list[Run]:
-    """Return the runs of a study.
-
-    Raises:
-        InputError: there are none, some are not finished, one is not what its name says, or they
-            differ in more than network and seed.
-    """
-    paths = [path for path in sorted(study.glob("[!.]*-seed*")) if path.is_dir()]
-    runs = [Run(path) for path in paths]
-    if not runs:
-        raise InputError(
-            f"{study} has no runs; make a study with python -m zoo.compare MODEL ... --out {study}"
-        )
-    if unfinished := [run.folder.name for run in runs if not run.result.exists()]:
-        raise InputError(
-            f"{study} has unfinished runs: {', '.join(unfinished)}; repeat the command of "
-            "zoo.compare that began them"
-        )
-    for run in runs:
-        result = run.read_result()
-        if run.folder.name != f"{result['model']}-seed{result['seed']}":
-            raise InputError(
-                f"{run.folder} is a run of {result['model']} with seed {result['seed']}; move it "
-                "out of the study, so that no run counts twice"
-            )
-    first, *others = [_experiment(run) for run in runs]
-    for run, experiment in zip(runs[1:], others, strict=True):
-        if experiment != first:
-            raise InputError(
-                f"{run.folder} has other data, another recipe, other first weights or other "
-                f"teachers than {runs[0].folder}; compare runs of one study"
-            )
-    return runs
 
 
 def export_runs(
@@ -172,19 +137,6 @@ def _accuracies(runs: Sequence[dict[str, Any]]) -> list[float]:
 
 def _mean(runs: Sequence[dict[str, Any]], key: str) -> float:
     return statistics.mean(run["file"][key] for run in runs)
-
-
-def _experiment(run: Run) -> dict[str, Any]:
-    """Return what all runs of a study have in common."""
-    result = run.read_result()
-    recipe = result["recipe"].items()
-    data = result["data"]
-    return {
-        "data": {key: data[key] for key in ("fingerprints", "class_names", "preprocessing")},
-        "recipe": {key: value for key, value in recipe if key not in recipes.INCIDENTAL},
-        "start": result["start"],
-        "teachers": [teacher["sha256"] for teacher in result["teachers"]],
-    }
 
 
 def _exported(run: Run, name: str, request: Request, out: Path) -> dict[str, Any] | None:

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import PIL.Image
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import MNIST_DIR, ROOT, needs_mnist
 from zoo.data import Dataset
 from zoo.util import atomic
+from zoo.weights import released
+
+Run = Callable[..., str]
+
+# Begins every process: whatever connects to another machine fails.
+_WITHOUT_NETWORK = """
+import socket
+
+def refuse(self, address):
+    raise AssertionError(f"a connection to {address}")
+
+socket.socket.connect = socket.socket.connect_ex = refuse
+"""
+
+_COUNTS = """
+import json, zoo
+from zoo.inference import predict_fn
+from zoo.metrics import evaluate
+
+test = zoo.load_data("mnist", offline=True).test
+networks = {name: zoo.load_model(name) for name in zoo.list_models(pretrained=True)}
+correct = {name: evaluate(predict_fn(each), test).correct for name, each in networks.items()}
+print(json.dumps(correct))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +69,34 @@ def _files(folder: Path) -> dict[Path, str]:
     return {path: atomic.sha256(path) for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.slow
-def test_an_installed_wheel_trains_exports_and_predicts(
-    installed: Path, environment: dict[str, str], digits: Dataset, tmp_path: Path
-) -> None:
+@pytest.fixture
+def run(installed: Path, environment: dict[str, str], tmp_path: Path) -> Iterator[Run]:
+    """Yield a function that runs Python with the wheel; its folder must stay as it was."""
     before = _files(installed)
-    settings = environment | {"PYTHONPATH": os.fspath(installed)}
 
-    def run(*arguments: object) -> str:
-        line = [sys.executable, *map(str, arguments)]
+    def run_python(*arguments: object, paths: tuple[Path, ...] = (), **settings: str) -> str:
+        found = os.pathsep.join(map(os.fspath, (*paths, installed)))
         done = subprocess.run(
-            line, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            env=environment | {"PYTHONPATH": found} | settings,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert run("-c", "import zoo; print(zoo.__file__)").startswith(os.fspath(installed))
+    where = run_python("-c", "import zoo; print(zoo.__file__)")
+    assert where.startswith(os.fspath(installed))
+    yield run_python
+    assert _files(installed) == before
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_trains_exports_and_predicts(
+    run: Run, digits: Dataset, tmp_path: Path
+) -> None:
     run("-m", "zoo.train", "ltfn1", "--data", "digits", "--steps", 200)
     # These formats need the templates in the wheel.
     run("-m", "export", "runs/ltfn1", "--formats", "float32,microcontroller,web", "--bound",
@@ -66,4 +104,30 @@ def test_an_installed_wheel_trains_exports_and_predicts(
     PIL.Image.fromarray(digits.test.images[0, :, :, 0]).save(tmp_path / "digit.png")
     assert "digit.png: " in run("-m", "zoo.predict", "exports/ltfn1/1", "digit.png")
     assert f"digit.png: {digits.test.labels[0]} (" in run("-m", "zoo.predict", "ltfn3", "digit.png")
-    assert _files(installed) == before
+    run("-m", "export", "ltfn3", "--formats", "float32")
+    assert "digit.png: " in run("-m", "zoo.predict", "exports/ltfn3/1", "digit.png")
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_an_installed_wheel_reproduces_each_test_count(
+    run: Run, mnist: Dataset, shared: Path
+) -> None:
+    found = json.loads(run("-c", _COUNTS, TFDS_DATA_DIR=os.fspath(shared / "mnist")))
+    assert found == {name: facts["test_correct"] for name, facts in released().items()}
+
+
+@needs_mnist
+@pytest.mark.slow
+def test_an_installed_wheel_reads_handwriting_without_network(run: Run, tmp_path: Path) -> None:
+    assert MNIST_DIR
+    script = Path(MNIST_DIR).parent / "cases" / "handwriting.py"
+    subprocess.run([sys.executable, script, tmp_path / "cases", "--count", "10"], check=True)
+    pictures = sorted((tmp_path / "cases").glob("*/*_?.*"))
+    assert len(pictures) == 110
+    guard = tmp_path / "guard"
+    guard.mkdir()
+    (guard / "sitecustomize.py").write_text(_WITHOUT_NETWORK)
+    answers = json.loads(run("-m", "zoo.predict", "ltfn5", *pictures, "--json", paths=(guard,)))
+    read = [answer["classes"][0]["class"] for answer in answers]
+    assert read == [path.stem[-1] for path in pictures]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo import cli, runs
+from zoo import cli, compare, runs
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.inference import predict_fn
@@ -34,15 +34,19 @@ with epy.lazy_imports():
 
 
 def main(argv: Sequence[str]) -> None:
-    """Release the networks of a study."""
+    """Release the networks of a study.
+
+    Raises:
+        InputError: as ``compare.read_study``, or the study has no run of a network.
+    """
     parser = argparse.ArgumentParser(prog="tools.release", description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("models", nargs="*", metavar="MODEL", help="by default all of the study")
     arguments = parser.parse_args(argv)
     found: dict[str, list[Run]] = {}
-    for folder in filter(Path.is_dir, sorted(arguments.study.glob("*-seed*"))):
-        found.setdefault(folder.name.rpartition("-seed")[0], []).append(Run(folder))
-    for name in arguments.models or ["any network"][: not found]:
+    for run in compare.read_study(arguments.study):
+        found.setdefault(run.read_result()["model"], []).append(run)
+    for name in arguments.models:
         if name not in found:
             raise InputError(f"{arguments.study} has no run of {name}")
     backend.start_tensorflow()
@@ -82,7 +86,7 @@ def release(each: list[Run]) -> dict[str, Any]:
     records.write(target.result, result | shipped)
     return {
         "dataset": result["data"]["name"],
-        "recipe": result["recipe"]["name"],
+        "recipe": records.described(result),
         "seed": result["seed"],
         "sha256": sha256,
         "bytes": target.weights.stat().st_size,

@@ -20,7 +20,7 @@ from typing import Any
 
 from etils import epy
 
-from zoo import cli, significance
+from zoo import cli, recipes, significance
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.models import registry
@@ -218,6 +218,53 @@ def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
             print(f"waiting for other processes: {names}", flush=True)
         time.sleep(_SECONDS)
     return found
+
+
+def read_study(study: Path) -> list[Run]:
+    """Return the runs of a study.
+
+    Raises:
+        InputError: there are none, some are not finished, one is not what its name says, or they
+            differ in more than network and seed.
+    """
+    paths = [path for path in sorted(study.glob("[!.]*-seed*")) if path.is_dir()]
+    runs = [Run(path) for path in paths]
+    if not runs:
+        raise InputError(
+            f"{study} has no runs; make a study with python -m zoo.compare MODEL ... --out {study}"
+        )
+    if unfinished := [run.folder.name for run in runs if not run.result.exists()]:
+        raise InputError(
+            f"{study} has unfinished runs: {', '.join(unfinished)}; repeat the command of "
+            "zoo.compare that began them"
+        )
+    for run in runs:
+        result = run.read_result()
+        if run.folder.name != f"{result['model']}-seed{result['seed']}":
+            raise InputError(
+                f"{run.folder} is a run of {result['model']} with seed {result['seed']}; move it "
+                "out of the study, so that no run counts twice"
+            )
+    first, *others = [experiment_of(run.read_result()) for run in runs]
+    for run, experiment in zip(runs[1:], others, strict=True):
+        if experiment != first:
+            raise InputError(
+                f"{run.folder} has other data, another recipe, other first weights or other "
+                f"teachers than {runs[0].folder}; compare runs of one study"
+            )
+    return runs
+
+
+def experiment_of(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what all runs of a study have in common, whatever the network, seed and machine."""
+    recipe = result["recipe"].items()
+    data = result["data"]
+    return {
+        "data": {key: data[key] for key in ("fingerprints", "class_names", "preprocessing")},
+        "recipe": {key: value for key, value in recipe if key not in recipes.INCIDENTAL},
+        "start": result["start"],
+        "teachers": [teacher["sha256"] for teacher in result["teachers"]],
+    }
 
 
 def costs_of(result: dict[str, Any]) -> registry.Costs:

@@ -9,7 +9,7 @@ from etils import epy
 
 from zoo.errors import InputError, unknown
 from zoo.models import registry
-from zoo.runs import Run, load_model
+from zoo.runs import Run, find, load_model
 from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
@@ -31,7 +31,8 @@ def create_model(
     Args:
         name: one of ``list_models()``.
         weights: ``"mnist"`` for the trained weights of the package, which the networks in
-            ``list_models(pretrained=True)`` have, or a run folder; None for new weights.
+            ``list_models(pretrained=True)`` have, or what ``load_model`` takes; None for new
+            weights.
         input_shape: ``(height, width, channels)``; by default that of the weights, or of the
             registry.
         classes: number of logits; by default that of the weights, or of the registry.
@@ -84,16 +85,17 @@ def run_of(name: str, weights: str | Path) -> Run:
         weights: as in ``create_model``.
 
     Raises:
-        InputError: ``weights`` is neither a run folder of the network nor the dataset of weights in
-            the package.
+        InputError: there is no such network, or ``weights`` is neither a run of the network nor the
+            dataset of weights in the package.
     """
+    registry.get_spec(name)
     own = [released()[name]["dataset"]] if name in released() else []
     if weights in own:
         return Run(released_folder(name))
-    if Path(weights).exists():
-        run = Run(weights)
+    run = find(weights)
+    if run.folder.exists():
         if (model := run.read_result()["model"]) != name:
-            raise InputError(f"{run.folder} has the weights of {model}, not of {name}")
+            raise InputError(f"{weights} has the weights of {model}, not of {name}")
         return run
     described = ", ".join([*own, "a run folder"])
     raise unknown(f"weights of {name}", str(weights), own, described=described)

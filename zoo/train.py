@@ -17,7 +17,7 @@ from zoo.recipes import Recipe
 from zoo.runs import Run
 from zoo.training import parallelism
 from zoo.training import teachers as taught_by
-from zoo.training.experiment import assist_experiment, run_experiment
+from zoo.training.experiment import assist_experiment, check_elsewhere, run_experiment
 from zoo.training.loop import CHECKPOINT_SECONDS
 from zoo.training.member import member
 from zoo.training.transfer import source_of, start_from
@@ -64,6 +64,7 @@ def _train(arguments: argparse.Namespace, task: tf_config.Task | None) -> None:
         teachers = taught_by.recorded(arguments.teachers)
         choices |= _like_trained(arguments, start, teachers, name) | cli.image_choices(arguments)
         if is_chief:
+            check_elsewhere(run, start, teachers)
             run.check_free(force=arguments.force)
         load = partial(cli.load_data, name, arguments, **choices)
     if arguments.workers and task is None:

@@ -63,7 +63,7 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
     data = manifest["data"]
     height, width, channels = data["image_shape"]
     return _CARD.format(
-        front_matter=front_matter(manifest, relation),
+        front_matter=front_matter(manifest),
         name=manifest["model"],
         relation=relation,
         data=data,

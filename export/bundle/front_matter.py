@@ -10,7 +10,7 @@ import yaml
 LICENCES = {"CC BY 4.0": "cc-by-4.0", "CC BY-SA 3.0": "cc-by-sa-3.0"}
 
 
-def front_matter(manifest: dict[str, Any], relation: str) -> str:
+def front_matter(manifest: dict[str, Any]) -> str:
     """Return the block of YAML, with the measured accuracy of each file.
 
     A network that was trained on a public dataset alone has the licence of this data, if it is
@@ -19,7 +19,6 @@ def front_matter(manifest: dict[str, Any], relation: str) -> str:
 
     Args:
         manifest: the bundle's manifest.
-        relation: relation of the network to its dataset: ``trained on`` or ``verified on``.
     """
     data = manifest["data"]
     result = {
@@ -34,14 +33,14 @@ def front_matter(manifest: dict[str, Any], relation: str) -> str:
             for each in manifest["artifacts"]
         ],
     }
-    run = manifest["origin"].get("run", {})
+    run = manifest["origin"].get("run")
     # Other weights or networks may have learned from other images.
-    is_alone = not run.get("start") and not run.get("teachers")
-    is_public = relation == "trained on" and data["homepage"] and is_alone
+    is_alone = run and not run["start"] and not run["teachers"]
+    learned = run["data"] if is_alone and run["data"]["homepage"] else None
     facts = {
-        "license": LICENCES.get(data["licence"], "unknown") if is_public else "unknown",
+        "license": LICENCES.get(learned["licence"], "unknown") if learned else "unknown",
         "pipeline_tag": "image-classification",
-        **({"datasets": [data["name"]]} if is_public else {}),
+        **({"datasets": [learned["name"]]} if learned else {}),
         "model-index": [{"name": manifest["model"], "results": [result]}],
     }
     return f"---\n{yaml.safe_dump(facts, sort_keys=False)}---\n"

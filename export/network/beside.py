@@ -9,7 +9,7 @@ from export.formats import FORMATS, Format
 from export.network.sources import Source, from_run
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.runs import find
+from zoo.runs import find, records
 from zoo.weights import is_released
 
 OTHER_FORMATS = ("float16", "dynamic")
@@ -32,9 +32,9 @@ class Shown:
 
     @property
     def recipe(self) -> str:
-        """The name of its recipe, empty if it was not trained with one."""
+        """Its recipe, empty if it was not trained with one."""
         run = self.source.origin.get("run")
-        return run["recipe"]["name"] if run else ""
+        return records.described(run) if run else ""
 
 
 def shown(

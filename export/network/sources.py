@@ -14,7 +14,7 @@ from export.formats import FORMATS
 from export.network.deploy import inference_model
 from zoo import data
 from zoo.data import Dataset
-from zoo.runs import Run, load_data, load_model
+from zoo.runs import Run, load_data, load_model, records
 from zoo.weights import is_released, released
 
 with epy.lazy_imports():
@@ -90,7 +90,6 @@ def from_run(run: Run) -> Source:
         InputError: there is no finished run, or its weights are missing or modified.
     """
     result = run.read_result()
-    recipe = result["recipe"]
     model = load_model(run.folder)
     # The sources of the data and of weights can be local paths, which must not be published.
     published = {key: value for key, value in result["data"].items() if key != "source"}
@@ -108,8 +107,8 @@ def from_run(run: Run) -> Source:
         origin={"run": result | {"data": published, "start": start, "teachers": teachers}},
         relation="trained on",
         story=(
-            f"Training: recipe `{recipe['name']}`, {result['steps']:,} steps of "
-            f"{recipe['batch_size']} images in {result['precision']}, one run with seed "
+            f"Training: recipe `{records.described(result)}`, {result['steps']:,} steps of "
+            f"{result['recipe']['batch_size']} images in {result['precision']}, one run with seed "
             f"{result['seed']}; its validation accuracy is "
             f"{100 * result['validation_accuracy']:.2f} %{begun}"
         ),

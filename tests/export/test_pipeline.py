@@ -202,26 +202,40 @@ def test_the_hub_reads_the_card(bundle: Path, manifest: dict[str, Any]) -> None:
 def test_the_hub_reads_any_name(manifest: dict[str, Any]) -> None:
     name = "--- 'a': \"b\" \U0001f600 \x7f \x85 # no"
     data = manifest["data"] | {"name": name, "licence": "not stated"}
-    read: Any = ModelCard(card.model_card(manifest | {"data": data}, "trained on", "", "")).data
+    changed = {"data": data, "origin": {"run": manifest["origin"]["run"] | {"data": data}}}
+    read: Any = ModelCard(card.model_card(manifest | changed, "trained on", "", "")).data
     assert (read.license, read.datasets) == ("unknown", [name])
     assert {each.dataset_name for each in read.eval_results} == {name}
 
 
 @pytest.mark.parametrize(
-    ("relation", "homepage", "origin"),
+    ("homepage", "run"),
     [
-        ("verified on", "https://example.org", {"keras_file": {}}),
-        ("trained on", "", {"run": {"start": None}}),
-        ("trained on", "https://example.org", {"run": {"start": {"weights": "mnist"}}}),
-        ("trained on", "https://example.org", {"run": {"start": None, "teachers": [{}]}}),
+        ("https://example.org", None),
+        ("", {}),
+        ("https://example.org", {"start": {"weights": "mnist"}}),
+        ("https://example.org", {"teachers": [{}]}),
     ],
 )
 def test_no_data_is_claimed_for_other_networks(
-    manifest: dict[str, Any], relation: str, homepage: str, origin: dict[str, Any]
+    manifest: dict[str, Any], homepage: str, run: dict[str, Any] | None
 ) -> None:
-    changed = {"data": manifest["data"] | {"homepage": homepage}, "origin": origin}
-    read: Any = ModelCard(card.model_card(manifest | changed, relation, "", "")).data
+    data = manifest["data"] | {"homepage": homepage}
+    origin: dict[str, Any] = {"keras_file": {}}
+    if run is not None:
+        origin = {"run": manifest["origin"]["run"] | {"data": data} | run}
+    changed = manifest | {"data": data, "origin": origin}
+    read: Any = ModelCard(card.model_card(changed, "verified on", "", "")).data
     assert (read.license, read.datasets) == ("unknown", None)
+    assert {each.dataset_name for each in read.eval_results} == {"digits"}
+
+
+def test_the_licence_is_that_of_the_training_data(manifest: dict[str, Any]) -> None:
+    run = manifest["origin"]["run"]
+    mnist = run["data"] | {"name": "mnist", "licence": "CC BY-SA 3.0"}
+    changed = manifest | {"origin": {"run": run | {"data": mnist}}}
+    read: Any = ModelCard(card.model_card(changed, "verified on", "", "")).data
+    assert (read.license, read.datasets) == ("cc-by-sa-3.0", ["mnist"])
     assert {each.dataset_name for each in read.eval_results} == {"digits"}
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from tests.conftest import Command
 from tools import update_tables
 from tools.results import __main__ as results
-from tools.results import alphabets, figures, post, transfer, trial
+from tools.results import alphabets, downsampling, figures, post, transfer
+from zoo import weights
 from zoo.bundles.integrity import Bundle
 from zoo.errors import InputError
 from zoo.runs import Run, records
@@ -19,17 +21,6 @@ from zoo.runs import Run, records
 def test_the_tables_are_those_of_the_kept_results() -> None:
     for name, table in results.tables().items():
         assert update_tables.read_block(name) == f"{table}\n", "run python -m tools.results"
-
-
-def test_a_trial_is_described_by_what_differs_from_its_recipe() -> None:
-    (first, *_) = results.kept()
-    recipe = first["recipe"] | {"shift": 7, "seed": 5, "epochs": 9, "steps": None}
-    start = {"weights": "/home/runs/mine", "sha256": "0" * 64, "freeze": "layer1"}
-    described = trial.described(first | {"recipe": recipe, "start": start})
-    for part in ("shift=7", "epochs=9", "weights=mine freeze=layer1"):
-        assert part in described
-    assert "seed" not in described
-    assert "/home" not in described
 
 
 def test_a_training_by_the_post_is_kept_with_its_costs(
@@ -57,6 +48,71 @@ def test_a_training_by_the_post_is_kept_with_its_costs(
     assert post.read([results.add(run)]) == groups
 
 
+def test_the_release_has_the_accuracy_of_each_seed() -> None:
+    def place(result: dict[str, Any]) -> dict[str, Any]:
+        return results._trial(result) | {"processor": result["machine"]["processor"]}
+
+    kept = results.kept()
+    for name, facts in weights.released().items():
+        shipped = Run(weights.released_folder(name)).read_result()
+        seeds = [result for result in kept if place(result) == place(shipped)]
+        assert facts["accuracies"] == [each["test_accuracy"] for each in seeds], name
+        assert facts["recipe"] == records.described(shipped)
+
+
+def test_a_result_is_kept_once_and_of_mnist_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "kept")
+    shipped = weights.released_folder("ltfn1") / "result.json"
+    result = records.read_result(shipped)
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    records.write(run.result, result)
+    assert results.add(run) == results.add(run)
+    faster = {"precision": "bfloat16", "recipe": result["recipe"] | {"precision": "bfloat16"}}
+    records.write(run.result, result | faster)
+    assert len({results.add(run), *(tmp_path / "kept").iterdir()}) == 2
+    records.write(run.result, result | {"weights": result["weights"] | {"sha256": "0" * 64}})
+    with pytest.raises(InputError, match="but other weights; remove it to replace it"):
+        results.add(run)
+    records.write(run.result, result | {"data": result["data"] | {"name": "digits"}})
+    with pytest.raises(InputError, match="was trained on digits, not on mnist"):
+        results.add(run)
+
+
+def test_one_seed_has_no_deviation() -> None:
+    assert results._deviation([99.0]) is None
+    assert results._deviation([98.0, 99.0]) == 0.7071
+
+
+@pytest.mark.slow
+def test_a_study_is_measured_in_int8(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    recipe = ("--data", "digits", "--steps", 100, "--out", "study")
+    made = command("zoo.compare", "ltfn1", "ltfn3", "--seeds", 1, *recipe, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    monkeypatch.setattr(downsampling, "FILE", tmp_path / "downsampling.json")
+    with pytest.raises(InputError, match="has no run of ltfn5, ltfn5-allconv,"):
+        downsampling.main([str(tmp_path / "study")])
+    monkeypatch.setattr(downsampling, "NETWORKS", ("ltfn1",))
+    downsampling.main([str(tmp_path / "study")])
+    run = Run(tmp_path / "study" / "ltfn1-seed0")
+    result = run.read_result()
+    measured = downsampling.kept()
+    (file,) = measured["files"].values()
+    assert measured["files"] == {result["weights"]["sha256"]: file}
+    assert abs(file["test_correct"] - result["test_correct"]) <= 3
+    assert file["test_count"] == result["test_count"]
+    assert measured["processor"] == result["machine"]["processor"]
+    monkeypatch.setattr(downsampling, "NETWORKS", ("ltfn1", "ltfn3"))
+    faster = {"precision": "bfloat16", "recipe": result["recipe"] | {"precision": "bfloat16"}}
+    records.write(run.result, result | faster)
+    with pytest.raises(InputError, match="has runs in bfloat16 and in float32, which may differ"):
+        downsampling.main([str(tmp_path / "study")])
+
+
 def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:
     assert results.table_of_formats() == results.CSV.read_text(encoding="utf-8")
     for name, picture in results.pictures().items():
@@ -75,6 +131,7 @@ def test_the_files_are_those_of_the_kept_results(tmp_path: Path) -> None:
         ({"finetuned": {"steps": 5}}, "other weights or bounds"),
         ({"loosened": ["int8"]}, "other weights or bounds"),
         ({"artifacts": []}, "lacks dynamic, float16, .*--formats all"),
+        ({"microcontroller": None}, "has no library for microcontrollers"),
     ],
 )
 def test_only_whole_exports_of_the_package_are_kept(
@@ -167,7 +224,9 @@ def test_transfer_is_measured_and_shown(
     assert again
     assert again["accuracies"]["three letters"]["fine-tuned"]["10"] == lost
     assert again["accuracies"]["digits"]["fine-tuned"]["10"] == [0.5]
-    with pytest.raises(InputError, match=r"transfer\.json is of ltfn1; remove it to measure ltfn3"):
+    with pytest.raises(
+        InputError, match=r"transfer\.json is of ltfn1 .*; remove it to measure ltfn3"
+    ):
         transfer.main(["ltfn3"])
 
 

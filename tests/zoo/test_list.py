@@ -10,6 +10,8 @@ from tests.conftest import ROOT, Command
 from zoo import cli
 from zoo import list as zoo_list
 from zoo.errors import InputError
+from zoo.models import registry
+from zoo.weights import released
 
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
@@ -72,6 +74,18 @@ def test_the_files_are_listed(command: Command) -> None:
     rows = json.loads(command(*line.split(), "--json").stdout)
     assert first.split()[:2] == [rows[0]["network"], rows[0]["format"]]
     assert max(row["bytes"] for row in rows) <= 1_000_000
+
+
+def test_each_network_has_the_accuracy_of_its_weights_or_none(command: Command) -> None:
+    done = command("zoo.list")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+    assert lines.keys() == set(registry.list_models())
+    for name, line in lines.items():
+        facts = released().get(name)
+        share = 100 * facts["test_correct"] / facts["test_count"] if facts else None
+        assert ("no weights" in line) == (facts is None), line
+        assert (re.findall(r"mnist, (\S+) %", line) or [None])[0] == (share and f"{share:.2f}")
 
 
 def test_networks_of_others_are_not_chosen_from(command: Command) -> None:

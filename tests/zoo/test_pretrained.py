@@ -8,13 +8,13 @@ import PIL.Image
 import pytest
 
 import zoo
-from tests.conftest import Command, needs_mnist
+from tests.conftest import Command
 from zoo import weights
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.inference import predict_fn
-from zoo.metrics import evaluate
 from zoo.runs import find
+from zoo.training import transfer
 from zoo.util import atomic
 
 RELEASED = zoo.list_models(pretrained=True)
@@ -39,14 +39,6 @@ def test_the_weights_are_small_and_as_released() -> None:
         assert abs(counts["int8"] - facts["test_correct"]) <= 5
 
 
-@needs_mnist
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RELEASED)
-def test_the_test_count_is_reproduced(name: str, mnist: Dataset) -> None:
-    score = evaluate(predict_fn(zoo.load_model(name)), mnist.test)
-    assert score.correct == weights.released()[name]["test_correct"]
-
-
 @pytest.mark.parametrize("name", RELEASED)
 def test_a_network_is_built_with_its_weights(name: str, digits: Dataset) -> None:
     model = zoo.create_model(name, weights="mnist")
@@ -64,6 +56,22 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         zoo.create_model("ltfn3", weights="imagenet")
     with pytest.raises(InputError, match=r"unknown weights of all-cnn-c 'mnist'"):
         zoo.create_model("all-cnn-c", weights="mnist")
+    with pytest.raises(InputError, match=r"unknown model 'ltfn33'; did you mean 'ltfn3'"):
+        zoo.create_model("ltfn33", weights="mnist")
+    with pytest.raises(InputError, match="ltfn1 has the weights of ltfn1, not of ltfn3"):
+        zoo.create_model("ltfn3", weights="ltfn1")
+    with pytest.raises(InputError, match="received NonexNonex1"):
+        zoo.create_model("ltfn5", input_shape=(None, None, 1), include_top=False)  # type: ignore[arg-type]
+
+
+def test_the_weights_are_given_by_the_name_of_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    named, usual = (zoo.create_model("ltfn3", weights=each) for each in ("ltfn3", "mnist"))
+    for ours, theirs in zip(named.get_weights(), usual.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert transfer.start_from("ltfn3", "ltfn3") == transfer.start_from("ltfn3", "mnist")
 
 
 def test_a_folder_comes_before_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,12 @@ from matplotlib import figure
 
 from export import formats
 from tools import update_tables
-from tools.results import figures, post, transfer, trial
-from zoo import cli, significance
+from tools.results import figures, post, transfer
+from zoo import cli, compare, significance
 from zoo.bundles import integrity
 from zoo.errors import InputError
 from zoo.models import registry
-from zoo.runs import Run, find, records
+from zoo.runs import Run, records
 from zoo.util import atomic
 from zoo.weights import exported, released, released_folder
 
@@ -35,6 +35,8 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 CSV = DOCS / "results.csv"
 FOLDER = Path(__file__).parent / "runs"
+AIMS = {"ltfn5": 99.75, "compact-40k": 99.70, "compact-10k": 99.60, "compact-4k": 99.45}
+"""Mean test accuracies in percent that the best networks of their size should have."""
 
 
 def main(argv: Sequence[str]) -> None:
@@ -69,15 +71,32 @@ def main(argv: Sequence[str]) -> None:
 
 
 def add(run: Run) -> Path:
-    """Copy the result of a finished run; return the path of the copy."""
+    """Copy the result of a finished run; return the path of the copy.
+
+    Raises:
+        InputError: the run is not on MNIST, or another result of its seed is kept.
+    """
     result = run.read_result()
-    name = (
-        f"{result['model']}-{records.digest(trial.settings(result))[:8]}-seed{result['seed']}.json"
-    )
+    if result["data"]["name"] != "mnist":
+        raise InputError(f"{run.folder} was trained on {result['data']['name']}, not on mnist")
+    place = {"trial": _trial(result), "processor": result["machine"]["processor"]}
+    name = f"{result['model']}-{records.digest(place)[:8]}-seed{result['seed']}.json"
+    target = FOLDER / name
+    if target.exists() and records.read_result(target)["weights"] != result["weights"]:
+        raise InputError(
+            f"{target.name} has the same settings as {run.folder}, but other weights; remove it to "
+            "replace it"
+        )
     FOLDER.mkdir(exist_ok=True)
     if post.is_course(result):
-        shutil.copyfile(run.metrics, post.metrics_of(FOLDER / name))
-    return Path(shutil.copyfile(run.result, FOLDER / name))
+        shutil.copyfile(run.metrics, post.metrics_of(target))
+    return Path(shutil.copyfile(run.result, target))
+
+
+def _trial(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what defines a trial, whatever its seed and machine."""
+    own = {key: result[key] for key in ("model", "precision")}
+    return own | compare.experiment_of(result)
 
 
 def add_bundle(folder: Path) -> None:
@@ -100,10 +119,12 @@ def add_bundle(folder: Path) -> None:
     if manifest["data"]["name"] != facts["dataset"]:
         raise InputError(f"{folder} was not verified on {facts['dataset']}")
     board = manifest["microcontroller"]
+    if not board:
+        raise InputError(f"{folder} has no library for microcontrollers; export again")
     rows = []
     for each in manifest["artifacts"]:
-        arena = board["arena_bytes"]["cmsis_nn"] if board and each["format"] == "int8" else None
-        flash = None if arena is None else board["model_bytes"] + board["code_bytes"]
+        arena = board["arena_bytes"]["cmsis_nn"] if each["format"] == "int8" else None
+        flash = board["model_bytes"] + board["code_bytes"] if each["format"] == "int8" else None
         rows.append(
             {key: each[key] for key in ("format", "test_correct", "test_count", "bytes")}
             | {"changed": each["test_count"] - each["agreeing"]}
@@ -125,7 +146,7 @@ def pictures() -> dict[str, figure.Figure]:
     return {
         "results.svg": figures.accuracies(exported()),
         "post.svg": post.picture(post.read(_kept_files())),
-    } | ({"transfer.svg": transfer.draw(study)} if (study := transfer.kept()) else {})
+    } | ({"transfer.svg": transfer.draw(tuned)} if (tuned := transfer.kept()) else {})
 
 
 def table_of_formats() -> str:
@@ -139,7 +160,7 @@ def table_of_formats() -> str:
             row
             | {"test_accuracy": round(100 * row["test_correct"] / row["test_count"], 4)}
             | {"keras_mean_accuracy": round(statistics.mean(each), 4)}
-            | {"keras_standard_deviation": round(significance.deviation(each), 4)}
+            | {"keras_standard_deviation": _deviation(each)}
             | {"keras_seeds": len(each)}
             | {"parameters": costs.parameters, "multiply_adds": costs.multiply_adds}
             | {"dataset": facts["dataset"], "recipe": facts["recipe"]}
@@ -148,6 +169,10 @@ def table_of_formats() -> str:
     table.writeheader()
     table.writerows(rows)
     return written.getvalue()
+
+
+def _deviation(percents: Sequence[float]) -> float | None:
+    return round(significance.deviation(percents), 4) if len(percents) > 1 else None
 
 
 def kept() -> list[dict[str, Any]]:
@@ -161,12 +186,13 @@ def _kept_files() -> list[Path]:
 
 def tables() -> dict[str, str]:
     """Return the generated tables by the names of their blocks."""
+    results = kept()
     return {
         "trained": _trained_table(),
         "released": _released_table(),
-        "trials": _trials_table(kept()),
+        "trials": _trials_table(results),
         "post": post.table(post.read(_kept_files())),
-    } | ({"transfer": transfer.table(study)} if (study := transfer.kept()) else {})
+    } | ({"transfer": transfer.table(tuned)} if (tuned := transfer.kept()) else {})
 
 
 def _trained_table() -> str:
@@ -192,8 +218,8 @@ def _trained_table() -> str:
 def _released_table() -> str:
     """Return the table of the networks in the package."""
     rows = [
-        "| network | test accuracy | mean of all seeds | seeds | recipe | size |",
-        "|---|---|---|---|---|---|",
+        "| network | test accuracy | mean of all seeds | aim | seeds | recipe | size |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, facts in released().items():
         each = facts["accuracies"]
@@ -201,8 +227,9 @@ def _released_table() -> str:
             f"`{name}`",
             f"{_accuracy(facts)} ({facts['test_correct']:,}/{facts['test_count']:,})",
             significance.spread(each),
+            f"{AIMS[name]:.2f} %" if name in AIMS else "",
             str(len(each)),
-            trial.described(find(name).read_result()),
+            f"`{facts['recipe']}`",
             f"{facts['bytes'] / 1e3:,.0f} kB",
         )
         rows.append(f"| {' | '.join(cells)} |")
@@ -213,15 +240,15 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
     """Return a row for each network and recipe, the best mean validation accuracy first."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
-        groups.setdefault(json.dumps(trial.settings(result)), []).append(result)
+        groups.setdefault(json.dumps(_trial(result)), []).append(result)
     rows = [
-        "| network | recipe | seeds | validation accuracy | test accuracy | training | machine |",
+        "| network | recipe | runs | validation accuracy | test accuracy | training | machine |",
         "|---|---|---|---|---|---|---|",
     ]
     for group in sorted(groups.values(), key=_order):
         cells = (
             f"`{group[0]['model']}`",
-            trial.described(group[0]),
+            f"`{records.described(group[0])}`",
             str(len(group)),
             significance.spread([each["validation_accuracy"] for each in group]),
             significance.spread([each["test_accuracy"] for each in group]),

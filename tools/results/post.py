@@ -10,7 +10,6 @@ from typing import Any
 
 from matplotlib import figure
 
-from tools.results import trial
 from zoo.runs import records
 
 RECIPES = ("post", "he", "adam", "crop")
@@ -54,7 +53,7 @@ def read(results: Iterable[Path]) -> list[list[Course]]:
             rows = records.read_metrics(metrics_of(path))
             costs = {row["step"]: row["cost"] for row in rows if "cost" in row}
             place = RECIPES.index(result["recipe"]["name"])
-            key = (result["model"], place, trial.described(result))
+            key = (result["model"], place, records.described(result))
             groups.setdefault(key, []).append(Course(result, costs))
     return [groups[key] for key in sorted(groups)]
 
@@ -83,7 +82,7 @@ def table(groups: Sequence[Sequence[Course]]) -> str:
         first = group[0].result
         lines.append(
             _row(
-                (f"`{first['model']}`", trial.described(first), f"{len(group)}"),
+                (f"`{first['model']}`", f"`{records.described(first)}`", f"{len(group)}"),
                 [[each.costs[step] for each in group] for step in _STEPS],
                 [each.result["test_cost"] for each in group],
                 [each.result["test_accuracy"] for each in group],
@@ -124,7 +123,7 @@ def picture(groups: Sequence[Sequence[Course]]) -> figure.Figure:
         first = group[0].result
         steps = sorted(set.intersection(*(set(each.costs) for each in group)))
         of_step = [[each.costs[step] for each in group] for step in steps]
-        label = f"{first['model']}, {trial.described(first).strip('`')}"
+        label = f"{first['model']}, {records.described(first)}"
         (line,) = axes.plot(steps, [statistics.mean(each) for each in of_step], lw=1, label=label)
         least, most = zip(*((min(each), max(each)) for each in of_step), strict=True)
         axes.fill_between(steps, least, most, color=line.get_color(), alpha=0.25, lw=0)

@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> None:
 
     Raises:
         InputError: the package does not contain the network trained, or the accuracies that are
-            kept are those of another one.
+            kept are those of another one, or of other weights.
     """
     parser = cli.Parser("tools.results.transfer", "Measure fine-tuning.", example="compact-10k")
     parser.add_argument("model", help="a network of the package")
@@ -50,9 +50,13 @@ def main(argv: Sequence[str]) -> None:
     if model not in released():
         raise unknown("trained network", model, released())
     backend.start_tensorflow()
-    found = kept() or {"model": model, "processors": [], "accuracies": {}}
-    if found["model"] != model:
-        raise InputError(f"{FILE.name} is of {found['model']}; remove it to measure {model}")
+    new = {"model": model, "weights": released()[model]["sha256"]}
+    found = kept() or new | {"processors": [], "accuracies": {}}
+    if {key: found[key] for key in new} != new:
+        raise InputError(
+            f"{FILE.name} is of {found['model']} with the weights {found['weights'][:8]}; remove "
+            f"it to measure {model} with {new['weights'][:8]}"
+        )
     for name, count, seed, accuracies in measure(model, found["accuracies"]):
         found["processors"] = sorted({*found["processors"], machine()["processor"]})
         atomic.write_json(FILE, found)

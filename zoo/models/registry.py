@@ -199,7 +199,8 @@ def create_model(
     spec = get_spec(name)
     shape = input_shape or spec.input_shape
     classes = spec.classes if classes is None else classes
-    if len(shape) != 3 or min(shape[:2]) < spec.smallest or shape[2] < 1 or classes < 1:
+    is_shape = len(shape) == 3 and None not in shape
+    if not is_shape or min(shape[:2]) < spec.smallest or shape[2] < 1 or classes < 1:
         raise InputError(
             f"{name} takes images of at least {spec.smallest}x{spec.smallest}x1 and at least "
             f"one class, received {'x'.join(map(str, shape))} and {classes} classes"

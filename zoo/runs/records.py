@@ -15,6 +15,7 @@ from typing import Any
 
 from etils import epy
 
+from zoo import recipes
 from zoo.errors import InputError
 from zoo.recipes import Recipe
 from zoo.util import atomic
@@ -73,6 +74,34 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             raise InputError(f"{path}, line {number}: step {row['step']} follows a later step")
         rows.append(row)
     return rows
+
+
+def described(result: Mapping[str, Any]) -> str:
+    """Return the name of a training's recipe, and what differs from it.
+
+    Args:
+        result: the fields of ``result.json``.
+
+    Returns:
+        The name, then ``key=value`` for each value that differs from the recipe of this name, the
+        weights at the start, and the teachers; folders without their path.
+    """
+    recipe = result["recipe"]
+    usual = recipe
+    if recipe["name"] in recipes.RECIPES:  # a recipe of the user's own may have any name
+        usual = dataclasses.asdict(recipes.get_recipe(recipe["name"]))
+    parts = [recipe["name"]]
+    parts += [
+        f"{key}={value}"
+        for key, value in recipe.items()
+        if key not in (*recipes.INCIDENTAL, "minimum_steps") and value not in (None, usual[key])
+    ]
+    if start := result["start"]:
+        parts.append(f"weights={Path(start['weights']).name}")
+        parts += [f"freeze={start['freeze']}"] if start["freeze"] else []
+    if teachers := result["teachers"]:
+        parts.append(f"teachers={','.join(Path(each['run']).name for each in teachers)}")
+    return " ".join(parts)
 
 
 def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -130,8 +131,7 @@ def run_experiment(
         model, dataset, recipe, start, teachers, workers=workers
     )
     begin = _beginning(network, dataset, run, start, resume=resume) if start else None
-    if run.folder.resolve() in [taught_by.run_of(each).folder.resolve() for each in teachers]:
-        raise InputError(f"{run.folder} is a teacher itself; give another run folder with --out")
+    check_elsewhere(run, start, teachers)
     with run.owned():
         if resume:
             run.check_unfinished()  # again: another process may have finished it
@@ -239,23 +239,38 @@ def _prepare(
     return network, recipe, request, cost_of
 
 
+def check_elsewhere(
+    run: Run, start: dict[str, Any] | None, teachers: Sequence[dict[str, str]]
+) -> None:
+    """Check that a training does not replace the run that it begins with or learns from.
+
+    Raises:
+        InputError: it does.
+    """
+    places = [start["weights"]] if start else []
+    places += [teacher["run"] for teacher in teachers]
+    # Those of the package are names.
+    folders = [Path(place).resolve() for place in places if os.path.isabs(place)]
+    if run.folder.resolve() in folders:
+        raise InputError(
+            f"{run.folder} cannot be replaced by a training that begins with it or learns from "
+            "it; give another run folder with --out"
+        )
+
+
 def _beginning(
     network: keras.Model, dataset: Dataset, run: Run, start: dict[str, Any], *, resume: bool
 ) -> Callable[[], None] | None:
     """Freeze layers; return what sets the first weights, None if a checkpoint will.
 
     Raises:
-        InputError: there are no such layers; or the weights are not there, have changed, do not
-            fit, or are those of the run folder itself, which will be replaced.
+        InputError: there are no such layers; or the weights are not there, have changed or do not
+            fit.
     """
     transfer.freeze(network, start["freeze"])
     if resume and Checkpoints.exist(run):
         return None
-    if transfer.source_of(network.name, start).folder.resolve() == run.folder.resolve():
-        raise InputError(
-            f"the weights are those of {run.folder} itself; give another run folder with --out"
-        )
-    return transfer.beginning(network, start, dataset.class_names)
+    return transfer.beginning(network, start, dataset.class_names, dataset.preprocessing.polarity)
 
 
 def _check_same(run: Run, request: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from etils import epy
 from zoo.errors import InputError, unknown
 from zoo.pretrained import copy_weights, run_of
 from zoo.runs import Run, load_model
-from zoo.weights import released_folder
+from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
     import keras
@@ -37,8 +37,8 @@ def start_from(
             raise InputError("--freeze keeps trained layers; give them with --weights")
         return None
     run = run_of(model, weights)
-    is_released = run.folder == released_folder(model)
-    place = str(weights) if is_released else os.path.abspath(run.folder)
+    is_in_package = run.folder == released_folder(model)
+    place = released()[model]["dataset"] if is_in_package else os.path.abspath(run.folder)
     return {
         "weights": place,
         "sha256": run.read_result()["weights"]["sha256"],
@@ -62,11 +62,17 @@ def source_of(model: str, start: dict[str, Any]) -> Run:
 
 
 def beginning(
-    network: keras.Model, start: dict[str, Any], class_names: Sequence[str]
+    network: keras.Model, start: dict[str, Any], class_names: Sequence[str], polarity: str
 ) -> Callable[[], None]:
     """Return a function that gives a network the weights that a training begins with.
 
     If the weights are for other classes, the last layer keeps its own.
+
+    Args:
+        network: the network to train.
+        start: the record of ``start_from``.
+        class_names: the classes of its dataset.
+        polarity: how its images were prepared (``zoo/data/preprocessing.py``).
 
     Raises:
         InputError: the weights are not there, have changed, or do not fit.
@@ -77,11 +83,16 @@ def beginning(
     begin()
     head = "a new last layer, because the classes are others" if new_head else "all layers"
     print(f"{network.name} begins with the weights of {start['weights']}, and {head}")
+    if (trained := source.preprocessing.polarity) != polarity:
+        print(
+            f"note: the weights learned from images with polarity {trained}, but these have "
+            f"{polarity}; inverted images need more training (docs/pictures.md)"
+        )
     return begin
 
 
 def freeze(network: keras.Model, last: str | None) -> None:
-    """Train only the layers after the named one.
+    """Train only the layers after the named one, and after those named after it.
 
     Raises:
         InputError: there is no such layer, or no layer with weights after it.
@@ -91,7 +102,9 @@ def freeze(network: keras.Model, last: str | None) -> None:
     names = [layer.name for layer in network.layers]
     if last not in names:
         raise unknown(f"layer of {network.name}", last, names)
-    for layer in network.layers[: names.index(last) + 1]:
+    # layer1_norm belongs to layer1.
+    end = max(at for at, name in enumerate(names) if name == last or name.startswith(f"{last}_"))
+    for layer in network.layers[: end + 1]:
         layer.trainable = False
     if not network.trainable_variables:
         raise InputError(f"--freeze {last} leaves no layer of {network.name} to train")

@@ -19,9 +19,9 @@ _FOLDER = Path(__file__).parent
 def released() -> dict[str, dict[str, Any]]:
     """Return the summary of each trained network by its name.
 
-    It has ``dataset``, ``recipe``, ``seed``, ``sha256`` and ``bytes`` of the weights, the
-    ``test_correct`` and ``test_count`` of the file as shipped, and ``accuracies``, the test
-    accuracy of the training with each seed.
+    It has ``dataset``; ``recipe``, as ``records.described`` describes it; ``seed``; ``sha256`` and
+    ``bytes`` of the weights; ``test_correct`` and ``test_count`` of the file as shipped; and
+    ``accuracies``, the test accuracy of the training with each seed.
     """
     file = _FOLDER / "release.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}

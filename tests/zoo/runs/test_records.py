@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from zoo import recipes
 from zoo.errors import InputError
 from zoo.runs import Run, records, schema
 
@@ -188,3 +190,16 @@ def test_a_wrong_row_is_named(change: dict[str, Any], tmp_path: Path) -> None:
 def test_missing_metrics_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"metrics\.jsonl is missing"):
         records.read_metrics(tmp_path / "metrics.jsonl")
+
+
+def test_a_training_is_described_by_what_differs_from_its_recipe() -> None:
+    recipe = dataclasses.asdict(recipes.get_recipe("best").replace(shift=7, seed=5, epochs=9))
+    start = {"weights": "/home/runs/mine", "sha256": "0" * 64, "freeze": "layer1"}
+    teachers = [{"run": "/home/runs/large", "sha256": "0" * 64}, {"run": "ltfn5", "sha256": "1"}]
+    result: dict[str, Any] = {"recipe": recipe, "start": None, "teachers": []}
+    assert records.described(result) == "best epochs=9 shift=7"
+    assert records.described(result | {"start": start, "teachers": teachers}) == (
+        "best epochs=9 shift=7 weights=mine freeze=layer1 teachers=large,ltfn5"
+    )
+    # A recipe of the user's own has no usual values.
+    assert records.described(result | {"recipe": recipe | {"name": "mine"}}) == "mine"

@@ -138,7 +138,7 @@ def test_teachers_that_changed_or_do_not_fit_leave_no_run(
             run_experiment(NAME, data, RECIPE, run, teachers=[given])
     assert list(tmp_path.iterdir()) == []
     copy = Run(shutil.copytree(teacher.folder, tmp_path / "copy"))
-    with pytest.raises(InputError, match="is a teacher itself; give another run folder"):
+    with pytest.raises(InputError, match="learns from it; give another run folder"):
         run_experiment(
             NAME, digits, RECIPE, copy, teachers=teachers.recorded([copy.folder]), force=True
         )

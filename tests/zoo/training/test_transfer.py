@@ -70,17 +70,21 @@ def test_it_begins_with_the_weights_and_a_new_head_for_other_classes(
     before = network.get_weights()
     start = transfer.start_from(NAME, source.folder)
     assert start
-    transfer.beginning(network, start, class_names)
+    transfer.beginning(network, start, class_names, "light-on-dark")
     trained = zoo.load_model(source.folder).get_weights()
     for weight, fresh, found in zip(network.weights, before, trained, strict=True):
         own = class_names != "0123456789" and _is_head(network, weight)
         np.testing.assert_array_equal(weight, fresh if own else found)
 
 
-def test_frozen_layers_are_not_trained(source: Run, digits: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", ["layer1", "layer1_norm"])
+def test_frozen_layers_are_not_trained(
+    last: str, source: Run, digits: Dataset, tmp_path: Path
+) -> None:
     network = zoo.create_model(NAME)
     layers = [layer for layer in network.layers if layer.weights]
-    last = layers[1].name
+    # A layer is frozen with its normalization.
+    assert [layer.name for layer in layers[:2]] == ["layer1", "layer1_norm"]
     start = transfer.start_from(NAME, source.folder, last)
     found = _trained(_fewer(digits, 7), Run(tmp_path / "run"), start)
     given = zoo.load_model(source.folder).get_weights()
@@ -156,9 +160,18 @@ def _wider(split: Split) -> Split:
 
 def test_the_weights_of_a_run_are_not_replaced_by_itself(source: Run, digits: Dataset) -> None:
     start = transfer.start_from(NAME, source.folder)
-    with pytest.raises(InputError, match="itself; give another run folder with --out"):
+    with pytest.raises(InputError, match=r"begins with it .* give another run folder with --out"):
         run_experiment(NAME, digits, RECIPE, source, start=start, force=True)
     assert zoo.load_model(source.folder).name == NAME
+
+
+def test_images_of_another_polarity_are_noted(source: Run, capsys: pytest.CaptureFixture) -> None:
+    start = transfer.start_from(NAME, source.folder)
+    assert start
+    for polarity, notes in (("light-on-dark", 0), ("keep", 1)):
+        transfer.beginning(zoo.create_model(NAME), start, "0123456789", polarity)
+        told = capsys.readouterr().out
+        assert told.count("note: ") == told.count(f"but these have {polarity}") == notes
 
 
 def test_layers_are_frozen_only_with_weights(digits: Dataset, tmp_path: Path) -> None:
@@ -174,6 +187,15 @@ def test_no_local_path_is_published(source: Run, digits: Dataset, tmp_path: Path
     assert run.read_result()["start"] == start
     assert start["weights"] == str(source.folder)
     assert from_run(run).origin["run"]["start"] == start | {"weights": "source"}
+
+
+def test_the_folder_of_the_weights_is_not_proposed_for_replacement(
+    command: Command, small: Path
+) -> None:
+    done = command("zoo.train", "compact-10k", "--weights", "runs/compact-10k", cwd=small)
+    assert done.returncode == 2
+    assert "give another run folder with --out" in done.stderr
+    assert "--force" not in done.stderr
 
 
 def test_a_network_of_the_package_is_fine_tuned_on_own_pictures(

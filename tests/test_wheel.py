@@ -30,6 +30,14 @@ def refuse(self, address):
 socket.socket.connect = socket.socket.connect_ex = refuse
 """
 
+_CONNECT = """
+import socket
+try:
+    socket.create_connection(("127.0.0.1", 9))
+except AssertionError:
+    print("refused")
+"""
+
 _COUNTS = """
 import json, zoo
 from zoo.inference import predict_fn
@@ -128,6 +136,7 @@ def test_an_installed_wheel_reads_handwriting_without_network(run: Run, tmp_path
     guard = tmp_path / "guard"
     guard.mkdir()
     (guard / "sitecustomize.py").write_text(_WITHOUT_NETWORK)
+    assert run("-c", _CONNECT, paths=(guard,)) == "refused\n"
     answers = json.loads(run("-m", "zoo.predict", "ltfn5", *pictures, "--json", paths=(guard,)))
     read = [answer["classes"][0]["class"] for answer in answers]
     assert read == [path.stem[-1] for path in pictures]

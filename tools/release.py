@@ -37,7 +37,8 @@ def main(argv: Sequence[str]) -> None:
     """Release the networks of a study.
 
     Raises:
-        InputError: as ``compare.read_study``, or the study has no run of a network.
+        InputError: as ``compare.read_study``; or the study has no run of a network, or some that
+            differ in precision or processor.
     """
     parser = argparse.ArgumentParser(prog="tools.release", description=__doc__)
     parser.add_argument("study", type=Path)
@@ -49,6 +50,14 @@ def main(argv: Sequence[str]) -> None:
     for name in arguments.models:
         if name not in found:
             raise InputError(f"{arguments.study} has no run of {name}")
+    for name in arguments.models or found:
+        results = [run.read_result() for run in found[name]]
+        places = {f"{each['precision']} on {each['machine']['processor']}" for each in results}
+        if len(places) > 1:
+            raise InputError(
+                f"{name} was trained in {' and in '.join(sorted(places))}, which may differ in "
+                "accuracy; train all seeds on one kind of processor"
+            )
     backend.start_tensorflow()
     summary = dict(released())
     for name in arguments.models or found:
@@ -83,7 +92,7 @@ def release(each: list[Run]) -> dict[str, Any]:
         "test_cost": score.cost,
         "weights": {"file": target.weights.name, "sha256": sha256},
     }
-    records.write(target.result, result | shipped)
+    records.write(target.result, records.without_paths(result) | shipped)
     return {
         "dataset": result["data"]["name"],
         "recipe": records.described(result),

@@ -112,8 +112,13 @@ def copy_weights(source: keras.Model, target: keras.Model, *, new_head: bool = F
     Raises:
         InputError: a layer is missing in the source, or its weights have another shape.
     """
-    have = {layer.name: layer for layer in source.layers}
-    layers = [layer for layer in target.layers if layer.weights]
+    layers, trained = (
+        [each for each in model.layers if each.weights] for model in (target, source)
+    )
+    have: dict[str, keras.Layer] = {layer.name: layer for layer in trained}
+    if not have.keys() >= {layer.name for layer in layers}:
+        # Keras numbers the layers without names anew for each network that a process builds.
+        have = dict(zip((layer.name for layer in layers), trained, strict=False))
     for layer in layers[:-1] if new_head else layers:
         found = have.get(layer.name)
         if found is None or _shapes(found) != _shapes(layer):

@@ -95,7 +95,7 @@ def _ways_on(reference: Metrics, rows: Sequence[Row], failed: Sequence[Row]) -> 
             f"--bound {row.format.name}={_points_lost(reference, row):g}" for row in failed
         )
         ways.append(f"{bounds} --allow-drop to accept the loss")
-    return f"To proceed, give {', or '.join(ways)}" if ways else "No option accepts this"
+    return f"To proceed, give {', or '.join(ways)}" if ways else "No option accepts these files"
 
 
 def _points_lost(reference: Metrics, row: Row) -> float:

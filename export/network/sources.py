@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from etils import epy
@@ -89,22 +88,21 @@ def from_run(run: Run) -> Source:
     Raises:
         InputError: there is no finished run, or its weights are missing or modified.
     """
-    result = run.read_result()
+    result = records.without_paths(run.read_result())
     model = load_model(run.folder)
-    # The sources of the data and of weights can be local paths, which must not be published.
+    # The source of the data can be a local path, too.
     published = {key: value for key, value in result["data"].items() if key != "source"}
-    start = result["start"] and result["start"] | {"weights": Path(result["start"]["weights"]).name}
+    start, teachers = result["start"], [each["run"] for each in result["teachers"]]
     begun = f". It began with the weights of {start['weights']}" if start else ""
     if start and start["freeze"]:
         begun += f"; the layers up to {start['freeze']} were not trained"
-    teachers = [each | {"run": Path(each["run"]).name} for each in result["teachers"]]
     if teachers:
-        begun += f". It learned from the answers of {', '.join(each['run'] for each in teachers)}"
+        begun += f". It learned from the answers of {', '.join(teachers)}"
     return Source(
         name=result["model"],
         model=model,
         deployed=deployable(model),
-        origin={"run": result | {"data": published, "start": start, "teachers": teachers}},
+        origin={"run": result | {"data": published}},
         relation="trained on",
         story=(
             f"Training: recipe `{records.described(result)}`, {result['steps']:,} steps of "

@@ -103,6 +103,18 @@ def test_a_copied_run_is_not_released(package: Path, digits: Dataset, tmp_path: 
     assert not list(package.iterdir())
 
 
+def test_seeds_of_several_precisions_are_not_released(
+    package: Path, digits: Dataset, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "study" / "ltfn1-seed0")
+    result = _study(tmp_path / "study", digits)[0]
+    faster = {"precision": "bfloat16", "recipe": result["recipe"] | {"precision": "bfloat16"}}
+    records.write(run.result, result | faster)
+    with pytest.raises(InputError, match=r"trained in bfloat16 on .* and in float32 on "):
+        release.main([str(tmp_path / "study")])
+    assert not list(package.iterdir())
+
+
 def test_weights_are_copied_in_another_format(tmp_path: Path) -> None:
     model = zoo.create_model("compact-4k")
     whole, half = (tmp_path / f"{name}.weights.h5" for name in ("whole", "half"))

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> None:
         VerificationError: a file exceeds its bounds.
     """
     parser = cli.Parser(
-        "tools.results.downsampling", "Measure a study's files in int8.", example="studies/best"
+        "tools.results.downsampling", "Measure a study's files in int8.", example="studies/quick"
     )
     parser.add_argument("study", type=Path, metavar="STUDY", help="a folder of zoo.compare")
     folder = parser.parse_args(argv).study
@@ -65,6 +65,9 @@ def study(results: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
     Args:
         results: the results that are kept.
+
+    Raises:
+        InputError: a training of the study is not among them.
     """
     measured = kept()["files"]
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in NETWORKS}
@@ -72,12 +75,25 @@ def study(results: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         sha256 = result["weights"]["sha256"]
         if sha256 in measured:
             found[result["model"]].append(result | {"file": measured[sha256]})
+    count = sum(map(len, found.values()))
+    if count != len(measured):
+        raise InputError(
+            f"the study has {len(measured)} trainings, of which {count} are kept; add them with "
+            "python -m tools.results --add"
+        )
     return found
 
 
 def kept() -> dict[str, Any]:
     """Return the processor, and what was measured of each file by the SHA-256 of its weights."""
     return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def table(found: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the study as Markdown, and the processor and precision of its trainings."""
+    each = [result for results in found.values() for result in results]
+    places = {f"{result['machine']['processor']}, {result['precision']}" for result in each}
+    return f"{compare.table(found)}\n\n({'; '.join(sorted(places))})"
 
 
 def table_of_files(found: dict[str, list[dict[str, Any]]]) -> str:

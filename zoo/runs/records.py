@@ -76,6 +76,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def without_paths(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ``result.json`` with the names of other runs instead of their paths.
+
+    Local paths must not be published.
+    """
+    start = result["start"] and result["start"] | {"weights": Path(result["start"]["weights"]).name}
+    teachers = [teacher | {"run": Path(teacher["run"]).name} for teacher in result["teachers"]]
+    return {**result, "start": start, "teachers": teachers}
+
+
 def described(result: Mapping[str, Any]) -> str:
     """Return the name of a training's recipe, and what differs from it.
 
@@ -90,11 +100,14 @@ def described(result: Mapping[str, Any]) -> str:
     usual = recipe
     if recipe["name"] in recipes.RECIPES:  # a recipe of the user's own may have any name
         usual = dataclasses.asdict(recipes.get_recipe(recipe["name"]))
+    hidden = set(recipes.INCIDENTAL)
+    if recipe["epochs"] != usual["epochs"]:
+        hidden.add("minimum_steps")  # a new length has no minimum
     parts = [recipe["name"]]
     parts += [
         f"{key}={value}"
         for key, value in recipe.items()
-        if key not in (*recipes.INCIDENTAL, "minimum_steps") and value not in (None, usual[key])
+        if key not in hidden and value not in (None, usual[key])
     ]
     if start := result["start"]:
         parts.append(f"weights={Path(start['weights']).name}")

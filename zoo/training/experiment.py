@@ -131,7 +131,8 @@ def run_experiment(
         model, dataset, recipe, start, teachers, workers=workers
     )
     begin = _beginning(network, dataset, run, start, resume=resume) if start else None
-    check_elsewhere(run, start, teachers)
+    if not resume:
+        check_elsewhere(run, start, teachers)
     with run.owned():
         if resume:
             run.check_unfinished()  # again: another process may have finished it

@@ -17,6 +17,7 @@ from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
     import keras
+    from keras import layers
 
 
 def start_from(
@@ -86,13 +87,13 @@ def beginning(
     if (trained := source.preprocessing.polarity) != polarity:
         print(
             f"note: the weights learned from images with polarity {trained}, but these have "
-            f"{polarity}; inverted images need more training (docs/pictures.md)"
+            f"{polarity}; prepare them in the same way (docs/pictures.md)"
         )
     return begin
 
 
 def freeze(network: keras.Model, last: str | None) -> None:
-    """Train only the layers after the named one, and after those named after it.
+    """Train only the layers after the named one, and after its normalization.
 
     Raises:
         InputError: there is no such layer, or no layer with weights after it.
@@ -102,9 +103,10 @@ def freeze(network: keras.Model, last: str | None) -> None:
     names = [layer.name for layer in network.layers]
     if last not in names:
         raise unknown(f"layer of {network.name}", last, names)
-    # layer1_norm belongs to layer1.
-    end = max(at for at, name in enumerate(names) if name == last or name.startswith(f"{last}_"))
-    for layer in network.layers[: end + 1]:
+    after = names.index(last) + 1
+    while after < len(names) and isinstance(network.layers[after], layers.BatchNormalization):
+        after += 1
+    for layer in network.layers[:after]:
         layer.trainable = False
     if not network.trainable_variables:
         raise InputError(f"--freeze {last} leaves no layer of {network.name} to train")

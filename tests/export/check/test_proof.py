@@ -182,7 +182,7 @@ def _rows(reference: Metrics, labels: np.ndarray, names: str, wrong: str) -> lis
 
 def test_the_saved_model_cannot_be_left_out(reference: Metrics, labels: np.ndarray) -> None:
     rows = _rows(reference, labels, "saved_model,int8", wrong="saved_model")
-    with pytest.raises(VerificationError, match="No option accepts this"):
+    with pytest.raises(VerificationError, match="No option accepts these files"):
         proof.check(reference, rows)
 
 

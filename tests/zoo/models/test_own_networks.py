@@ -69,6 +69,16 @@ def shop(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_layers_without_names_begin_with_their_weights(command: Command, shop: Path) -> None:
+    # A step at this rate changes nothing.
+    recipe = ("--data", "digits", "--steps", 1, "--set", "learning_rate=1e-9")
+    start = ("--weights", "runs/shop-net", "--out", "runs/tuned", *IMPORT)
+    done = command("zoo.train", "shop-net", *recipe, *start, cwd=shop)
+    assert done.returncode == 0, done.stderr
+    tuned, source = (Run(shop / "runs" / name).read_result() for name in ("tuned", "shop-net"))
+    assert tuned["test_correct"] == source["test_correct"]
+
+
 def test_a_run_records_the_module(shop: Path) -> None:
     result = Run(shop / "runs" / "shop-net").read_result()
     assert (result["model"], result["module"]) == ("shop-net", "shop.nets")

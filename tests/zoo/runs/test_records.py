@@ -201,5 +201,7 @@ def test_a_training_is_described_by_what_differs_from_its_recipe() -> None:
     assert records.described(result | {"start": start, "teachers": teachers}) == (
         "best epochs=9 shift=7 weights=mine freeze=layer1 teachers=large,ltfn5"
     )
+    short = dataclasses.asdict(recipes.get_recipe("quick").replace(epochs=4))
+    assert records.described(result | {"recipe": short}) == "quick minimum_steps=1"
     # A recipe of the user's own has no usual values.
     assert records.described(result | {"recipe": recipe | {"name": "mine"}}) == "mine"

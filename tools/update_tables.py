@@ -1,11 +1,11 @@
 r"""Write the tables of results of the README and the documentation.
 
     python -m tools.update_tables --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
-        --study studies/quick --bench --faults
+        --bench --faults
 
 Each ``--bundle`` updates the table of its dataset, each ``--run`` the row of its recipe,
-``--study`` the table of networks, ``--bench`` the tables made from ``tools/bench/results``, and
-``--faults`` that of ``tools/faults/results``.
+``--bench`` the tables made from ``tools/bench/results``, and ``--faults`` that of
+``tools/faults/results``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ PAGES = {
     "trained": "README.md",
     "mnist": "docs/benchmarks.md",
     "recipes": "docs/benchmarks.md",
-    "study": "docs/benchmarks.md",
     "bench": "docs/benchmarks.md",
     "workers": "docs/distributed.md",
     "memory": "docs/distributed.md",
@@ -40,6 +39,8 @@ PAGES = {
     "faults": "docs/reliability.md",
     "released": "docs/results.md",
     "trials": "docs/results.md",
+    "downsampling": "docs/results.md",
+    "downsampling-int8": "docs/results.md",
     "post": "docs/results.md",
     "transfer": "docs/results.md",
 }
@@ -53,7 +54,6 @@ def main() -> None:
     )
     parser.add_argument("--bundle", type=Path, action="append", default=[])
     parser.add_argument("--run", type=Path, action="append", default=[])
-    parser.add_argument("--study", type=Path)
     parser.add_argument("--bench", action="store_true")
     parser.add_argument("--faults", action="store_true")
     arguments = parser.parse_args()
@@ -63,8 +63,6 @@ def main() -> None:
     if arguments.run:
         runs = [Run(folder).read_result() for folder in arguments.run]
         write_block("recipes", _recipe_table(read_block("recipes"), runs))
-    if arguments.study:
-        write_block("study", _study_table(arguments.study))
     if arguments.bench:
         write_block("speed", _speed_table())
         write_block("bench", _bench_table())
@@ -112,17 +110,6 @@ def _bundle_table(bundle: Path, manifest: dict[str, Any]) -> str:
             f"({_place(manifest)}; recipe `{run['recipe']['name']}`, {run['steps']:,} steps in "
             f"{run['precision']}, seed {run['seed']}; one image on one thread)",
         ]
-    )
-
-
-def _study_table(folder: Path) -> str:
-    """Return the table of a study, and how and where it was measured."""
-    rows = (folder / "table.md").read_text(encoding="utf-8").strip()
-    run = Run(next(iter(sorted(folder.glob("*-seed0"))))).read_result()
-    recipe = run["recipe"]
-    return (
-        f"{rows}\n\n({_place(run)}; {run['data']['name']}, recipe `{recipe['name']}`, "
-        f"{run['steps']:,} steps of {recipe['batch_size']} in {run['precision']})"
     )
 
 

@@ -48,6 +48,28 @@ def test_a_training_by_the_post_is_kept_with_its_costs(
     assert post.read([results.add(run)]) == groups
 
 
+def test_the_study_has_each_training_with_its_file() -> None:
+    kept = results.kept()
+    study, measured = downsampling.study(kept), downsampling.kept()
+    weights = [each["weights"]["sha256"] for runs in study.values() for each in runs]
+    assert sorted(weights) == sorted(measured["files"])
+    processor, _, *rows = reversed(downsampling.table_of_files(study).splitlines())
+    assert processor == f"({measured['processor']})"
+    for name, runs in study.items():
+        assert {run["model"] for run in runs} == {name}
+        files = [measured["files"][run["weights"]["sha256"]] for run in runs]
+        mean = sum(100 * file["test_correct"] / file["test_count"] for file in files) / len(files)
+        (row,) = (row for row in rows if row.startswith(f"| {name} |"))
+        assert f"| {mean:.2f} %" in row
+    precisions = {run["precision"] for runs in study.values() for run in runs}
+    assert len(precisions) == 1
+
+
+def test_a_study_without_its_results_is_refused() -> None:
+    with pytest.raises(InputError, match=r"of which 0 are kept; add them with .* --add"):
+        downsampling.study([])
+
+
 def test_the_release_has_the_accuracy_of_each_seed() -> None:
     def place(result: dict[str, Any]) -> dict[str, Any]:
         return results._trial(result) | {"processor": result["machine"]["processor"]}
@@ -79,6 +101,19 @@ def test_a_result_is_kept_once_and_of_mnist_alone(
     records.write(run.result, result | {"data": result["data"] | {"name": "digits"}})
     with pytest.raises(InputError, match="was trained on digits, not on mnist"):
         results.add(run)
+
+
+def test_a_kept_result_has_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "kept")
+    result = records.read_result(weights.released_folder("ltfn1") / "result.json")
+    teachers = [{"run": "/home/runs/large", "sha256": "1" * 64}]
+    start = {"weights": "/home/runs/mine", "sha256": "0" * 64, "freeze": None}
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    records.write(run.result, result | {"teachers": teachers, "start": start})
+    kept = results.add(run)
+    assert "/home" not in kept.read_text()
+    assert records.read_result(kept)["teachers"][0]["run"] == "large"
 
 
 def test_one_seed_has_no_deviation() -> None:

@@ -22,7 +22,7 @@ from matplotlib import figure
 
 from export import formats
 from tools import update_tables
-from tools.results import figures, post, transfer
+from tools.results import downsampling, figures, post, transfer
 from zoo import cli, compare, significance
 from zoo.bundles import integrity
 from zoo.errors import InputError
@@ -90,7 +90,8 @@ def add(run: Run) -> Path:
     FOLDER.mkdir(exist_ok=True)
     if post.is_course(result):
         shutil.copyfile(run.metrics, post.metrics_of(target))
-    return Path(shutil.copyfile(run.result, target))
+    records.write(target, records.without_paths(result))
+    return target
 
 
 def _trial(result: dict[str, Any]) -> dict[str, Any]:
@@ -145,6 +146,7 @@ def pictures() -> dict[str, figure.Figure]:
     """Return the figures by the names of their files."""
     return {
         "results.svg": figures.accuracies(exported()),
+        "downsampling.svg": compare.plot(downsampling.study(kept())),
         "post.svg": post.picture(post.read(_kept_files())),
     } | ({"transfer.svg": transfer.draw(tuned)} if (tuned := transfer.kept()) else {})
 
@@ -187,10 +189,13 @@ def _kept_files() -> list[Path]:
 def tables() -> dict[str, str]:
     """Return the generated tables by the names of their blocks."""
     results = kept()
+    study = downsampling.study(results)
     return {
         "trained": _trained_table(),
         "released": _released_table(),
         "trials": _trials_table(results),
+        "downsampling": downsampling.table(study),
+        "downsampling-int8": downsampling.table_of_files(study),
         "post": post.table(post.read(_kept_files())),
     } | ({"transfer": transfer.table(tuned)} if (tuned := transfer.kept()) else {})
 

@@ -125,7 +125,7 @@ def test_one_seed_has_no_deviation() -> None:
 def test_a_study_is_measured_in_int8(
     command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    recipe = ("--data", "digits", "--steps", 100, "--out", "study")
+    recipe = ("--data", "digits", "--steps", 100, "--precision", "float32", "--out", "study")
     made = command("zoo.compare", "ltfn1", "ltfn3", "--seeds", 1, *recipe, cwd=tmp_path)
     assert made.returncode == 0, made.stderr
     monkeypatch.setattr(downsampling, "FILE", tmp_path / "downsampling.json")

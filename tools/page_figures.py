@@ -39,8 +39,9 @@ def main() -> None:
     parser.add_argument("--beside", action="store_true", help="the page has several networks")
     arguments = parser.parse_args()
     file = arguments.page
+    chromium = browser.launch()
     for name, width, height, scheme, opened in BESIDE if arguments.beside else ALONE:
-        context = browser.launched().new_context(
+        context = chromium.new_context(
             offline=True, viewport={"width": width, "height": height}, color_scheme=scheme
         )
         page = context.new_page()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import base64
 import functools
 import shutil
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,18 @@ _COMMANDS = (
 )
 
 
+# Playwright's objects belong to the thread that made them, and it refuses one with a running event
+# loop, such as a notebook's.
+_THREAD = futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="browser")
+
+
 def command() -> str | None:
     """Return the path of the command that starts the browser, None if there is none."""
     return next(filter(None, map(shutil.which, _COMMANDS)), None)
 
 
-@functools.cache
-def launched() -> sync_api.Browser:
-    """Start the browser; the process ends it when it exits.
+def launch() -> sync_api.Browser:
+    """Start the browser for the calling thread; it ends with the process.
 
     Raises:
         ModuleNotFoundError: there is no browser or the package ``playwright`` is not installed.
@@ -43,19 +47,18 @@ def launched() -> sync_api.Browser:
     if path is None:
         raise ModuleNotFoundError("no browser was found", name=NAME)
     driver = sync_api.sync_playwright().start()
-    atexit.register(driver.stop)
     try:
-        browser = driver.chromium.launch(executable_path=path)
+        return driver.chromium.launch(executable_path=path)
     except BaseException:
-        atexit.unregister(driver.stop)
         driver.stop()  # another one could not be started
         raise
-    atexit.register(browser.close)
-    return browser
+
+
+_launched = functools.cache(launch)
 
 
 class Page:
-    """One network of the web page of a bundle, opened from its file.
+    """One network of the web page of a bundle, opened from its file, for any thread to call.
 
     Attributes:
         facts: what the page contains about its networks, see ``export/convert/page/parts.js``.
@@ -70,12 +73,11 @@ class Page:
             network: position of the network to call.
 
         Raises:
-            ModuleNotFoundError: as ``launched`` does.
+            ModuleNotFoundError: as ``launch`` does.
             sync_api.Error: the page cannot be opened, or a network cannot be loaded.
         """
         self._network = network
-        self._page = launched().new_context(offline=True).new_page()
-        self._page.goto(file.resolve().as_uri())
+        self._page = _THREAD.submit(_opened, file.resolve().as_uri()).result()
         self.facts: dict[str, Any] = self._call("(await page).facts")
         sizes = self.facts["preprocessing"]
         self.image_shape = (sizes["height"], sizes["width"], sizes["channels"])
@@ -102,9 +104,14 @@ class Page:
                     f"{images.dtype} {list(images.shape)}"
                 )
             sent = base64.b64encode(images.tobytes()).decode("ascii")
-        return self._page.evaluate(
-            f"async ([network, sent]) => {expression}", [self._network, sent]
-        )
+        code = f"async ([network, sent]) => {expression}"
+        return _THREAD.submit(self._page.evaluate, code, [self._network, sent]).result()
+
+
+def _opened(address: str) -> sync_api.Page:
+    page = _launched().new_context(offline=True).new_page()
+    page.goto(address)
+    return page
 
 
 def _unpacked(text: str, count: int) -> np.ndarray:

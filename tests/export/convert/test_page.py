@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable, Iterator
+from concurrent import futures
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ PLACES = (
 )
 HANDWRITING = Preprocessing(height=28, width=28, channels=1, polarity="light-on-dark", ink=True)
 DOWNSAMPLING = ("ltfn5", "ltfn5-avgpool", "ltfn5-strided", "ltfn5-convpool", "ltfn5-allconv")
+launched = functools.cache(browser.launch)
 
 
 def write_page(
@@ -83,7 +87,7 @@ class Opened:
     """A page that was opened from its file, and all that it asked for or complained about."""
 
     def __init__(self, file: Path, **options: Any) -> None:
-        self.context = browser.launched().new_context(offline=True, **options)
+        self.context = launched().new_context(offline=True, **options)
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.problems: list[str] = []
@@ -506,8 +510,19 @@ def test_logits_that_are_not_finite(tmp_path: Path, digits: Dataset) -> None:
     opened.context.close()
 
 
+def test_the_page_answers_in_the_event_loop_of_a_notebook(page_file: Path) -> None:
+    async def cell(image: np.ndarray) -> np.ndarray:
+        return runtimes.load_predict_fn(page_file)(image)
+
+    blank = np.zeros((1, 28, 28, 1), np.uint8)
+    with futures.ThreadPoolExecutor() as threads:
+        first, second = (threads.submit(asyncio.run, cell(blank)).result() for _ in range(2))
+    assert first.shape == (1, 10)
+    assert np.array_equal(first, second)
+
+
 def test_without_a_browser(page_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser, "command", lambda: None)
-    monkeypatch.setattr(browser, "launched", browser.launched.__wrapped__)
+    monkeypatch.setattr(browser, "_launched", browser.launch)
     with pytest.raises(InputError, match="needs Chromium or Chrome, which is not installed"):
         runtimes.load_predict_fn(page_file)

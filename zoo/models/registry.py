@@ -101,7 +101,7 @@ def register_model(
     ... def my_net(input_shape, classes):
     ...     image = keras.Input(input_shape)
     ...     x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
-    ...     return keras.Model(image, keras.layers.Dense(classes)(x))
+    ...     return keras.Model(image, keras.layers.Dense(classes, dtype="float32")(x))
     >>> zoo.create_model("my-net").output_shape
     (None, 10)
     """

@@ -31,6 +31,7 @@ from export.convert import conversion
 from export.formats import LITERT
 from export.litert import accumulators, flatbuffer
 from zoo import cli
+from zoo.bundles import runtimes
 from zoo.errors import ZooError
 from zoo.util import backend
 
@@ -52,7 +53,8 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
 
     Raises:
         ConverterError: the converter does not support an operation for this format.
-        ZooError: the written file computes shapes, or contains operations that are not built in.
+        ZooError: the written file computes shapes, contains operations that are not built in, or
+            takes other images than the table above says.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(saved_model), signature_keys=["serving_default"]
@@ -80,10 +82,16 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
     if kind == "int16x8":
         content = accumulators.narrowed(content)
     _check_operators(content)
+    if kind in INTEGER:
+        _check_input(content)
     return content
 
 
 def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> object:
+    # The converter scales the input so that the brightest pixel has the largest value. So one pixel
+    # must be 255, also among dark images, for a program to write its pixels unchanged.
+    calibration = calibration.copy()
+    calibration.reshape(-1)[calibration[:1].argmax()] = 255
     signature = tf.saved_model.load(str(saved_model)).signatures["serving_default"]
     batch = signature.structured_input_signature[1]["image"].shape[0]
 
@@ -100,6 +108,16 @@ def _check_operators(content: bytes) -> None:
         raise ZooError(f"the file requires operations that are not built in: {', '.join(flex)}")
     if "SHAPE" in names:
         raise ZooError("the file computes shapes, although its batch size is fixed")
+
+
+def _check_input(content: bytes) -> None:
+    image = runtimes.open_litert(content).inputs["image"]
+    largest = {"uint8": 255, "int16": 32_767}[image["dtype"]]
+    if (image["scale"], image["zero_point"]) != (float(np.float32(255 / largest)), 0):
+        raise ZooError(
+            f"the file's input has scale {image['scale']} and zero point {image['zero_point']}, so "
+            "it does not take pixels as they are"
+        )
 
 
 def main(argv: Sequence[str]) -> None:

@@ -185,6 +185,29 @@ def test_shapes_computed_in_the_file_fail_the_conversion(tmp_path: Path) -> None
         tflite.convert(_fixed(tmp_path, lambda x: tf.shape(tf.where(x))), "float32")
 
 
+@pytest.mark.parametrize("kind", tflite.INTEGER)
+def test_dark_images_do_not_change_the_scale_of_the_pixels(kind: str, tmp_path: Path) -> None:
+    dark = np.random.default_rng(0).integers(10, 96, (8, 4, 4, 1), np.uint8)
+    fixed = _fixed(tmp_path, lambda x: tf.reshape(x, (1, 16)) @ tf.ones((16, 3)))
+    content = tflite.convert(fixed, kind, dark)
+    runner = Interpreter(model_content=content).get_signature_runner()
+    pixels = dark[:1] if kind == "int8" else np.rint(dark[:1] * (32_767 / 255)).astype(np.int16)
+    scale, zero = runner.get_output_details()["logits"]["quantization"]
+    logits = scale * (runner(image=pixels)["logits"].astype(np.float64) - zero)
+    np.testing.assert_allclose(logits, [[dark[0].sum()] * 3], rtol=0.02)
+
+
+@pytest.mark.parametrize("kind", tflite.INTEGER)
+def test_another_scale_of_the_pixels_fails_the_conversion(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed = _fixed(tmp_path, lambda x: tf.reshape(x, (1, 16)) @ tf.ones((16, 3)))
+    dark = np.full((1, 4, 4, 1), 100, np.float32)
+    monkeypatch.setattr(tflite, "_representative_dataset", lambda *_: lambda: iter([[dark]]))
+    with pytest.raises(ZooError, match="it does not take pixels as they are"):
+        tflite.convert(fixed, kind, dark)
+
+
 def test_the_plan_of_the_activations() -> None:
     def tensor(size: int, *, constant: bool = False) -> Tensor:
         return Tensor("", (size,), np.dtype(np.int8), constant, 0)

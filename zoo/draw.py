@@ -33,6 +33,7 @@ _SLANT = (0.42, 0.26)  # offset to the right and up for each unit of width
 _BAR = 7.0  # thickness of the bar of a vector
 _LEAST_DEPTH = 32  # lower limit of the depth that sets the scale, so that thin blocks stay thin
 
+_PLAIN: dict[str, Any] = {"parse_math": False}  # names may contain dollar signs
 _COLOURS = {"image": "#d9d9d9", "conv": "#9ecae1", "pool": "#fdae6b", "dense": "#a1d99b"}
 
 
@@ -116,7 +117,8 @@ def draw_network(model: keras.Model) -> figure.Figure:
     axes = canvas.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height), frame_on=False)
     axes.set_axis_off()
     title = f"{model.name}: {model.count_params():,} parameters"
-    axes.text(_MARGIN, height - 1.5 * _LINE, title, fontsize=_FONT + 3, weight="bold")
+    place = (_MARGIN, height - 1.5 * _LINE)
+    axes.text(*place, title, fontsize=_FONT + 3, weight="bold", **_PLAIN)
     for box, following in zip(boxes, [*boxes[1:], None], strict=True):
         box.draw(axes, base, following)
     return canvas
@@ -155,7 +157,7 @@ class _Box:
         for row, line in enumerate(self.text):
             weight = "bold" if row == 0 else "normal"
             y = base - (row + 1) * _LINE
-            axes.text(self.middle, y, line, fontsize=_FONT, ha="center", weight=weight)
+            axes.text(self.middle, y, line, fontsize=_FONT, ha="center", weight=weight, **_PLAIN)
         if following and following.volume.window and not self.flat:
             self._draw_window(axes, base, following)
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 from itertools import combinations
 
+import keras
 import pytest
 from matplotlib.patches import Polygon
 
@@ -47,6 +49,12 @@ def test_a_grey_image_is_a_sheet_not_a_block() -> None:
     assert isinstance(front, Polygon)
     corners = front.get_xy()
     assert corners[1][0] - corners[0][0] < 0.05 * (corners[3][1] - corners[0][1])
+
+
+def test_names_are_not_formulas() -> None:
+    image = keras.Input((8, 8, 1), name="$_$")
+    model = keras.Model(image, keras.layers.Flatten(name="a$^$b")(image), name="$\\female$")
+    draw.draw_network(model).savefig(io.BytesIO(), format="svg")
 
 
 def test_the_picture_says_what_the_network_does() -> None:

@@ -22,6 +22,7 @@ with epy.lazy_imports():
 _MISTAKES = 25
 _FILTERS = 64
 _MOST_CLASSES_WITH_NUMBERS = 20
+_PLAIN: dict[str, Any] = {"parse_math": False}  # the names of classes may contain dollar signs
 
 
 def save_all(run: Run, model: keras.Model, dataset: Dataset, score: Metrics) -> None:
@@ -84,8 +85,10 @@ def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
         title=f"{score.count - score.correct:,} errors",
     )
     if len(names) <= _MOST_CLASSES_WITH_NUMBERS:
-        axes.set_xticks(range(len(names)), names, rotation=90 * (max(map(len, names)) > 2))
-        axes.set_yticks(range(len(names)), names)
+        axes.set_xticks(
+            range(len(names)), names, rotation=90 * (max(map(len, names)) > 2), **_PLAIN
+        )
+        axes.set_yticks(range(len(names)), names, **_PLAIN)
         for (row, column), count in np.ndenumerate(counts):
             if count:
                 dark = wrong[row, column] > 0.6 * wrong.max() > 0
@@ -183,6 +186,7 @@ def _gallery(images: np.ndarray, titles: list[str], heading: str, **style: Any) 
         top = row * (1 + above) + (1 - height) / 2
         grey = {"cmap": "gray"} if image.ndim == 2 or image.shape[-1] == 1 else {}
         axes.imshow(image, extent=(left, left + width, top + height, top), **(grey | style))
-        axes.text(left + width / 2, top - 0.03, title, ha="center", va="bottom", fontsize=8)
+        place = (left + width / 2, top - 0.03)
+        axes.text(*place, title, ha="center", va="bottom", fontsize=8, **_PLAIN)
     axes.set(xlim=(0, columns * (1 + gap) - gap), ylim=(rows * (1 + above) - above, -above))
     return picture

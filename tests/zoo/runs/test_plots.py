@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import io
 import itertools
 from pathlib import Path
 
@@ -68,6 +70,13 @@ def test_a_perfect_score_leaves_no_mistakes_to_show(digits: Dataset) -> None:
     perfect = Metrics(353, 353, 0.0, np.eye(10, dtype=np.float32)[digits.test.labels])
     (axes,) = plots.mistakes(digits, perfect).axes
     assert (*axes.images, *axes.texts) == ()
+
+
+def test_the_names_of_classes_are_not_formulas(digits: Dataset, score: Metrics) -> None:
+    names = (r"$\female$", "$_$", "a$^$b", *"3456789")
+    dataset = dataclasses.replace(digits, class_names=names)
+    for picture in (plots.confusion(dataset, score), plots.mistakes(dataset, score)):
+        picture.savefig(io.BytesIO(), format="png")
 
 
 def test_images_do_not_overlap() -> None:

@@ -26,11 +26,11 @@ Pictures with more pixels are rejected, because a server handles many requests a
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to and including width and height; the next byte is the bit depth
 
-# EXIF's orientation entry in either byte order: tag 0x0112, type SHORT, one value. In RE2, \C
-# matches any byte.
+# EXIF's orientation entry in either byte order: tag 0x0112, type SHORT or LONG, one value. In RE2,
+# \C matches any byte.
 _ORIENTATION = (
-    r"^\C*?(?:\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08])"
-    r"|\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])\x00)\C*$"
+    r"^\C*?(?:\x01\x12\x00(?:\x03\x00\x00\x00\x01|\x04\x00\x00\x00\x01\x00\x00)\x00([\x01-\x08])"
+    r"|\x12\x01[\x03\x04]\x00\x01\x00\x00\x00([\x01-\x08])\x00)\C*$"
 )
 _EXIF_BYTES = 1 << 16  # EXIF is near the beginning of a file, and at most this long in JPEG
 

@@ -24,7 +24,7 @@ from zoo.data import ink, paging
 from zoo.errors import InputError, unknown
 
 with epy.lazy_imports():
-    from PIL import Image, ImageOps
+    from PIL import ExifTags, Image
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff",
@@ -42,6 +42,13 @@ POLARITIES = ("keep", "light-on-dark", "dark-on-light")
 
 # Other decoders of Pillow start external programs (EPS) or have no use here.
 DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of a TIFF file; the latter is 0 if 0 is white
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
+    6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90",
+}  # fmt: skip
+"""How to turn a picture with each EXIF orientation."""
 
 # Common unsupported file types, with an offset and the bytes found there.
 _UNSUPPORTED = {
@@ -255,13 +262,41 @@ def decode(content: bytes) -> Image.Image:
                     f"is too large: {file.width:,}x{file.height:,} pixels, "
                     f"at most {MOST_PIXELS:,} are allowed"
                 )
-            picture = ImageOps.exif_transpose(file)
-            picture.load()
+            file.load()
+            _check_depth(file)
+            return _upright(file)
     except Image.UnidentifiedImageError as error:
         raise InputError(_why_unidentified(content)) from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # each decoder raises its own error types
         raise InputError(f"is damaged: {error}") from error
-    return picture
+
+
+def _check_depth(picture: Image.Image) -> None:
+    """Check that grey values of more than 8 bits are those of 16 bits, from black to white.
+
+    Raises:
+        InputError: they are not.
+    """
+    if not picture.mode.startswith("I"):
+        return
+    if picture.mode == "I":
+        raise InputError("has 32-bit or signed pixels; save it with 8 or 16 bits per channel")
+    tags = getattr(picture, "tag_v2", {})  # of a TIFF file
+    (bits,), zero_is_white = tags.get(_BITS_PER_SAMPLE, (16,)), tags.get(_PHOTOMETRIC, 1) == 0
+    if zero_is_white or bits != 16:
+        kind = "16-bit pixels of which 0 is white" if zero_is_white else f"{bits}-bit pixels"
+        raise InputError(f"has {kind}; save it as a PNG file with 8 or 16 bits")
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Return a picture turned as its EXIF orientation says; a TIFF file is turned when decoded."""
+    exif = Image.Exif()
+    # getexif() would also read the orientation from XMP, which browsers and the graph do not.
+    exif.load(picture.info.get("exif", b""))
+    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation))
+    return picture if turn is None else picture.transpose(Image.Transpose[turn])
 
 
 def prepare(picture: Image.Image, wanted: Preprocessing) -> Prepared:
@@ -455,9 +490,10 @@ def in_colour(picture: Image.Image, background: str) -> Image.Image:
     """
     if picture.mode.startswith("I"):
         values = np.asarray(picture)
-        if values.min() < 0 or values.max() > 65535:
-            raise InputError("has 32-bit pixels; save it with 8 or 16 bits per channel")
-        picture = Image.fromarray((values >> 8).astype(np.uint8))
+        grey = (values >> 8).astype(np.uint8)
+        if (transparent := picture.info.get("transparency")) is not None:
+            grey[values == transparent] = BACKGROUNDS[background]
+        picture = Image.fromarray(grey)
     try:
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")

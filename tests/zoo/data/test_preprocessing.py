@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +13,15 @@ import numpy as np
 import PIL.Image
 import pytest
 import tensorflow as tf
+from PIL.PngImagePlugin import PngInfo
 
 from export.convert import graph_preprocessing
 from zoo.data import Dataset, preprocessing
 from zoo.data.preprocessing import Prepared, Preprocessing
 from zoo.errors import InputError
 
+TURNED = (0x112, 4, 1, 6)  # the orientation, of type LONG
+XMP = '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
 PIXELS = np.clip(
     np.random.default_rng(0).normal(128, 40, (37, 91, 3)).cumsum(0) % 255, 0, 255
 ).astype(np.uint8)
@@ -43,6 +47,36 @@ def _oriented(orientation: int) -> PIL.Image.Exif:
     return exif
 
 
+def _tiff(order: str, *entries: tuple[int, int, int, int]) -> bytes:
+    """Return a TIFF file in a byte order; an entry is its tag, type, count and 32-bit value."""
+    mark = {"<": b"II", ">": b"MM"}[order]
+    header = mark + struct.pack(f"{order}HIH", 42, 8, len(entries))
+    return header + b"".join(struct.pack(f"{order}HHII", *each) for each in entries) + bytes(4)
+
+
+def _exif(order: str, *entries: tuple[int, int, int, int]) -> bytes:
+    return b"Exif\0\0" + _tiff(order, *entries)
+
+
+def _grey_tiff(**changed: int) -> bytes:
+    """Return a TIFF file of 8x8 pixels, with some of its values changed."""
+    tags = {
+        "width": 256, "height": 257, "bits": 258, "compression": 259, "photometric": 262,
+        "strip": 273, "samples": 277, "rows": 278, "length": 279, "sample_format": 339,
+    }  # fmt: skip
+    usual = {"width": 8, "height": 8, "bits": 16, "compression": 1, "photometric": 1, "samples": 1}
+    usual |= {"rows": 8, "length": 128, "sample_format": 1, "strip": 10 + 12 * len(tags) + 4}
+    values = usual | changed
+    pixels = np.linspace(0, 65_535, 64).astype("<u2").tobytes()
+    return _tiff("<", *((tag, 4, 1, values[name]) for name, tag in tags.items())) + pixels
+
+
+def _comment(name: str, text: str) -> PngInfo:
+    info = PngInfo()
+    info.add_itxt(name, text)
+    return info
+
+
 def _files() -> Iterator[tuple[str, bytes]]:
     """Yield PNG and JPEG files of every kind that a server may receive."""
     picture = PIL.Image.fromarray(PIXELS)
@@ -54,9 +88,18 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "two bits", _saved(picture.quantize(4), bits=2)
     yield "one bit", _saved(picture.convert("1"))
     yield "16 bits", _saved(PIL.Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257 + 200))
+    deep = PIL.Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257)
+    yield "16 bits, one grey transparent", _saved(deep, transparency=int(PIXELS[0, 0, 0]) * 257)
     yield "rgba", _saved(alpha)
     yield "grey and alpha", _saved(alpha.convert("LA"))
     yield "turned png", _saved(picture, exif=_oriented(6))
+    yield "turned in a comment", _saved(picture, pnginfo=_comment("XML:com.adobe.xmp", XMP))
+    yield "turned in a jpeg's comment", _saved(picture, "JPEG", xmp=XMP.encode())
+    for order in "<>":
+        yield f"turned in 32 bits, {order}", _saved(picture, "JPEG", exif=_exif(order, TURNED))
+    # The resolution is a fraction, not a byte.
+    odd = _exif("<", TURNED, (0x11A, 1, 1, 9))
+    yield "turned, with a wrong type beside", _saved(picture, "JPEG", exif=odd)
     yield "jpeg", _saved(picture, "JPEG", quality=90)
     yield "grey jpeg", _saved(picture.convert("L"), "JPEG")
     yield "cmyk jpeg", _saved(picture.convert("CMYK"), "JPEG")
@@ -166,6 +209,8 @@ def test_other_modes(digit: PIL.Image.Image) -> None:
     for picture in (digit.convert("RGB"), digit.convert("P"), deep):
         prepared = _prepared(picture, _wanted())
         np.testing.assert_array_equal(prepared.image[:, :, 0], digit, err_msg=picture.mode)
+    grey = preprocessing.prepare(preprocessing.decode(_grey_tiff()), _wanted(8, 8)).image
+    np.testing.assert_array_equal(grey.ravel(), np.linspace(0, 65_535, 64).astype(int) >> 8)
     for format, options in (("WEBP", {"lossless": True}), ("TIFF", {}), ("BMP", {}), ("GIF", {})):
         prepared = _prepared(digit, _wanted(), format=format, **options)
         np.testing.assert_array_equal(prepared.image[:, :, 0], digit, err_msg=format)
@@ -276,9 +321,12 @@ def _header(width: int, height: int) -> bytes:
         (_header(20_000, 8_000), "is too large: 20,000x8,000 pixels"),
         (_saved(PIL.Image.new("F", (9, 9)), "TIFF"), "has the unsupported pixel format F"),
         (
-            _saved(PIL.Image.fromarray(np.full((9, 9), 1 << 20, np.int32)), "TIFF"),
-            "has 32-bit pixels",
+            _saved(PIL.Image.fromarray(np.full((9, 9), 200, np.int32)), "TIFF"),
+            "has 32-bit or signed pixels",
         ),
+        (_grey_tiff(bits=12), "has 12-bit pixels; save it as a PNG file"),
+        (_grey_tiff(sample_format=2), "has 32-bit or signed pixels"),
+        (_grey_tiff(photometric=0), "has 16-bit pixels of which 0 is white; save it as a PNG file"),
     ],
 )
 def test_what_is_no_picture_is_named(content: bytes, reason: str, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from zoo.util.environment import cores
 from zoo.util.tracking import track
 
 with epy.lazy_imports():
+    import PIL
     from PIL import Image
 
 SPLIT_FOLDERS = {
@@ -158,7 +159,9 @@ def read(
         InputError: pictures cannot be read; the message names the first ten.
         ZooError: the disk is full.
     """
-    choices = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
+    # Another version of Pillow may decode other pixels.
+    how = (wanted, preprocessing.VERSION, PIL.__version__)
+    choices = hashlib.sha256(repr(how).encode()).hexdigest()[:8]
     kept = data_dir / "pictures" / f"{found.fingerprint()}-{choices}"
 
     read: dict[str, Split] = {}

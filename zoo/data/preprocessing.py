@@ -36,6 +36,9 @@ MOST_PIXELS = 1 << 27
 
 _MOST_BYTES = 1 << 29
 
+VERSION = 1
+"""Changes with the pixels that this module makes, so that caches of earlier ones are not used."""
+
 FITS = ("pad", "crop", "stretch")
 BACKGROUNDS = {"white": 255, "black": 0}
 POLARITIES = ("keep", "light-on-dark", "dark-on-light")

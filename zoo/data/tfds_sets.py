@@ -205,6 +205,8 @@ def read(
     kept = f"{height}x{width}" + ("" if wanted.size == tuple(own) else f"-{fit}")
     kept += "" if wanted.channels == own_channels else f"-{wanted.channels}"
     kept += f"-{background}" if own_channels == 4 and background != "white" else ""
+    if kept != f"{height}x{width}":
+        kept += f"-{preprocessing.VERSION}"
     folder = Path(builder.data_dir) / "decoded" / kept
     found = {}
     for name in splits.NAMES:

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from tests.conftest import needs_mnist
 from zoo import data
-from zoo.data import Dataset, tfds_sets
+from zoo.data import Dataset, preprocessing, tfds_sets
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
 
@@ -228,8 +228,15 @@ def test_a_set_is_decoded_once_and_memory_mapped(
     assert isinstance(again.train.images, np.memmap)
     np.testing.assert_array_equal(again.train.images, first.train.images)
     np.testing.assert_array_equal(again.train.labels, first.train.labels)
-    # Each size has a separate array; a missing array is decoded again.
+    # Each size has a separate array, and each version of the code that resizes.
     assert data.load("digits", data_dir=str(tmp_path), image_size=(9, 8)).image_shape == (9, 8, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tfds_sets, "_decode", _not_again)
+        patch.setattr(preprocessing, "VERSION", "another")
+        data.load("digits", data_dir=str(tmp_path))
+        with pytest.raises(AssertionError, match="decoded again"):
+            data.load("digits", data_dir=str(tmp_path), image_size=(9, 8))
+    # A missing array is decoded again.
     kept.unlink()
     anew = data.load("digits", data_dir=str(tmp_path))
     np.testing.assert_array_equal(anew.train.images, first.train.images)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 import tensorflow as tf
 
@@ -96,6 +97,17 @@ def test_a_folder_is_decoded_once_and_again_when_its_content_changed(
     told = data.differences(first.facts(), _load(folder).facts())
     assert len(told) == 1
     assert told[0].startswith("images or labels of ")
+
+
+@pytest.mark.parametrize(("module", "name"), [(preprocessing, "VERSION"), (PIL, "__version__")])
+def test_a_folder_is_decoded_again_when_the_code_makes_other_pixels(
+    module: Any, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _load(folder)
+    monkeypatch.setattr(preprocessing, "decode", _not_again)
+    monkeypatch.setattr(module, name, "another")
+    with pytest.raises(AssertionError, match="decoded again"):
+        _load(folder)
 
 
 def _not_again(content: bytes) -> None:

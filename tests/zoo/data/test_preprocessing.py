@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import os
@@ -214,6 +215,19 @@ def test_other_modes(digit: PIL.Image.Image) -> None:
     for format, options in (("WEBP", {"lossless": True}), ("TIFF", {}), ("BMP", {}), ("GIF", {})):
         prepared = _prepared(digit, _wanted(), format=format, **options)
         np.testing.assert_array_equal(prepared.image[:, :, 0], digit, err_msg=format)
+
+
+def test_other_pixels_need_another_version(digit: PIL.Image.Image) -> None:
+    seen = hashlib.sha256()
+    pictures = [content for _, content in _files() if content.startswith(b"\x89PNG")]
+    for ink, fit in itertools.product((False, True), preprocessing.FITS):
+        wanted = _wanted(fit=fit, polarity="light-on-dark", ink=ink)
+        photo = _saved(digit.resize((90, 120)))
+        for content in (*pictures, photo):
+            seen.update(
+                preprocessing.prepare(preprocessing.decode(content), wanted).image.tobytes()
+            )
+    assert (preprocessing.VERSION, seen.hexdigest()[:16]) == (1, "1ac19ed7c7c4ed1d")
 
 
 def test_only_the_first_frame_is_read(digit: PIL.Image.Image) -> None:

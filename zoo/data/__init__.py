@@ -216,7 +216,7 @@ def load(
         background: what transparent pixels are filled with: ``white`` or ``black``.
         polarity: ``keep``, ``light-on-dark`` or ``dark-on-light``; ``auto`` is ``keep`` for a
             folder, or ``light-on-dark`` with ``ink="on"``; for a tfds dataset it is detected from
-            the edges of the images.
+            the edges of the images. Images with another background are inverted.
         ink: ``on``, ``off`` or ``auto``: whether pictures of other sizes are photographs of
             handwriting; ``auto`` is off for a folder, and detected for a tfds dataset.
         data_dir: where tfds stores prepared datasets, and decoded folders are cached; by default
@@ -293,6 +293,8 @@ def load(
     own, is_ink = detect_background(parts["train" if trainable else "test"].images)
     height, width, channels = parts["test"].images.shape[1:]
     resolved = own if polarity == AUTO else polarity
+    if resolved not in ("keep", own):
+        parts = tfds_sets.with_polarity(parts, folder, resolved, announce)
     return Dataset(
         name=tfds_sets.full_name(builder),
         source=tfds_sets.full_name(builder) if name == AUTO else name,

@@ -392,6 +392,19 @@ def with_channels(pixels: np.ndarray, wanted: Preprocessing) -> np.ndarray:
     return converted.reshape(*pixels.shape[:-1], wanted.channels)
 
 
+def with_polarity(images: np.ndarray, polarity: str) -> np.ndarray:
+    """Return images, each inverted if its background does not match.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        polarity: one of ``POLARITIES``.
+
+    Returns:
+        uint8 [N, H, W, C].
+    """
+    return np.stack([_polarity(image, polarity)[0] for image in images])
+
+
 def geometry(
     height: int, width: int, wanted: Preprocessing
 ) -> tuple[tuple[int, int, int, int], tuple[int, int], tuple[int, int]]:

@@ -257,6 +257,34 @@ def completed(found: dict[str, Split], folder: Path, announce: Announce) -> dict
     }
 
 
+def with_polarity(
+    found: dict[str, Split], folder: Path, polarity: str, announce: Announce
+) -> dict[str, Split]:
+    """Return the splits with each image inverted whose background does not match.
+
+    Args:
+        found: the splits of a dataset.
+        folder: where the new splits are cached.
+        polarity: one of ``preprocessing.POLARITIES``.
+        announce: called with a line if they cannot be.
+
+    Raises:
+        ZooError: the disk is full.
+    """
+
+    def converted(split: Split) -> Split:
+        def fill(images: np.ndarray) -> np.ndarray:
+            for block in paging.blocks(images):
+                images[block] = preprocessing.with_polarity(split.images[block], polarity)
+                paging.release(split.images)
+            return split.labels
+
+        kept = folder / f"{polarity}-{preprocessing.VERSION}-{split.fingerprint[:16]}"
+        return array_cache.cached(kept, split.name, split.images.shape, fill, announce)
+
+    return {name: converted(split) if len(split) else split for name, split in found.items()}
+
+
 def _unknown_variant(name: str) -> InputError:
     """Return the error for an unknown configuration or version of a dataset."""
     builder = tfds.builder_cls(set_name(name))

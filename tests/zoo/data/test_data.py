@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow_datasets as tfds
 from filelock import FileLock
@@ -240,6 +241,23 @@ def test_a_set_is_decoded_once_and_memory_mapped(
     kept.unlink()
     anew = data.load("digits", data_dir=str(tmp_path))
     np.testing.assert_array_equal(anew.train.images, first.train.images)
+
+
+def test_a_set_has_the_polarity_that_is_asked_for(data_dir: Path) -> None:
+    own = data.load("digits", data_dir=str(data_dir))
+    assert own.preprocessing.polarity == "light-on-dark"
+    for polarity in ("keep", "light-on-dark"):
+        same = data.load("digits", data_dir=str(data_dir), polarity=polarity)
+        np.testing.assert_array_equal(same.train.images, own.train.images)
+    for _ in range(2):  # computed, then cached
+        dark = data.load("digits", data_dir=str(data_dir), polarity="dark-on-light")
+        for split in ("train", "validation", "test"):
+            mine, theirs = getattr(dark, split), getattr(own, split)
+            np.testing.assert_array_equal(mine.images, 255 - theirs.images)
+            np.testing.assert_array_equal(mine.labels, theirs.labels)
+    picture = PIL.Image.fromarray(own.test.images[0, ..., 0])
+    prepared = preprocessing.prepare(picture, dark.preprocessing).image
+    np.testing.assert_array_equal(prepared, dark.test.images[0])
 
 
 @pytest.mark.parametrize("size", [None, (9, 8)])

@@ -270,21 +270,30 @@ def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: in
         )
     if model.output.dtype != "float32":
         return f'a model with {model.output.dtype} logits; set dtype="float32" in its last layer'
-    last = model.operations[-1]
-    if (
-        isinstance(last, layers.Softmax)
-        or getattr(last, "activation", None) is keras.activations.softmax
-    ):
-        return "a model that returns probabilities; it must return logits: remove the softmax"
+    if (ending := _ending(model)) in ("softmax", "sigmoid"):
+        return f"a model that returns probabilities; it must return logits: remove the {ending}"
     if nested := [each.name for each in model.layers if isinstance(each, keras.Model)]:
         return (
             f"a model that contains another model, {nested[0]!r}; call its layers "
             "directly, or pass input_tensor= to a model of keras.applications"
         )
-    normalized = any(isinstance(each, layers.BatchNormalization) for each in model.layers)
+    inner = model._flatten_layers()  # also those within a layer
+    normalized = any(isinstance(each, layers.BatchNormalization) for each in inner)
     if normalized and not spec.batch_statistics:
         return (
             "a model with batch normalization; register it with register_model("
             "batch_statistics=True, ...)"
         )
     return None
+
+
+def _ending(model: keras.Model) -> str:
+    """Return the name of the last operation or of its activation, in lower case."""
+    operation = model.output._keras_history.operation
+    while type(operation).__name__ in ("Activation", "Flatten", "Reshape", "Squeeze"):
+        if getattr(operation, "activation", keras.activations.linear) != keras.activations.linear:
+            break
+        operation = operation.input._keras_history.operation
+    activation = getattr(operation, "activation", None)
+    named = type(operation) if activation in (None, keras.activations.linear) else activation
+    return getattr(named, "__name__", type(named).__name__).lower()

@@ -137,6 +137,6 @@ def start(strategy: str, task: Task | None) -> Workers:
 
 def synchronize_batch_statistics(model: keras.Model) -> None:
     """Make batch normalization use the statistics of the whole batch, not of a replica's part."""
-    for layer in model.layers:
+    for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

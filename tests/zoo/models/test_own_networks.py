@@ -164,6 +164,18 @@ def _normalized() -> keras.Model:
     return keras.Model(image, layers.Dense(3, dtype="float32")(x))
 
 
+class _Block(keras.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = layers.BatchNormalization()
+
+    def build(self, input_shape: Any) -> None:
+        self.norm.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.norm(inputs)
+
+
 BAD = {
     "nothing": (lambda: None, "own in .* returned NoneType; return a functional model"),
     "sequential": (
@@ -185,8 +197,26 @@ BAD = {
         lambda: _network(lambda x: layers.Softmax(dtype="float32")(layers.Dense(3)(x))),
         "must return logits: remove the softmax",
     ),
+    "softmax operation": (
+        lambda: _network(lambda x: keras.ops.softmax(layers.Dense(3, dtype="float32")(x))),
+        "must return logits: remove the softmax",
+    ),
+    "softmax before a reshape": (
+        lambda: _network(
+            lambda x: layers.Reshape((3,))(layers.Dense(3, "softmax", dtype="float32")(x))
+        ),
+        "must return logits: remove the softmax",
+    ),
+    "sigmoid": (
+        lambda: _network(layers.Dense(3, activation="sigmoid", dtype="float32")),
+        "must return logits: remove the sigmoid",
+    ),
     "nested": (_nested, "contains another model, 'functional"),
     "normalized": (_normalized, r"register it with register_model\(batch_statistics=True"),
+    "normalized within a layer": (
+        lambda: _network(lambda x: layers.Dense(3, dtype="float32")(_Block()(x))),
+        r"register it with register_model\(batch_statistics=True",
+    ),
 }
 
 

@@ -248,6 +248,7 @@ def run(prog: str, main: Callable[[Sequence[str]], Any]) -> NoReturn:
     if sys.platform == "win32":
         _leave(prog, "Windows is not supported; use Linux, macOS or WSL", 2)
     streams.open_missing()
+    streams.escape()
     try:
         signals.raise_exceptions()
         lifetime.end_with_parent()

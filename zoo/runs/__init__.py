@@ -48,9 +48,16 @@ class Run:
     """One run folder; no other code defines its file names."""
 
     def __init__(self, folder: str | Path) -> None:
+        """Name the files of a run folder, which need not exist.
+
+        Raises:
+            InputError: the folder is the root folder.
+        """
         # "." and ".." do not contain the folder's name.
         unnamed = Path(folder).name in ("", "..")
         self.folder = Path(os.path.abspath(folder) if unnamed else folder)
+        if not self.folder.name:
+            raise InputError(f"{self.folder} cannot be a run folder; give a folder in it")
         self.recipe = self.folder / "recipe.json"
         self.metrics = self.folder / "metrics.jsonl"
         self.checkpoints = self.folder / "checkpoints"

@@ -133,12 +133,13 @@ def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:
             f"{path} has schema {version}, but this version reads schema {SCHEMA}; use the "
             "version that wrote it, or train again"
         )
-    fields = _checked(json.dumps(record), kind, str(path))
-    if recorded != digest(fields):
+    # Python writes a path that is not UTF-8 with lone surrogates, which pydantic does not read.
+    _checked(json.dumps(record, ensure_ascii=False).encode("utf-8", "replace"), kind, str(path))
+    if recorded != digest(record):
         raise InputError(f"{path} was changed after it was written: its digest does not match")
     # What earlier versions did not record.
-    recipe = dataclasses.asdict(Recipe(**fields["recipe"]))
-    return {"teachers": []} | fields | {"recipe": recipe}
+    recipe = dataclasses.asdict(Recipe(**record["recipe"]))
+    return {"teachers": []} | record | {"recipe": recipe}
 
 
 def _checked(text: str | bytes, kind: type[pydantic.BaseModel], where: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 
 def has_parent() -> bool:
     """Return whether this is a subprocess that ends with its parent."""
-    return PARENT in os.environ
+    return os.environ.get(PARENT, "").isdecimal()
 
 
 def end_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -19,6 +20,12 @@ def open_missing() -> None:
         if getattr(sys, name) is None:
             stream = os.fdopen(number, "w", errors="backslashreplace", closefd=False)
             setattr(sys, name, stream)
+
+
+def escape() -> None:
+    """Write characters that the encoding of standard output lacks as escapes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(message: str) -> None:

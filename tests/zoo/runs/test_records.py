@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,13 @@ def test_a_record_comes_back(name: str, kept: dict, tmp_path: Path) -> None:
     records.write(tmp_path / name, fields)
     assert READERS[name](tmp_path / name) == fields
     assert json.loads((tmp_path / name).read_text()) == kept[name]
+
+
+def test_a_path_that_is_not_utf8_comes_back(name: str, kept: dict, tmp_path: Path) -> None:
+    fields = {key: value for key, value in kept[name].items() if key not in ("schema", "digest")}
+    fields |= {"data": fields["data"] | {"source": os.fsdecode(b"/caf\xe9/pets")}}
+    records.write(tmp_path / name, fields)
+    assert READERS[name](tmp_path / name) == fields
 
 
 def test_any_changed_value_is_refused(name: str, kept: dict, tmp_path: Path) -> None:

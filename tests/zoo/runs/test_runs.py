@@ -124,6 +124,12 @@ def test_the_current_folder_can_be_a_run(
     assert not finished.result.exists()
 
 
+def test_the_root_folder_cannot_be_a_run() -> None:
+    for folder in ("/", "/.", "/home/.."):
+        with pytest.raises(InputError, match="/ cannot be a run folder"):
+            Run(folder)
+
+
 def test_what_a_kill_leaves_can_be_trained_into(experiment: dict[str, Any], tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.folder.mkdir()

@@ -56,6 +56,12 @@ def _run(code: str, redirection: str, *arguments: str) -> subprocess.CompletedPr
     )
 
 
+def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = _run(PRINTING.replace("a result", "b\u00e4r.png"), "")
+    assert (done.returncode, done.stdout) == (0, "b\\xe4r.png\n"), done.stderr
+
+
 @pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_no_file_takes_the_place_of_a_closed_stream(closed: str, tmp_path: Path) -> None:
     done = _run(WRITING, closed, str(tmp_path / "data.txt"))

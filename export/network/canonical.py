@@ -130,6 +130,8 @@ class _Flattener:
         def call(*arguments: Any, training: bool | None = None, **options: Any) -> Any:
             if options.get("mask", 0) is None:
                 del options["mask"]
+            if not arguments and "inputs" in options:
+                arguments = (options.pop("inputs"),)
             return self._called(operation, arguments, options)
 
         return call

@@ -54,7 +54,8 @@ class KerasFile:
         """Return the outputs of the saved model for scaled images, float [N, H, W, C]."""
         if len(self.model.inputs[0].shape) == 3:
             images = images[..., 0]
-        return np.asarray(self.model.predict(images, batch_size=100, verbose=0), np.float32)
+        (values,) = keras.tree.flatten(self.model.predict(images, batch_size=100, verbose=0))
+        return np.asarray(values, np.float32)
 
 
 def is_keras_file(path: Path) -> bool:

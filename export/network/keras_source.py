@@ -15,11 +15,12 @@ from export.network.keras_file import KerasFile
 from export.network.sources import Source, deployable
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split
-from zoo.errors import InputError
+from zoo.errors import InputError, first_line
 from zoo.util import atomic
 
 with epy.lazy_imports():
     import keras
+    import tensorflow as tf
 
 # Largest allowed differences between the copy and the original: of logits relative to their range,
 # of probabilities absolute. They are larger only for an original that computes in fewer bits.
@@ -50,8 +51,8 @@ def from_keras(
     """
     try:
         return _from_keras(file, dataset, scale, ordered, announce)
-    except ValueError as error:
-        raise InputError(f"{file.path} cannot be exported: {error}") from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise InputError(f"{file.path} cannot be exported: {first_line(error)}") from error
 
 
 def _from_keras(

@@ -112,6 +112,17 @@ def test_models_within_models_are_flattened() -> None:
     assert {"conv", "other", "conv_1"} <= set(names)
 
 
+def test_inputs_may_be_given_by_name() -> None:
+    image = keras.Input(SHAPE)
+    inner = keras.Model(image, layers.Conv2D(4, 3)(inputs=image))
+    x = layers.Rescaling(1 / 255)(inputs=image)
+    for layer in (layers.RandomFlip(), layers.Normalization(mean=0.5, variance=2.0), inner):
+        x = layer(inputs=x)
+    for layer in (layers.Flatten(), layers.Dropout(0.5), layers.Activation("linear")):
+        x = layer(inputs=x)
+    _check(keras.Model(image, layers.Dense(3, "softmax")(inputs=x)), "softmax")
+
+
 def test_a_layer_that_is_called_twice_has_two_copies() -> None:
     shared = layers.Conv2D(3, 3, padding="same")
     image = keras.Input(SHAPE)

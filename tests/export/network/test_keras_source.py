@@ -275,6 +275,30 @@ def test_a_network_that_is_not_its_layers_is_refused(
         from_keras(opened, dataset)
 
 
+def test_outputs_may_have_a_name(tmp_path: Path) -> None:
+    dataset = _levels()
+    image = keras.Input((8, 8, 3))
+    x = layers.Flatten()(layers.Rescaling(1 / 255)(image))
+    keras.Model(image, {"class": layers.Dense(3)(x)}).save(tmp_path / "named.keras")
+    source = _opened(tmp_path / "named.keras", dataset, scale="0..255", ordered=True)
+    assert source.model.output_shape == (None, 3)
+
+
+def test_what_tensorflow_refuses_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = _levels()
+    file = _trained(tmp_path / "mine.keras", dataset.train.images, dataset.train.labels, *_dense())
+    opened = open_keras_file(file)
+
+    def refuse(*_: object) -> None:
+        tf.debugging.assert_equal(1, 2, "the sizes differ")
+
+    monkeypatch.setattr(type(opened), "outputs", refuse)
+    with pytest.raises(InputError, match=r"mine\.keras cannot be exported: the sizes differ$"):
+        from_keras(opened, dataset)
+
+
 def _saved(folder: Path, name: str, *stack: keras.Layer, shape: tuple[int | None, ...]) -> Path:
     x = image = keras.Input(shape)
     for layer in stack:

@@ -92,7 +92,8 @@ def main(argv: Sequence[str]) -> None:
         "--show",
         type=Path,
         metavar="FILE.png",
-        help="draw each picture with the part that was used, and the input image of the network",
+        help="draw each picture with the part that was used, and the input image of the network, "
+        "into this new file",
     )
     parser.add_argument(
         "--each", action="store_true", help="classify each of several objects, left to right"

@@ -14,12 +14,13 @@ from zoo.errors import InputError
 from zoo.util import atomic
 
 with epy.lazy_imports():
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 _SIDE = 280  # side of each drawing in pixels: ten times that of MNIST
 _GAP = 20
 _TEXT = 46  # height of the line of text below a drawing, with margins
 _FONT = 15
+_SOFTWARE = "zoo.predict --show"  # marks the files that may be replaced
 _FRAME = (0, 114, 178)  # distinct from ink for color-blind users too
 
 
@@ -27,12 +28,23 @@ def check(file: Path) -> None:
     """Check that a file can be written, before the pictures are classified.
 
     Raises:
-        InputError: the extension is not ``.png``, or the folder does not exist.
+        InputError: the extension is not ``.png``, the folder does not exist, or the file exists and
+            is not one that ``write`` wrote.
     """
     if file.suffix.lower() != ".png":
         raise InputError(f"--show needs a file name that ends in .png, received {shown(file)}")
     if not file.parent.is_dir():
         raise InputError(f"--show cannot write {shown(file)}: {file.parent} is not a folder")
+    if file.exists() and not _is_sheet(file):
+        raise InputError(f"--show would replace {shown(file)}; give the name of a new file")
+
+
+def _is_sheet(file: Path) -> bool:
+    try:
+        with Image.open(file, formats=["PNG"]) as picture:
+            return picture.info.get("Software") == _SOFTWARE
+    except OSError:
+        return False
 
 
 def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None:
@@ -60,8 +72,10 @@ def write(file: Path, rows: Sequence[tuple[Path, Prepared | None, str]]) -> None
         text = top + _SIDE + 6
         draw.text((_GAP, text), shown(path.name)[:40], "black", font)
         draw.text((_SIDE + 2 * _GAP, text), answer[:40], "black", font)
+    marks = PngImagePlugin.PngInfo()
+    marks.add_text("Software", _SOFTWARE)
     with atomic.staged(file) as stage:
-        sheet.save(stage, "PNG")
+        sheet.save(stage, "PNG", pnginfo=marks)
 
 
 def _shrunk(picture: Image.Image) -> tuple[Image.Image, float]:

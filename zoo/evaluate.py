@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo import cli, data
+from zoo.data import image_folder
 from zoo.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
@@ -101,6 +103,8 @@ def _parser() -> cli.Parser:
 def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
     """Return the run's own dataset, or another one with the same classes.
 
+    A copy of the folder that the run was trained on has the splits of the training.
+
     Raises:
         InputError: the classes differ; the message names the first difference.
     """
@@ -108,7 +112,11 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
         return load_data(run, **cli.data_options(arguments))
     recorded = run.read_result()["data"]
     options = cli.data_options(arguments)
-    dataset = data.load_recorded(recorded, arguments.data, trainable=False, **options)
+    known = _is_trained_on(arguments.data, recorded)
+    if known:
+        note = f"{run.folder} was trained on the pictures of {arguments.data}: its splits are kept"
+        print(note, file=sys.stderr)
+    dataset = data.load_recorded(recorded, arguments.data, trainable=known, **options)
     wanted, given = recorded["class_names"], list(dataset.class_names)
     if len(given) != len(wanted):
         raise InputError(
@@ -121,6 +129,16 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
                 "the classes must have the same names in the same order"
             )
     return dataset
+
+
+def _is_trained_on(name: str, recorded: dict[str, Any]) -> bool:
+    """Return whether a name is a folder with the pictures of a run that took splits from them."""
+    if not (recorded["taken_from_train"] and data.is_folder(name)):
+        return False
+    try:
+        return image_folder.survey(Path(name)).fingerprint() == recorded["version"]
+    except InputError:  # it cannot be trained on, or loading it reports the reason
+        return False
 
 
 def _facts(score: Metrics, split: Split, class_names: Sequence[str]) -> dict[str, Any]:

@@ -287,6 +287,10 @@ def test_what_changed_is_named(
     assert command(*line, cwd=place).returncode == 0
     moved = place / "elsewhere"
     shutil.copytree(folder, moved)
+    # Most pictures of a copy were trained on, so they do not belong to its test split.
+    scored = command("zoo.evaluate", "runs/compact-4k", "--data", "./elsewhere", cwd=place)
+    assert f"of {_load(folder).test.images.shape[0]} on elsewhere" in scored.stdout
+    assert "runs/compact-4k was trained on the pictures of ./elsewhere" in scored.stderr
     (folder / "one" / "000.png").unlink()
     monkeypatch.chdir(place)
     for score_or_export in (evaluate.main, export_command.main):

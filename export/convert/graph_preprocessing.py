@@ -26,12 +26,11 @@ Pictures with more pixels are rejected, because a server handles many requests a
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 24  # bytes up to and including width and height; the next byte is the bit depth
 
-# EXIF's orientation entry in either byte order: tag 0x0112, type SHORT or LONG, one value. In RE2,
-# \C matches any byte.
-_ORIENTATION = (
-    r"^\C*?(?:\x01\x12\x00(?:\x03\x00\x00\x00\x01|\x04\x00\x00\x00\x01\x00\x00)\x00([\x01-\x08])"
-    r"|\x12\x01[\x03\x04]\x00\x01\x00\x00\x00([\x01-\x08])\x00)\C*$"
-)
+# A file with EXIF data; the group is what precedes them. In RE2, \C matches any byte.
+_EXIF = r"^(\C*?(?:Exif\x00\x00|eXIf))(?:II\*\x00|MM\x00\*)\C*$"
+_EXIF_HEADER = 8  # bytes of the byte order, a fixed number and the position of the first entries
+_ORIENTATION = 0x0112  # its tag
+_SHORT, _LONG = 3, 4  # types of EXIF values
 _EXIF_BYTES = 1 << 16  # EXIF is near the beginning of a file, and at most this long in JPEG
 
 # Weights of red, green and blue in Pillow and ITU-R 601, times 65,536.
@@ -129,14 +128,6 @@ def _jpeg_pixels(file: Any) -> Any:
 
 def _upright(pixels: Any, file: Any) -> Any:
     """Return the pixels rotated and flipped by the EXIF orientation of the file."""
-    found = tf.strings.regex_replace(
-        tf.strings.substr(file, 0, _EXIF_BYTES, unit="BYTE"), _ORIENTATION, r"\1\2"
-    )
-    number = tf.cond(
-        tf.strings.length(found) == 1,
-        lambda: tf.cast(tf.io.decode_raw(found, tf.uint8)[0], tf.int32),
-        lambda: tf.constant(1),
-    )
 
     def transposed(image: Any) -> Any:
         return tf.transpose(image, [1, 0, 2])
@@ -152,7 +143,31 @@ def _upright(pixels: Any, file: Any) -> Any:
         lambda: transposed(pixels)[::-1, ::-1],
         lambda: transposed(pixels)[::-1],
     ]
-    return tf.switch_case(number, turns)
+    return tf.switch_case(_orientation(file), turns)
+
+
+def _orientation(file: Any) -> Any:
+    """Return the EXIF orientation of the main image of a file, int32 from 1 to 8."""
+    head = tf.strings.substr(file, 0, _EXIF_BYTES, unit="BYTE")
+    before = tf.strings.length(tf.strings.regex_replace(head, _EXIF, r"\1"))
+    values = tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int32)
+    exif = tf.pad(values[before:], [[0, _EXIF_HEADER]])  # only zeros if there are no EXIF data
+
+    def number(column: Any, size: int) -> Any:
+        """Return the numbers of some bytes, int32 [N], in the byte order of the data."""
+        digits = tf.reshape(column, [-1, size])
+        ordered = tf.where(exif[0] == ord("M"), digits, digits[:, ::-1])
+        return tf.reduce_sum(ordered * [256**power for power in reversed(range(size))], axis=1)
+
+    first = tf.clip_by_value(number(exif[4:_EXIF_HEADER], 4)[0], 0, tf.size(exif) - 2)
+    count = number(exif[first : first + 2], 2)[0]
+    listed = exif[first + 2 : first + 2 + 12 * count]
+    entries = tf.reshape(listed[: tf.size(listed) // 12 * 12], [-1, 12])
+    kind, amount = number(entries[:, 2:4], 2), number(entries[:, 4:8], 4)
+    value = tf.where(kind == _SHORT, number(entries[:, 8:10], 2), number(entries[:, 8:], 4))
+    is_found = (number(entries[:, :2], 2) == _ORIENTATION) & (amount == 1)
+    is_found &= ((kind == _SHORT) | (kind == _LONG)) & (value >= 1) & (value <= 8)
+    return tf.concat([[1], tf.boolean_mask(value, is_found)], 0)[-1]
 
 
 def _prepare(pixels: Any, wanted: Preprocessing) -> Any:

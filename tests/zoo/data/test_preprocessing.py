@@ -101,6 +101,12 @@ def _files() -> Iterator[tuple[str, bytes]]:
     # The resolution is a fraction, not a byte.
     odd = _exif("<", TURNED, (0x11A, 1, 1, 9))
     yield "turned, with a wrong type beside", _saved(picture, "JPEG", exif=odd)
+    # The second list of entries describes the thumbnail, and says nothing of the picture.
+    main = _tiff("<", (0x128, 3, 1, 2))[:-4]
+    thumbnail = main + struct.pack("<I", len(main) + 4) + _tiff("<", TURNED)[8:]
+    yield "turned thumbnail", _saved(picture, "JPEG", exif=b"Exif\0\0" + thumbnail)
+    far = b"II" + struct.pack("<HI", 42, 20) + bytes(12) + _tiff("<", TURNED)[8:]
+    yield "turned, with entries elsewhere", _saved(picture, "JPEG", exif=b"Exif\0\0" + far)
     yield "jpeg", _saved(picture, "JPEG", quality=90)
     yield "grey jpeg", _saved(picture.convert("L"), "JPEG")
     yield "cmyk jpeg", _saved(picture.convert("CMYK"), "JPEG")

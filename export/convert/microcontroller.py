@@ -211,13 +211,14 @@ def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
 
 
 def identifier(name: str) -> str:
-    """Return a network's name as a C++ identifier that is neither a keyword nor reserved.
+    """Return a network's name as a C++ identifier that is neither a keyword nor a file's name.
 
     >>> identifier("compact-10k")
     'model_compact_10k'
     """
     words = re.sub(r"[^a-z0-9]+", "_", f"model {name}".lower())
-    return words[:_LONGEST_NAME].strip("_")
+    chosen = words[:_LONGEST_NAME].strip("_")
+    return f"{chosen}_network" if chosen == Path(MODEL_DATA).stem else chosen
 
 
 def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:

@@ -257,6 +257,21 @@ def test_the_self_test_program_passes_and_fails(
     assert (small.returncode, small.stdout) == (1, "FAILED: the arena is too small\n")
 
 
+def test_setup_names_the_same_fault_again(library: Path, tmp_path: Path) -> None:
+    (tmp_path / "twice.cpp").write_text(
+        f"""
+#include <cstdio>
+#include "{MODEL}.h"
+int main() {{
+  for (int i = 0; i < 2; ++i) std::puts({MODEL}::Setup());
+}}
+"""
+    )
+    option = f"-D{MODEL.upper()}_ARENA_BYTES={MODEL}::kReferenceArenaBytes"
+    told = _run(_build_program(library, tmp_path / "twice.cpp", tmp_path, option)).stdout
+    assert told == 2 * "the arena is too small\n"
+
+
 @pytest.mark.parametrize("byte", [0, len(CLASSES) - 1])
 def test_the_self_test_compares_every_output_byte(byte: int, library: Path, tmp_path: Path) -> None:
     main = library / "examples" / "self_test_program" / "main.cpp"
@@ -362,6 +377,10 @@ def test_arduino_gets_a_library_with_a_sketch(library: Path, tmp_path: Path) -> 
     sketch = library / "examples" / "self_test" / "self_test.ino"
     options = ("-x", "c++", "-fsyntax-only", "-include", "Arduino.h")
     _compile(*options, "-I", STUBS, "-I", library / "src", sketch, cwd=tmp_path)
+    # Neither a sketch nor a library can define TF_LITE_STATIC_MEMORY for the library's files.
+    for source in _sources(library):
+        line = ("g++", "-std=gnu++17", "-fsyntax-only", "-DARDUINO=10819", "-I", STUBS, source)
+        assert _run(*line, cwd=tmp_path).returncode == 0
 
 
 def test_platformio_gets_a_manifest(library: Path) -> None:
@@ -386,6 +405,7 @@ def test_what_could_not_be_tried_is_marked(library: Path) -> None:
     [
         ("compact-10k", "model_compact_10k"),
         ("new", "model_new"),
+        ("data", "model_data_network"),  # model_data.h has the LiteRT file
         ("3__C++ Größe.", "model_3_c_gr_e"),
         ("日本", "model"),
         ("x" * 80, "model_" + "x" * 42),

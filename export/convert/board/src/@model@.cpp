@@ -8,7 +8,8 @@
 #include "tensorflow/lite/micro/micro_interpreter.h"
 #include "tensorflow/lite/schema/schema_generated.h"
 
-#ifndef TF_LITE_STATIC_MEMORY
+// Libraries for Arduino cannot be given a macro; those of TensorFlow Lite Micro do without it.
+#if !defined(TF_LITE_STATIC_MEMORY) && !defined(ARDUINO)
 #error "Define TF_LITE_STATIC_MEMORY for all source files, those of TensorFlow Lite Micro included"
 #endif
 
@@ -29,10 +30,8 @@ constexpr std::size_t kArenaBytes = kCmsisNnArenaBytes;
 alignas(16) std::uint8_t arena[kArenaBytes];
 tflite::MicroInterpreter* interpreter = nullptr;  // not null after Setup has succeeded
 
-}  // namespace
-
-const char* Setup() {
-  if (interpreter != nullptr) return nullptr;
+// Returns what Setup does.
+const char* Prepare() {
   const tflite::Model* model = tflite::GetModel(kModel);
   if (model->version() != TFLITE_SCHEMA_VERSION) return "the schema has another version";
 
@@ -46,6 +45,14 @@ const char* Setup() {
   }
   interpreter = &network;
   return nullptr;
+}
+
+}  // namespace
+
+const char* Setup() {
+  // Operators cannot be registered twice.
+  static const char* const fault = Prepare();
+  return fault;
 }
 
 int Classify(const std::uint8_t* pixels) {

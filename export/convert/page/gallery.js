@@ -23,6 +23,7 @@ export function showGallery({ gallery, labels, preprocessing }, pixels, areas, c
     const predicted = labels[gallery.predicted[at]];
     const words = at < gallery.errors ? `${labels[label]}, not ${predicted}` : labels[label];
     button.append(canvas, words);
+    button.ariaLabel = `test picture ${at + 1} of ${gallery.labels.length}, class ${words}`;
     button.addEventListener("click", () => choose(image, label));
     (at < gallery.errors ? areas.errors : areas.others).append(button);
   });

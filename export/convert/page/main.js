@@ -51,16 +51,16 @@ const pad = new Pad(byId("paper"), byId("pen"), () => {
 byId("undo").addEventListener("click", () => pad.undo());
 byId("clear").addEventListener("click", () => pad.clear());
 onPicture(byId("drop"), byId("file"), async (file) => {
-  const own = ++inputs;
+  pad.clear();
+  clear("Preparing the picture ...");
+  const own = inputs;
   try {
+    await painted();
     const pixels = await read(file);
     if (inputs > own) return; // the user has drawn or chosen something else since
-    pad.clear();
     answer(pixels);
   } catch (error) {
-    if (inputs > own) return;
-    pad.clear();
-    clear(/** @type {Error} */ (error).message);
+    if (inputs === own) clear(/** @type {Error} */ (error).message);
   }
 });
 
@@ -74,6 +74,7 @@ let opened = null;
 let waiting = null;
 let isBusy = false;
 let isLoading = true;
+let failure = ""; // why this browser cannot run the networks
 
 const loaded = load();
 Object.assign(self, { page: loaded.then((networks) => ({ ...proofOf(networks), settled })) });
@@ -83,7 +84,10 @@ loaded.then(
     if (byId("verdict").textContent === loading) clear(start);
     fillGallery(); // not before: drawing hundreds of images would delay the networks
   },
-  ({ message }) => clear(`This browser cannot run the network: ${message}`),
+  ({ message }) => {
+    failure = `This browser cannot run the network: ${message}`;
+    clear(failure);
+  },
 );
 
 /**
@@ -101,11 +105,11 @@ async function answer(picture, chosen) {
       const { picture, chosen } = waiting;
       waiting = null;
       await show(picture, chosen, networks);
-      // So that the browser draws the answer before the next one.
-      await new Promise((resolve) => requestAnimationFrame(resolve));
+      await painted(); // so that the user sees the answer before the next one
     }
   } catch (error) {
-    clear(`This picture cannot be answered: ${/** @type {Error} */ (error).message}`);
+    const { message } = /** @type {Error} */ (error);
+    clear(failure || `This picture cannot be answered: ${message}`);
   } finally {
     isBusy = false;
   }
@@ -127,7 +131,13 @@ async function fillGallery() {
 
 /** Wait until no picture waits for its answer. */
 async function settled() {
-  while (isBusy) await new Promise((resolve) => requestAnimationFrame(resolve));
+  while (isBusy) await painted();
+}
+
+/** Wait until the browser has painted what the page shows now. */
+function painted() {
+  // A callback of requestAnimationFrame runs before the browser paints, a task after it.
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
 /**
@@ -184,7 +194,12 @@ function together(classes) {
 /** Remove the picture, and what waits. */
 function remove() {
   waiting = null;
-  clear(isLoading ? loading : start);
+  clear(withoutPicture());
+}
+
+/** Return what the user reads before there is a picture. */
+function withoutPicture() {
+  return failure || (isLoading ? loading : start);
 }
 
 /**
@@ -233,6 +248,12 @@ function showImage(image) {
  * @param {import("#parts").Volume} volume
  */
 async function open(view, volume) {
+  if (!view.values.size) {
+    view.volumes.append(byId("no-maps"));
+    byId("no-maps").textContent = `No feature maps yet. ${withoutPicture()}`;
+    byId("no-maps").hidden = false;
+    return;
+  }
   const elements = { canvas: canvasOf("feature-maps"), text: byId("cell") };
   const network = (await loaded)[views.indexOf(view)];
   const isOpen = opened?.maps.volume === volume && opened.view === view;
@@ -243,6 +264,7 @@ async function open(view, volume) {
 /** Show the feature maps of the open volume, if there is one. */
 function showMaps() {
   const shown = opened?.view.values.get(opened.maps.volume.output);
+  byId("no-maps").hidden = true;
   byId("maps").hidden = !shown;
   for (const view of views) {
     view.blocks.mark(shown && opened?.view === view ? opened.maps.volume : null);

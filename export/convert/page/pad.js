@@ -12,6 +12,8 @@ export class Pad {
   strokes = [];
   /** @type {Stroke | null} */
   open = null;
+  /** @type {number | null} the pointer that draws, so that a second one does not */
+  pointer = null;
   /** @type {[number, number] | null} where the keyboard's pen is */
   cursor = null;
 
@@ -24,19 +26,24 @@ export class Pad {
     this.canvas = canvas;
     this.pen = pen;
     this.changed = changed;
+    /** @param {PointerEvent} event */
+    const isOther = ({ pointerId }) => this.pointer !== null && this.pointer !== pointerId;
     canvas.addEventListener("pointerdown", (event) => {
-      if (!event.isPrimary || event.button) return;
+      if (event.button || isOther(event)) return;
       canvas.setPointerCapture(event.pointerId);
+      this.pointer = event.pointerId;
       this.cursor = null;
       this.begin(this.position(event));
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (this.cursor || !event.isPrimary) return;
+      if (this.cursor || isOther(event)) return;
       const all = event.getCoalescedEvents?.() ?? [];
       this.extend((all.length ? all : [event]).map((each) => this.position(each)));
     });
-    for (const name of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(name, () => {
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(name, (event) => {
+        if (event.pointerId !== this.pointer) return;
+        this.pointer = null;
         if (!this.cursor) this.open = null;
       });
     }

@@ -227,6 +227,48 @@ def test_a_finger_draws(page_file: Path) -> None:
     opened.context.close()
 
 
+def test_only_the_first_pointer_draws(page_file: Path) -> None:
+    opened = Opened(page_file, has_touch=True)
+    box = opened.page.locator("#paper").bounding_box()
+    assert box
+    left, top, side = box["x"], box["y"], box["width"]
+    session = opened.context.new_cdp_session(opened.page)
+    opened.page.mouse.move(left + 0.5 * side, top + 0.2 * side)
+    opened.page.mouse.down()
+    for kind, share in (("touchStart", 0.9), ("touchMove", 0.7)):
+        points = [{"x": left + 0.9 * side, "y": top + share * side}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    opened.page.mouse.move(left + 0.5 * side, top + 0.5 * side)
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    opened.page.mouse.move(left + 0.5 * side, top + 0.8 * side)
+    opened.page.mouse.up()
+    assert opened.answer() == "1"
+    # All of the mouse's stroke, also what it drew after the finger was lifted.
+    found = re.search(r"ink of (\d+)x(\d+) pixels", opened.page.locator("#steps").inner_text())
+    assert found
+    assert int(found[1]) == pytest.approx(18, abs=3)
+    assert int(found[2]) == pytest.approx(0.6 * 280 + 18, abs=3)
+    opened.context.close()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_long_names_of_classes_on_a_phone(count: int, tmp_path: Path) -> None:
+    models = []
+    for at in range(count):
+        image = keras.Input((28, 28, 1))
+        dense = keras.layers.Dense(3, name="logits")
+        models.append(keras.Model(image, dense(keras.layers.Flatten()(image)), name=f"own{at}"))
+        dense.kernel.assign(np.tile([0.001, -0.001, 0.002], (784, 1)))
+    labels = ("German short-haired pointer", "n02100735_English_setter_and_more", "7")
+    file = write_page(models, tmp_path / "page.html", labels, HANDWRITING)
+    opened = Opened(file, viewport={"width": 320, "height": 640})
+    opened.draw(DIGITS["1"], PLACES[0])
+    opened.answer()
+    expect(opened.page.locator(".largest th")).to_have_text(["7"] * count)
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth") <= 320
+    opened.context.close()
+
+
 def test_a_dropped_photo(opened: Opened, digits: Dataset, tmp_path: Path) -> None:
     image, label = digits.test.images[3, :, :, 0], digits.test.labels[3]
     photo = Image.new("RGB", (640, 480), (225, 215, 200))
@@ -439,6 +481,68 @@ def test_the_worst_errors_come_first(digits: Dataset) -> None:
     assert gallery.gallery(dataclasses.replace(digits, homepage=""), reference) is None
 
 
+def test_names_of_the_test_pictures(opened: Opened) -> None:
+    buttons = opened.page.locator("#errors button, #others button")
+    for at, words in enumerate(buttons.all_inner_texts(), 1):
+        name = f"test picture {at} of 12, class {words}"
+        expect(buttons.nth(at - 1)).to_have_accessible_name(name)
+
+
+def test_the_keyboard_skips_the_test_pictures(opened: Opened) -> None:
+    link = opened.page.get_by_role("link", name="Skip the test pictures")
+    assert link.evaluate("link => getComputedStyle(link).opacity") == "0"
+    opened.page.locator("#file").focus()
+    for _ in range(9):
+        opened.page.keyboard.press("Tab")
+        if link.evaluate("link => link === document.activeElement"):
+            break
+    expect(link).to_be_in_viewport()
+    assert link.evaluate("link => getComputedStyle(link).opacity") == "1"
+    opened.page.keyboard.press("Enter")
+    opened.page.keyboard.press("Tab")
+    assert opened.page.evaluate("() => Boolean(document.activeElement.closest('#blocks'))")
+
+
+def test_a_volume_before_the_first_answer(opened: Opened) -> None:
+    hint = opened.page.get_by_text("No feature maps yet. Draw a character, or choose a picture.")
+    block = opened.page.locator("#blocks [role=button]").nth(1)
+    block.click()
+    expect(hint).to_be_visible()
+    expect(opened.page.locator("#maps")).to_be_hidden()
+    opened.draw(DIGITS["1"], PLACES[0])
+    assert opened.answer() == "1"
+    expect(hint).to_be_hidden()
+    block.click()
+    expect(opened.page.locator("#maps-title")).to_have_text("layer1: 28x28x12")
+    expect(hint).to_be_hidden()
+
+
+def test_a_browser_that_cannot_run_the_network(page_file: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    whole = page_file.read_text(encoding="utf-8")
+    file.write_text(whole.replace('id="runtime">', 'id="runtime">!'), encoding="utf-8")
+    opened = Opened(file)
+    words = re.compile("^This browser cannot run the network: .*atob")
+    hint = re.compile("^No feature maps yet. This browser cannot run the network: ")
+    expect(opened.verdict).to_have_text(words)
+    opened.draw(DIGITS["1"], PLACES[0])
+    expect(opened.verdict).to_have_text(words)
+    opened.page.locator("#clear").click()
+    expect(opened.verdict).to_have_text(words)
+    opened.page.locator("#blocks [role=button]").nth(1).click()
+    expect(opened.page.locator("#no-maps")).to_have_text(hint)
+    opened.context.close()
+
+
+def test_without_javascript(page_file: Path) -> None:
+    context = launched().new_context(offline=True, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(page_file.as_uri())
+    expect(page.locator("noscript p")).to_be_visible()
+    expect(page.get_by_text("Loading the network")).to_be_hidden()
+    context.close()
+
+
 def test_the_policy_allows_no_connection(page_file: Path, opened: Opened) -> None:
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', page_file.read_text())
     assert "default-src 'none'" in policy
@@ -469,6 +573,26 @@ def test_a_picture_that_is_read_slowly_replaces_no_drawing(opened: Opened, tmp_p
     opened.drop(content)  # without a drawing meanwhile, it is answered
     expect(opened.page.locator("#picture")).to_have_attribute("width", "6000", timeout=20_000)
     assert opened.answer() == "0"
+
+
+def test_a_large_picture_is_being_prepared(opened: Opened, tmp_path: Path) -> None:
+    large = Image.new("L", (4_000, 4_000), 220)
+    ImageDraw.Draw(large).ellipse((1_000, 600, 2_600, 3_400), outline=20, width=300)
+    content = png(large, tmp_path)
+    opened.page.evaluate(
+        """() => {
+          self.painted = [];
+          const note = () => {
+            painted.push(document.getElementById("verdict").textContent);
+            requestAnimationFrame(note);
+          };
+          requestAnimationFrame(note);
+        }"""
+    )
+    opened.drop(content)
+    expect(opened.page.locator("#picture")).to_have_attribute("width", "4000", timeout=20_000)
+    assert opened.answer() == "0"
+    assert "Preparing the picture ..." in opened.page.evaluate("() => painted")
 
 
 def test_the_notice_of_the_licence(opened: Opened) -> None:

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from zoo import data
 from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError, first_line
-from zoo.models import registry, user_modules
+from zoo.models import architecture, registry, user_modules
 from zoo.runs import records
 from zoo.util import atomic, declared
 from zoo.weights import released, released_folder
@@ -242,8 +242,8 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         ``class_names`` and the ``preprocessing`` of its pictures.
 
     Raises:
-        InputError: the folder has no finished run, its network is not registered, or its weights
-            are missing or were altered.
+        InputError: the folder has no finished run, its network is not registered or was changed
+            since, or its weights are missing or were altered.
 
     >>> zoo.load_model("runs/ltfn5").class_names[:3]
     ('0', '1', '2')
@@ -267,6 +267,11 @@ def load_model(folder: str | Path, *, precision: str = "float32") -> keras.Model
         classes=len(facts["class_names"]),
         precision=precision,
     )
+    if architecture.differ(result["architecture"], architecture.fingerprint(model)):
+        raise InputError(
+            f"the function of {name} in {module} was changed after {run.folder} was trained; "
+            "restore it, or train again"
+        )
     try:
         declared.check_h5(run.weights, run.weights.stat().st_size)
         model.load_weights(run.weights)

@@ -139,7 +139,7 @@ def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:
         raise InputError(f"{path} was changed after it was written: its digest does not match")
     # What earlier versions did not record.
     recipe = dataclasses.asdict(Recipe(**record["recipe"]))
-    return {"teachers": []} | record | {"recipe": recipe}
+    return {"teachers": [], "architecture": None} | record | {"recipe": recipe}
 
 
 def _checked(text: str | bytes, kind: type[pydantic.BaseModel], where: str) -> dict[str, Any]:

@@ -89,6 +89,13 @@ class Teacher(_Record):
     sha256: Sha256
 
 
+class Architecture(_Record):
+    """``zoo.models.architecture.fingerprint()``."""
+
+    keras: str
+    sha256: Sha256
+
+
 class Request(_Record):
     """``recipe.json``: what a run trains, on which data, and how."""
 
@@ -97,6 +104,7 @@ class Request(_Record):
     recipe: Annotated[Recipe, _require_all(Recipe, but=ADDED)]
     start: Start | None
     teachers: list[Teacher] = []
+    architecture: Architecture | None = None
 
 
 class Weights(_Record):

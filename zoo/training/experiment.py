@@ -16,7 +16,7 @@ from zoo.data import Dataset, differences
 from zoo.errors import InputError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
-from zoo.models import registry
+from zoo.models import architecture, registry
 from zoo.models.registry import PRECISIONS
 from zoo.recipes import Recipe, get_recipe
 from zoo.runs import Run, load_model, plots, records
@@ -235,6 +235,7 @@ def _prepare(
     with workers.strategy.scope():
         cost_of = Cost(recipe, taught_by.load(teachers, dataset, recipe.precision))
         network = _build(model, dataset, recipe.seed, recipe.precision)
+    request["architecture"] = architecture.fingerprint(network)
     if workers.replicas > 1:
         synchronize_batch_statistics(network)
     return network, recipe, request, cost_of
@@ -278,10 +279,16 @@ def _check_same(run: Run, request: dict[str, Any]) -> None:
     """Check that an unfinished run is of this experiment.
 
     Raises:
-        InputError: it is not; the message lists how the datasets differ.
+        InputError: it is not; the message lists how the datasets differ, or says that the network
+            was changed.
     """
     recorded = run.read_request()
-    if recorded != request:
+    if architecture.differ(recorded["architecture"], request["architecture"]):
+        raise InputError(
+            f"the function of {request['model']} was changed after {run.folder} was begun; restore "
+            "it, or train into another folder with --out"
+        )
+    if recorded | {"architecture": None} != request | {"architecture": None}:
         changes = differences(recorded["data"], request["data"])
         raise InputError(
             f"{run.folder} holds another experiment, recorded in its {run.recipe.name}"

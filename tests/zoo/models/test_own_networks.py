@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,21 @@ def test_a_run_is_scored_and_answers(command: Command, shop: Path, digits: Datas
     done = command("zoo.predict", "runs/shop-net", "digit.png", *IMPORT, cwd=shop)
     assert done.returncode == 0, done.stderr
     assert "digit.png: " in done.stdout
+
+
+def test_a_changed_function_is_noticed(command: Command, shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path / "changed")
+    nets = tmp_path / "changed" / "shop" / "nets.py"
+    nets.write_text(MODULE.replace("layers.ReLU()", "layers.ELU()"))
+    run = Run(tmp_path / "changed" / "runs" / "shop-net")
+    line = ("runs/shop-net", *IMPORT)
+    done = command("zoo.evaluate", *line, cwd=tmp_path / "changed")
+    assert done.returncode == 2
+    assert "the function of shop-net in shop.nets was changed after runs/shop-net" in done.stderr
+    run.result.unlink()
+    done = command("zoo.train", "shop-net", "--resume", *IMPORT, cwd=tmp_path / "changed")
+    assert done.returncode == 2
+    assert "the function of shop-net was changed after runs/shop-net was begun" in done.stderr
 
 
 def test_a_run_names_the_module_that_it_needs(shop: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
 import subprocess
@@ -25,9 +24,9 @@ _GRACE_AFTER_ERROR = 2.0  # the same after an error, which the others may also h
 def run(count: int, module: str) -> int:
     """Run this command as several workers, wait for their end, and return the exit code.
 
-    SIGINT and SIGTERM are passed on to all workers; a second one, at least a second later, kills
-    them. If a worker fails, its messages are printed, and the others end. The cores are divided
-    among the workers.
+    SIGINT and SIGTERM are passed on to all workers; they kill those that still connect to the
+    others, and a second one, at least a second later, kills all. If a worker fails, its messages
+    are printed, and the others end. Each worker has the same number of cores.
 
     Args:
         count: number of workers.
@@ -46,6 +45,8 @@ def run(count: int, module: str) -> int:
             environment = os.environ | {
                 tf_config.VARIABLE: tf_config.write_config(addresses, number),
                 "TF_GRPC_REUSE_PORT": "1",
+                # Otherwise gRPC uses the proxy in http_proxy even on this machine.
+                "no_grpc_proxy": "127.0.0.1",
             }
             output = None if number == 0 else subprocess.DEVNULL
             with _on_cores(cores):
@@ -78,12 +79,17 @@ def free_addresses(count: int) -> Iterator[tuple[str, ...]]:
 
 
 def _core_shares(count: int) -> list[list[int]]:
-    """Return the cores of each worker: neighbors, which share a memory; at least one each."""
+    """Return the cores of each worker: neighbors, which share a memory.
+
+    Each has the same number, at least one, because the numbers of shards and threads depend on it.
+    Remaining cores are not used.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return [[] for _ in range(count)]
     cores = sorted(os.sched_getaffinity(0))
-    firsts = [len(cores) * number // count for number in range(count + 1)]
-    return [cores[at : max(end, at + 1)] for at, end in itertools.pairwise(firsts)]
+    each = max(1, len(cores) // count)
+    firsts = [number * each % len(cores) for number in range(count)]
+    return [cores[first : first + each] for first in firsts]
 
 
 @contextmanager

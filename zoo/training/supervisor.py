@@ -7,7 +7,6 @@ lock, so that no thread of the worker could notice.
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from zoo.training.children import Children
 from zoo.util.tf_config import Task, split_address
 
 START_SECONDS = 600
-"""Seconds that a worker waits for the others to start."""
+"""Seconds that a worker waits for the others to start, and for one that does not answer."""
 
 GRACE_SECONDS = 10.0
 """Seconds in which a worker may still end by itself, after another one has ended."""
@@ -32,13 +31,14 @@ AGAIN = "start all workers again, with --resume if the training had begun"
 
 _SECONDS = 2.0  # between two attempts to connect to the workers, and the timeout of each
 _SECONDS_AT_START = 0.2  # between two attempts until all workers have started
-_LOST_SECONDS = 5.0  # in which a worker that had started accepts no connection
+_REFUSED_SECONDS = 5.0  # after which a worker that had started and refuses connections has ended
 
 
 def run(task: Task, module: str) -> int:
     """Run this command as a child, and return its exit code; it ends when another worker ends.
 
-    SIGINT and SIGTERM are passed on to it; a second one, at least a second later, kills it.
+    SIGINT and SIGTERM are passed on to it; they kill it while it connects to the others, and so
+    does a second one, at least a second later.
 
     Args:
         task: this process among the workers.
@@ -69,38 +69,49 @@ def _has_ended(process: subprocess.Popen, seconds: float) -> bool:
 
 
 class _Others:
-    """The other workers: one whose port no longer accepts connections has ended."""
+    """The other workers: one whose port refuses connections has ended.
+
+    One that does not answer may be on an interrupted network, so it has more time.
+    """
 
     def __init__(self, task: Task) -> None:
         self._addresses = dict(enumerate(task.addresses))
         del self._addresses[task.number]
         self._begin = time.monotonic()
-        # Of each worker that has started, since when it accepts no connection; infinite if it does.
-        self._lost_at: dict[int, float] = {}
+        # When each worker that has started last accepted a connection.
+        self._answered_at: dict[int, float] = {}
 
     @property
     def pause(self) -> float:
         """Seconds until the next attempt; few at the start, to see also those that end soon."""
-        return _SECONDS if len(self._lost_at) == len(self._addresses) else _SECONDS_AT_START
+        return _SECONDS if len(self._answered_at) == len(self._addresses) else _SECONDS_AT_START
 
     def find_ended(self) -> str | None:
-        """Try to connect to each worker; say which has ended or did not start, None if none."""
+        """Try to connect to each worker; say which has ended or is silent, None if none."""
         for number, address in self._addresses.items():
-            if answers(address):
-                self._lost_at[number] = math.inf
-            elif number in self._lost_at:
-                self._lost_at[number] = min(self._lost_at[number], time.monotonic())
-                if time.monotonic() - self._lost_at[number] >= _LOST_SECONDS:
-                    return f"worker {number} at {address} ended"
-            elif time.monotonic() - self._begin > START_SECONDS:
-                return f"worker {number} at {address} did not start within {START_SECONDS} s"
+            error = _connect(address)
+            if error is None:
+                self._answered_at[number] = time.monotonic()
+                continue
+            has_started = number in self._answered_at
+            silent = time.monotonic() - self._answered_at.get(number, self._begin)
+            refuses = has_started and isinstance(error, ConnectionError)
+            if refuses and silent >= _REFUSED_SECONDS:
+                return f"worker {number} at {address} ended"
+            if silent > START_SECONDS:
+                return f"worker {number} at {address} did not answer for {START_SECONDS} s"
         return None
 
 
 def answers(address: str) -> bool:
     """Return whether a server accepts connections at ``host:port``."""
+    return _connect(address) is None
+
+
+def _connect(address: str) -> OSError | None:
+    """Try to connect to ``host:port``; return the error, ``ConnectionError`` if it is refused."""
     try:
         socket.create_connection(split_address(address), timeout=_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        return error
+    return None

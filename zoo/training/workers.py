@@ -12,6 +12,7 @@ import numpy as np
 from etils import epy
 
 from zoo.errors import InputError, first_line
+from zoo.training import children
 from zoo.util import signals
 from zoo.util.tf_config import Task
 
@@ -128,6 +129,7 @@ def start(strategy: str, task: Task | None) -> Workers:
             ) from error
         # TensorFlow has replaced the handler of SIGTERM.
         signals.raise_exceptions()
+        children.report_ready()
         return Workers(multi_worker, task)
     gpus = len(tf.config.list_physical_devices("GPU"))
     if strategy == "mirrored" or (strategy == "auto" and gpus > 1):

@@ -18,9 +18,11 @@ from zoo.training.children import Children
 # Prints the signals of half a second, and then waits if there were several.
 CHILD = """
 import signal, time
+from zoo.training import children
 received = []
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, lambda number, frame: received.append(number))
+children.report_ready()
 print("ready", flush=True)
 while not received:
     time.sleep(0.05)
@@ -75,21 +77,33 @@ def test_a_second_signal_kills(children: Children) -> None:
             children.raise_for_kill(child, "it", "again")
 
 
-def test_a_signal_while_a_child_starts_reaches_it(
+def test_a_signal_kills_a_child_that_cannot_handle_it_yet(children: Children) -> None:
+    with children:
+        ready = _start(children, CHILD)
+        assert _line(ready) == b"ready\n"
+        connecting = _start(children, CHILD.replace("children.report_ready()", ""))
+        assert _line(connecting) == b"ready\n"
+        os.kill(os.getpid(), signal.SIGINT)
+        assert connecting.wait(10) == -signal.SIGKILL
+        assert _line(ready) == b"[2]\n"
+        with pytest.raises(Interrupted, match="interrupted"):
+            children.raise_for_kill(connecting, "it", "again")
+
+
+def test_a_signal_while_a_child_starts_kills_it(
     children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     popen: Any = subprocess.Popen
 
     def start_then_signal(*arguments: Any, **options: Any) -> subprocess.Popen:
         process = popen(*arguments, **options)
-        assert _line(process) == b"ready\n"
         os.kill(os.getpid(), signal.SIGTERM)
         return process
 
     with children:
         monkeypatch.setattr(subprocess, "Popen", start_then_signal)
         child = _start(children, CHILD)
-        assert _line(child) == b"[15]\n"
+        assert child.wait(10) == -signal.SIGKILL
 
 
 def test_children_are_killed_at_the_end_of_the_block(children: Children) -> None:

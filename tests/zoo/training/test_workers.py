@@ -254,6 +254,32 @@ def test_an_interrupted_training_goes_on_with_another_number_of_workers(
     assert (own / "interrupted" / "result.json").exists()
 
 
+@pytest.mark.slow
+def test_workers_of_this_machine_use_no_proxy(environment: dict[str, str], own: Path) -> None:
+    # Nothing listens on this port.
+    proxy = {"http_proxy": "http://127.0.0.1:9", "no_proxy": ""}
+    with _start(environment | proxy, own, "proxy", *TWO) as process:
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("cores", "shares"),
+    [
+        ([0, 1, 2, 3], [[0, 1, 2, 3]]),
+        ([0, 1, 2, 3], [[0, 1], [2, 3]]),
+        ([0, 1, 2], [[0], [1]]),
+        ([1, 4, 5, 8, 9], [[1, 4], [5, 8]]),
+        ([0], [[0], [0]]),
+        ([2, 3, 5], [[2], [3], [5], [2]]),
+    ],
+)
+def test_workers_have_the_same_number_of_cores(
+    cores: list[int], shares: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(cores), raising=False)
+    assert local_workers._core_shares(len(shares)) == shares
+
+
 @pytest.fixture
 def addresses() -> Iterator[tuple[str, ...]]:
     """Yield the addresses of two workers on this machine."""
@@ -322,6 +348,25 @@ def test_a_signal_to_one_of_several_machines_ends_all(
     assert "the state is saved" in complaint
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_worker_that_waits_for_another(
+    number: signal.Signals,
+    environment: dict[str, str],
+    addresses: tuple[str, ...],
+    own: Path,
+) -> None:
+    worker = _start_worker(environment, own, addresses, 0, "--out", "waits")
+    try:
+        _wait_for(lambda: supervisor.answers(addresses[0]))
+        time.sleep(5)  # in TensorFlow
+        worker.send_signal(number)
+        _, complaint = worker.communicate(timeout=10)
+    finally:
+        worker.kill()
+    assert (worker.returncode, complaint) == (128 + number, "zoo.train: interrupted\n")
+
+
 @pytest.mark.parametrize("moment", ["connects", pytest.param("trains", marks=pytest.mark.slow)])
 def test_a_killed_worker_of_another_machine_ends_the_others(
     moment: str, environment: dict[str, str], addresses: tuple[str, ...], own: Path
@@ -366,6 +411,43 @@ def test_the_port_of_a_server_is_found() -> None:
         assert not supervisor.answers(address)
         server.listen()
         assert supervisor.answers(address)
+
+
+@pytest.fixture
+def others(addresses: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> supervisor._Others:
+    """Return the other worker of two, which is noticed to have ended at its first refusal."""
+    monkeypatch.setattr(supervisor, "_REFUSED_SECONDS", 0)
+    monkeypatch.setattr(supervisor, "_SECONDS", 0.1)
+    return supervisor._Others(tf_config.Task(0, addresses))
+
+
+def test_a_worker_that_refuses_connections_has_ended(
+    others: supervisor._Others, addresses: tuple[str, ...]
+) -> None:
+    assert others.find_ended() is None  # it starts
+    with _server(addresses[1]) as server:
+        server.listen()
+        assert others.find_ended() is None
+    assert others.find_ended() == f"worker 1 at {addresses[1]} ended"
+
+
+def test_an_interrupted_network_does_not_end_a_worker_at_once(
+    others: supervisor._Others, addresses: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with _server(addresses[1]) as server:
+        server.listen(0)  # one connection waits, the next ones are dropped
+        assert others.find_ended() is None
+        assert others.find_ended() is None
+        monkeypatch.setattr(supervisor, "START_SECONDS", 0)
+        assert others.find_ended() == f"worker 1 at {addresses[1]} did not answer for 0 s"
+
+
+def _server(address: str) -> socket.socket:
+    """Return a server at the address of a worker, which does not listen yet."""
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    server.bind(tf_config.split_address(address))
+    return server
 
 
 def _wait_for(condition: Callable[[], object]) -> None:

@@ -39,7 +39,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             photograph = Path(folder) / "photo.jpg"
             photograph_of_a_digit().save(photograph, quality=90)
-            line = ["zoo.predict", arguments.network, photograph, "--show", FIGURES / "seen.png"]
+            seen = FIGURES / "seen.png"
+            seen.unlink(missing_ok=True)  # only a file that --show wrote is replaced
+            line = ["zoo.predict", arguments.network, photograph, "--show", seen]
             subprocess.run([sys.executable, "-m", *map(str, line)], check=True)
 
 

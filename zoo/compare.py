@@ -23,7 +23,7 @@ from etils import epy
 from zoo import cli, recipes, significance
 from zoo.data import Dataset
 from zoo.errors import InputError
-from zoo.models import registry
+from zoo.models import architecture, registry
 from zoo.recipes import Recipe
 from zoo.runs import InUseError, Run
 from zoo.training import parallelism
@@ -194,6 +194,13 @@ class Job:
         if {key: result[key] for key in wanted} != wanted:
             raise InputError(
                 f"{self.run.folder} holds another experiment; give another folder with --out"
+            )
+        classes = len(self.dataset.class_names)
+        now = architecture.fingerprint_of(self.model, self.dataset.image_shape, classes)
+        if architecture.differ(result["architecture"], now):
+            raise InputError(
+                f"the function of {self.model} was changed after {self.run.folder} was trained; "
+                "restore it, or give another folder with --out"
             )
         return result
 

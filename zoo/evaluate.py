@@ -133,7 +133,8 @@ def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:
 
 def _is_trained_on(name: str, recorded: dict[str, Any]) -> bool:
     """Return whether a name is a folder with the pictures of a run that took splits from them."""
-    if not (recorded["taken_from_train"] and data.is_folder(name)):
+    are_folders = data.is_folder(recorded["source"]) and data.is_folder(name)
+    if not (recorded["taken_from_train"] and are_folders):
         return False
     try:
         return image_folder.survey(Path(name)).fingerprint() == recorded["version"]

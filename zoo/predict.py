@@ -93,7 +93,7 @@ def main(argv: Sequence[str]) -> None:
         type=Path,
         metavar="FILE.png",
         help="draw each picture with the part that was used, and the input image of the network, "
-        "into this new file",
+        "into this file, which must be new or an earlier drawing",
     )
     parser.add_argument(
         "--each", action="store_true", help="classify each of several objects, left to right"

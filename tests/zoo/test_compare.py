@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import Command
 from zoo import compare
 from zoo.errors import InputError
-from zoo.runs import Run
+from zoo.runs import Run, records
 
 TINY = [
     "ltfn3",
@@ -96,6 +96,14 @@ def test_a_study_goes_on_where_it_stopped(command: Command, tmp_path: Path) -> N
     other = command("zoo.compare", *TINY, "--set", "learning_rate=0.1", cwd=tmp_path)
     assert other.returncode == 2
     assert "holds another experiment" in other.stderr
+
+    run = Run(study / "ltfn1-seed0")
+    result = run.read_result()
+    changed = result["architecture"] | {"sha256": "0" * 64}
+    records.write(run.result, result | {"architecture": changed})
+    other = command("zoo.compare", *TINY, cwd=tmp_path)
+    assert other.returncode == 2
+    assert "the function of ltfn1 was changed after" in other.stderr
 
 
 @pytest.mark.slow

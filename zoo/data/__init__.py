@@ -293,6 +293,15 @@ def load(
     own, is_ink = detect_background(parts["train" if trainable else "test"].images)
     height, width, channels = parts["test"].images.shape[1:]
     resolved = own if polarity == AUTO else polarity
+    wanted = Preprocessing(
+        height=height,
+        width=width,
+        channels=channels,
+        fit=fit,
+        background=background,
+        polarity=resolved,
+        ink=is_ink and resolved != "keep" if ink == AUTO else ink == "on",
+    )
     if resolved not in ("keep", own):
         parts = tfds_sets.with_polarity(parts, folder, resolved, announce)
     return Dataset(
@@ -302,15 +311,7 @@ def load(
         class_names=tuple(builder.info.features["label"].names),
         licence=_LICENCES.get(builder.name, "see its homepage"),
         homepage=builder.info.homepage,
-        preprocessing=Preprocessing(
-            height=height,
-            width=width,
-            channels=channels,
-            fit=fit,
-            background=background,
-            polarity=resolved,
-            ink=is_ink and resolved != "keep" if ink == AUTO else ink == "on",
-        ),
+        preprocessing=wanted,
         taken=taken,
         **parts,
     )

@@ -40,10 +40,11 @@ def check(file: Path) -> None:
 
 
 def _is_sheet(file: Path) -> bool:
+    Image.MAX_IMAGE_PIXELS = None  # nothing is decoded
     try:
         with Image.open(file, formats=["PNG"]) as picture:
             return picture.info.get("Software") == _SOFTWARE
-    except OSError:
+    except Exception:  # it is no picture, or a damaged one
         return False
 
 

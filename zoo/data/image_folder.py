@@ -31,7 +31,6 @@ from zoo.util.environment import cores
 from zoo.util.tracking import track
 
 with epy.lazy_imports():
-    import PIL
     from PIL import Image
 
 SPLIT_FOLDERS = {
@@ -159,8 +158,7 @@ def read(
         InputError: pictures cannot be read; the message names the first ten.
         ZooError: the disk is full.
     """
-    # Another version of Pillow may decode other pixels.
-    how = (wanted, preprocessing.VERSION, PIL.__version__)
+    how = (wanted, preprocessing.version())
     choices = hashlib.sha256(repr(how).encode()).hexdigest()[:8]
     kept = data_dir / "pictures" / f"{found.fingerprint()}-{choices}"
 

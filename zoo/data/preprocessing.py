@@ -24,6 +24,7 @@ from zoo.data import ink, paging
 from zoo.errors import InputError, unknown
 
 with epy.lazy_imports():
+    import PIL
     from PIL import ExifTags, Image
 
 SUFFIXES = (
@@ -37,7 +38,7 @@ MOST_PIXELS = 1 << 27
 _MOST_BYTES = 1 << 29
 
 VERSION = 1
-"""Changes with the pixels that this module makes, so that caches of earlier ones are not used."""
+"""Changes with the pixels that this module and ``zoo.data.ink`` make from the same picture."""
 
 FITS = ("pad", "crop", "stretch")
 BACKGROUNDS = {"white": 255, "black": 0}
@@ -187,6 +188,11 @@ class Prepared:
     box: tuple[int, int, int, int]
 
 
+def version() -> str:
+    """Return a name of all code that makes pixels, for caches of the images."""
+    return f"{VERSION}-{PIL.__version__}"
+
+
 def detect_background(images: np.ndarray) -> tuple[str, bool]:
     """Return the polarity of a dataset's images, and whether they look like handwriting.
 
@@ -296,9 +302,12 @@ def _check_depth(picture: Image.Image) -> None:
 def _upright(picture: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says; a TIFF file is turned when decoded."""
     exif = Image.Exif()
-    # getexif() would also read the orientation from XMP, which browsers and the graph do not.
-    exif.load(picture.info.get("exif", b""))
-    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation))
+    try:
+        # getexif() would also read the orientation from XMP, which browsers and the graph do not.
+        exif.load(picture.info.get("exif", b""))
+        turn = _TURNS.get(exif.get(ExifTags.Base.Orientation))
+    except Exception:  # damaged EXIF data say nothing, as for browsers and the graph
+        turn = None
     return picture if turn is None else picture.transpose(Image.Transpose[turn])
 
 

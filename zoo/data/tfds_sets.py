@@ -205,8 +205,8 @@ def read(
     kept = f"{height}x{width}" + ("" if wanted.size == tuple(own) else f"-{fit}")
     kept += "" if wanted.channels == own_channels else f"-{wanted.channels}"
     kept += f"-{background}" if own_channels == 4 and background != "white" else ""
-    if kept != f"{height}x{width}":
-        kept += f"-{preprocessing.VERSION}"
+    if (*wanted.size, wanted.channels) != (*own, own_channels):
+        kept += f"-{preprocessing.version()}"
     folder = Path(builder.data_dir) / "decoded" / kept
     found = {}
     for name in splits.NAMES:
@@ -279,7 +279,7 @@ def with_polarity(
                 paging.release(split.images)
             return split.labels
 
-        kept = folder / f"{polarity}-{preprocessing.VERSION}-{split.fingerprint[:16]}"
+        kept = folder / f"{polarity}-{preprocessing.version()}-{split.fingerprint[:16]}"
         return array_cache.cached(kept, split.name, split.images.shape, fill, announce)
 
     return {name: converted(split) if len(split) else split for name, split in found.items()}

@@ -270,8 +270,9 @@ def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: in
         )
     if model.output.dtype != "float32":
         return f'a model with {model.output.dtype} logits; set dtype="float32" in its last layer'
-    if (ending := _ending(model)) in ("softmax", "sigmoid"):
-        return f"a model that returns probabilities; it must return logits: remove the {ending}"
+    for ending in ("softmax", "sigmoid"):
+        if _ending(model).startswith(ending):  # also softmax_v2, the name of tf.nn.softmax
+            return f"a model that returns probabilities; it must return logits: remove the {ending}"
     if nested := [each.name for each in model.layers if isinstance(each, keras.Model)]:
         return (
             f"a model that contains another model, {nested[0]!r}; call its layers "
@@ -287,10 +288,15 @@ def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: in
     return None
 
 
+_COMPUTING_NOTHING = {
+    "Activation", "Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze",
+}  # fmt: skip
+
+
 def _ending(model: keras.Model) -> str:
-    """Return the name of the last operation or of its activation, in lower case."""
+    """Return the name of the last operation that computes, or of its activation, in lower case."""
     operation = model.output._keras_history.operation
-    while type(operation).__name__ in ("Activation", "Flatten", "Reshape", "Squeeze"):
+    while type(operation).__name__ in _COMPUTING_NOTHING:
         if getattr(operation, "activation", keras.activations.linear) != keras.activations.linear:
             break
         operation = operation.input._keras_history.operation

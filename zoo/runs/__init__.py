@@ -1,4 +1,4 @@
-"""The run folder: the weights and results of one training, without code or architecture.
+"""The run folder: the weights and results of one training, without code.
 
 runs/<model>/
     recipe.json         the request: model, dataset and the resolved recipe

@@ -224,6 +224,9 @@ def _prepare(
         "recipe": dataclasses.asdict(recipe),
         "start": start,
         "teachers": list(teachers),
+        "architecture": architecture.fingerprint_of(
+            model, dataset.image_shape, len(dataset.class_names)
+        ),
     }
     # The paths of a folder of pictures and of weights may differ between hosts.
     same: dict[str, Any] = {
@@ -235,7 +238,6 @@ def _prepare(
     with workers.strategy.scope():
         cost_of = Cost(recipe, taught_by.load(teachers, dataset, recipe.precision))
         network = _build(model, dataset, recipe.seed, recipe.precision)
-    request["architecture"] = architecture.fingerprint(network)
     if workers.replicas > 1:
         synchronize_batch_statistics(network)
     return network, recipe, request, cost_of

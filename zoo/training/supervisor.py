@@ -78,8 +78,9 @@ class _Others:
         self._addresses = dict(enumerate(task.addresses))
         del self._addresses[task.number]
         self._begin = time.monotonic()
-        # When each worker that has started last accepted a connection.
+        # When each worker that has started last accepted a connection, and since when one refuses.
         self._answered_at: dict[int, float] = {}
+        self._refused_at: dict[int, float] = {}
 
     @property
     def pause(self) -> float:
@@ -90,15 +91,16 @@ class _Others:
         """Try to connect to each worker; say which has ended or is silent, None if none."""
         for number, address in self._addresses.items():
             error = _connect(address)
+            now = time.monotonic()
             if error is None:
-                self._answered_at[number] = time.monotonic()
-                continue
-            has_started = number in self._answered_at
-            silent = time.monotonic() - self._answered_at.get(number, self._begin)
-            refuses = has_started and isinstance(error, ConnectionError)
-            if refuses and silent >= _REFUSED_SECONDS:
-                return f"worker {number} at {address} ended"
-            if silent > START_SECONDS:
+                self._answered_at[number] = now
+            if number in self._answered_at and isinstance(error, ConnectionError):
+                since = self._refused_at.setdefault(number, now)
+                if now - since >= _REFUSED_SECONDS:
+                    return f"worker {number} at {address} ended"
+            else:
+                self._refused_at.pop(number, None)
+            if now - self._answered_at.get(number, self._begin) > START_SECONDS:
                 return f"worker {number} at {address} did not answer for {START_SECONDS} s"
         return None
 

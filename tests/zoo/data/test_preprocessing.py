@@ -105,6 +105,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
     main = _tiff("<", (0x128, 3, 1, 2))[:-4]
     thumbnail = main + struct.pack("<I", len(main) + 4) + _tiff("<", TURNED)[8:]
     yield "turned thumbnail", _saved(picture, "JPEG", exif=b"Exif\0\0" + thumbnail)
+    yield "damaged EXIF data", _saved(picture, "JPEG", exif=b"Exif\0\0garbage")
     far = b"II" + struct.pack("<HI", 42, 20) + bytes(12) + _tiff("<", TURNED)[8:]
     yield "turned, with entries elsewhere", _saved(picture, "JPEG", exif=b"Exif\0\0" + far)
     yield "jpeg", _saved(picture, "JPEG", quality=90)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import zoo
@@ -220,6 +221,18 @@ BAD = {
     "softmax before a reshape": (
         lambda: _network(
             lambda x: layers.Reshape((3,))(layers.Dense(3, "softmax", dtype="float32")(x))
+        ),
+        "must return logits: remove the softmax",
+    ),
+    "softmax before a cast": (
+        lambda: _network(
+            lambda x: keras.ops.cast(keras.ops.softmax(layers.Dense(3)(x)), "float32")
+        ),
+        "must return logits: remove the softmax",
+    ),
+    "softmax before a dropout": (
+        lambda: _network(
+            lambda x: layers.Dropout(0.5)(layers.Dense(3, tf.nn.softmax, dtype="float32")(x))
         ),
         "must return logits: remove the softmax",
     ),

@@ -415,8 +415,8 @@ def test_the_port_of_a_server_is_found() -> None:
 
 @pytest.fixture
 def others(addresses: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> supervisor._Others:
-    """Return the other worker of two, which is noticed to have ended at its first refusal."""
-    monkeypatch.setattr(supervisor, "_REFUSED_SECONDS", 0)
+    """Return the other worker of two, which has ended if it refuses connections for a moment."""
+    monkeypatch.setattr(supervisor, "_REFUSED_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "_SECONDS", 0.1)
     return supervisor._Others(tf_config.Task(0, addresses))
 
@@ -428,6 +428,9 @@ def test_a_worker_that_refuses_connections_has_ended(
     with _server(addresses[1]) as server:
         server.listen()
         assert others.find_ended() is None
+    time.sleep(0.2)
+    assert others.find_ended() is None  # the first refusal, whenever it last answered
+    time.sleep(0.2)
     assert others.find_ended() == f"worker 1 at {addresses[1]} ended"
 
 

@@ -30,7 +30,7 @@ constexpr std::size_t kArenaBytes = kCmsisNnArenaBytes;
 alignas(16) std::uint8_t arena[kArenaBytes];
 tflite::MicroInterpreter* interpreter = nullptr;  // not null after Setup has succeeded
 
-// Returns what Setup does.
+// Prepares the network; returns nullptr or an error message.
 const char* Prepare() {
   const tflite::Model* model = tflite::GetModel(kModel);
   if (model->version() != TFLITE_SCHEMA_VERSION) return "the schema has another version";

@@ -22,8 +22,8 @@ extern const char* const kClassNames[kClassCount];  // in UTF-8
 constexpr std::size_t kReferenceArenaBytes = @reference_arena@;
 constexpr std::size_t kCmsisNnArenaBytes = @cmsis_nn_arena@;
 
-// Prepares the network. Returns nullptr on success, otherwise an error message. Further calls return
-// the same.
+// Prepares the network at the first call. Each call returns nullptr if this succeeded, otherwise the
+// error message.
 const char* Setup();
 
 // Returns the class of an image of kImageBytes bytes, an index into kClassNames; -1 if Setup did

@@ -45,6 +45,7 @@ def accuracies(rows: Sequence[dict[str, Any]]) -> figure.Figure:
                 named.add(row["network"])
                 at = (row[cost], _errors(row))
                 axes.annotate(row["network"], at, (4, 6), textcoords="offset points")
+        axes.margins(y=0.1)  # for the names above the points
         axes.set(xscale="log", xlabel=label)
         axes.set_yscale("log", nonpositive="clip")
         axes.yaxis.set_major_formatter("{x:g}")

@@ -103,6 +103,8 @@ Python, with TensorFlow:
 
     import tensorflow as tf
     network = tf.saved_model.load(".").signatures
+    # Without this, many GPUs round the factors of products to 10 bits.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
     # Input: uint8 [N, {height}, {width}, {channels}].
     # Outputs: logits, probabilities, class_id and label.
     network["serving_default"](image=images)
@@ -115,7 +117,9 @@ signature `serve_bytes` takes PNG or JPEG files, `serving_default` takes pixels:
 """
 
 _USAGE_LITERT = """\
-Python, with `pip install ai-edge-litert numpy`:
+The images have the type that the table of the files gives: uint8 for int8; for the others
+float32, 0..255, but for int16x8 int16, the pixels times 32,767/255. Python, with
+`pip install ai-edge-litert numpy`:
 
     from ai_edge_litert.interpreter import Interpreter
     network = Interpreter(model_path="{file}").get_signature_runner()
@@ -161,7 +165,7 @@ Python, with `pip install openvino`. Without the hint, some processors compute i
 
     import openvino
     hint = {{"INFERENCE_PRECISION_HINT": "f32"}}
-    openvino.Core().compile_model("{file}", "CPU", hint)(images)
+    openvino.Core().compile_model("{file}", "CPU", hint)(images)["logits"]
 """
 
 _USAGE_WEB = """\

@@ -203,6 +203,7 @@ def experiment(digits: data.Dataset) -> dict[str, Any]:
         "recipe": recipe,
         "start": None,
         "teachers": [],
+        "architecture": None,
     }
 
 

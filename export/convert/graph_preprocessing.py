@@ -114,9 +114,11 @@ def _png_pixels(file: Any, wanted: Preprocessing) -> Any:
     pixels = tf.cast(tf.io.decode_png(file, 4), tf.int32)
     colours, alpha = pixels[..., :3], pixels[..., 3:]
     # For 1, 2 and 4 bits, TensorFlow sets the alpha of opaque pixels to the largest value, not 255.
+    before_pixels = tf.strings.regex_replace(file, r"IDAT\C*", "")
+    is_opaque = ~tf.strings.regex_full_match(before_pixels, r"\C*tRNS\C*")
     bits = tf.cast(tf.io.decode_raw(tf.strings.substr(file, _PNG_HEADER, 1), tf.uint8)[0], tf.int32)
     largest = tf.bitwise.left_shift(1, bits) - 1
-    alpha = tf.where(tf.reduce_all(alpha == largest), 255, alpha)
+    alpha = tf.where(is_opaque & tf.reduce_all(alpha == largest), 255, alpha)
     mixed = colours * alpha + BACKGROUNDS[wanted.background] * (255 - alpha)
     return (mixed + 127) // 255
 

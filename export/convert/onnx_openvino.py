@@ -18,6 +18,7 @@ from zoo.util import backend
 with epy.lazy_imports():
     import keras
     import onnx
+    import openvino
 
 FORMATS = ("onnx", "openvino")
 
@@ -34,12 +35,21 @@ def convert(model: keras.Model, kind: str, file: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the converters use deprecated NumPy names
         model.export(str(file), format=kind, verbose=False, input_signature=[spec])
-    if kind == "onnx":
-        _name_output(file)
+    # The converters name the output after TensorFlow's tensor.
+    name_output = {"onnx": _name_onnx_output, "openvino": _name_openvino_output}[kind]
+    name_output(file)
 
 
-def _name_output(file: Path) -> None:
-    """Rename the output to ``logits``; the converter names it after TensorFlow's tensor."""
+def _name_openvino_output(file: Path) -> None:
+    core = openvino.Core()
+    core.set_property({"ENABLE_MMAP": False})  # the file that is read is replaced
+    network = core.read_model(str(file))
+    network.input(0).get_tensor().set_names({"image"})
+    network.output(0).get_tensor().set_names({"logits"})
+    openvino.save_model(network, str(file), compress_to_fp16=False)
+
+
+def _name_onnx_output(file: Path) -> None:
     network = onnx.load(str(file))
     (output,) = network.graph.output
     (last,) = (node for node in network.graph.node if output.name in node.output)

@@ -133,6 +133,9 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
         threads: number of threads to use.
         reference_kernels: use the reference kernels, whose integers equal those of TensorFlow Lite
             Micro (but see ``export.litert.rounding``); the optimized ones may differ by one step.
+
+    Raises:
+        InputError: an integer file does not take the pixels that ``export.convert.tflite`` states.
     """
     kind = litert.OpResolverType
     with stderr.captured():  # the delegate that it creates prints messages
@@ -145,6 +148,7 @@ def open_litert(content: bytes, threads: int = 1, *, reference_kernels: bool = F
         runner = interpreter.get_signature_runner("serving_default")
     image = runner.get_input_details()["image"]
     logits = runner.get_output_details()["logits"]
+    _check_scale(image)
     batch = image["shape"][0]
 
     def predict_fn(images: np.ndarray) -> np.ndarray:
@@ -207,14 +211,15 @@ def open_openvino(file: Path, threads: int = 1) -> Artifact:
     }
     compiled = openvino.Core().compile_model(str(file), "CPU", settings)
 
-    def facts(port: Any, name: str, dtype: str) -> dict[str, Any]:
+    def facts(port: Any) -> dict[str, Any]:
         shape = [None if size.is_dynamic else size.get_length() for size in port.partial_shape]
-        return {name: {"dtype": dtype, "shape": shape}}
+        dtype = np.dtype(port.element_type.to_dtype()).name
+        return {port.any_name: {"dtype": dtype, "shape": shape}}
 
     return Artifact(
         lambda images: compiled(images)[compiled.output(0)],
-        inputs=facts(compiled.input(0), "image", "uint8"),
-        outputs=facts(compiled.output(0), "logits", "float32"),
+        inputs=facts(compiled.input(0)),
+        outputs=facts(compiled.output(0)),
     )
 
 
@@ -226,6 +231,16 @@ def _open_page(file: Path, network: int) -> Artifact:
         outputs={"logits": {"dtype": "float32", "shape": [1, len(page.facts["labels"])]}},
         seconds_fn=page.seconds,
     )
+
+
+def _check_scale(image: dict[str, Any]) -> None:
+    largest = {np.uint8: 255, np.int16: 32_767}.get(image["dtype"])
+    if largest and image["quantization"] != (np.float32(255 / largest), 0):
+        scale, zero_point = image["quantization"]
+        raise InputError(
+            f"its input has scale {scale:g} and zero point {zero_point}, so it does not take "
+            "pixels as they are; export the network again"
+        )
 
 
 def quantize(images: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:

@@ -301,6 +301,8 @@ def _check_depth(picture: Image.Image) -> None:
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says; a TIFF file is turned when decoded."""
+    if picture.format not in ("PNG", "JPEG"):  # browsers do not turn a WebP file
+        return picture
     exif = Image.Exif()
     try:
         # getexif() would also read the orientation from XMP, which browsers and the graph do not.

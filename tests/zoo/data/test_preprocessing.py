@@ -87,6 +87,9 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "grey", _saved(picture.convert("L"))
     yield "palette", _saved(picture.convert("P"))
     yield "two bits", _saved(picture.quantize(4), bits=2)
+    for bits in (1, 2, 4):
+        small, faint = picture.quantize(2**bits), bytes([2**bits - 1] * 2**bits)
+        yield f"{bits} bits, nearly transparent", _saved(small, bits=bits, transparency=faint)
     yield "one bit", _saved(picture.convert("1"))
     yield "16 bits", _saved(PIL.Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257 + 200))
     deep = PIL.Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257)
@@ -226,7 +229,8 @@ def test_other_modes(digit: PIL.Image.Image) -> None:
 
 def test_other_pixels_need_another_version(digit: PIL.Image.Image) -> None:
     seen = hashlib.sha256()
-    pictures = [content for _, content in _files() if content.startswith(b"\x89PNG")]
+    kinds = ("rgb", "grey", "palette", "one bit", "16 bits", "rgba", "turned png")
+    pictures = [dict(_files())[kind] for kind in kinds]
     for ink, fit in itertools.product((False, True), preprocessing.FITS):
         wanted = _wanted(fit=fit, polarity="light-on-dark", ink=ink)
         photo = _saved(digit.resize((90, 120)))
@@ -234,7 +238,7 @@ def test_other_pixels_need_another_version(digit: PIL.Image.Image) -> None:
             seen.update(
                 preprocessing.prepare(preprocessing.decode(content), wanted).image.tobytes()
             )
-    assert (preprocessing.VERSION, seen.hexdigest()[:16]) == (1, "1ac19ed7c7c4ed1d")
+    assert (preprocessing.VERSION, seen.hexdigest()[:16]) == (1, "19774004fb220cb4")
 
 
 def test_only_the_first_frame_is_read(digit: PIL.Image.Image) -> None:
@@ -254,6 +258,12 @@ def test_pictures_are_turned_upright(orientation: int) -> None:
     picture = PIL.Image.fromarray(np.ascontiguousarray(stored))
     prepared = _prepared(picture, _wanted(), exif=_oriented(orientation))
     np.testing.assert_array_equal(prepared.image[..., 0], upright)
+
+
+def test_a_webp_file_is_not_turned_as_in_browsers() -> None:
+    picture = PIL.Image.fromarray(PIXELS)
+    content = _saved(picture, "WEBP", lossless=True, exif=_oriented(6))
+    np.testing.assert_array_equal(preprocessing.decode(content), PIXELS)
 
 
 def test_fits() -> None:

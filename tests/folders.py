@@ -27,13 +27,13 @@ def _wide(label: int, rng: np.random.Generator) -> PIL.Image.Image:
 
 
 def _cutout(label: int, rng: np.random.Generator) -> PIL.Image.Image:
-    """Draw a black bar on a transparent background whose colour is black."""
+    """Draw a white bar on a transparent background whose colour is white."""
     shape = PIL.Image.new("L", (60, 60), 0)
     half = (20, 8) if label == 0 else (8, 20)
     x, y = rng.integers(24, 36, 2)
     box = (x - half[0], y - half[1], x + half[0], y + half[1])
     PIL.ImageDraw.Draw(shape).rectangle(box, fill=255)
-    picture = PIL.Image.new("RGBA", shape.size, (0, 0, 0, 0))
+    picture = PIL.Image.new("RGBA", shape.size, (255, 255, 255, 0))
     picture.putalpha(shape)
     return picture
 

@@ -301,7 +301,7 @@ def _check_depth(picture: Image.Image) -> None:
 
 def _upright(picture: Image.Image) -> Image.Image:
     """Return a picture turned as its EXIF orientation says; a TIFF file is turned when decoded."""
-    if picture.format not in ("PNG", "JPEG"):  # browsers do not turn a WebP file
+    if picture.format == "WEBP":  # browsers do not turn it
         return picture
     exif = Image.Exif()
     try:

@@ -114,6 +114,9 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "jpeg", _saved(picture, "JPEG", quality=90)
     yield "grey jpeg", _saved(picture.convert("L"), "JPEG")
     yield "cmyk jpeg", _saved(picture.convert("CMYK"), "JPEG")
+    # Phones store a second picture in some files; Pillow gives these another format.
+    second = {"save_all": True, "append_images": [picture], "exif": _oriented(6)}
+    yield "turned, with a second picture", _saved(picture, "MPO", **second)
     for orientation in range(1, 9):
         yield f"turned {orientation}", _saved(picture, "JPEG", exif=_oriented(orientation))
 

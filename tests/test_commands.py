@@ -19,7 +19,7 @@ import pytest
 
 import zoo
 from tests.conftest import ROOT, Command
-from zoo import evaluate, train
+from zoo import evaluate, recipes, train
 from zoo.data import Dataset
 from zoo.data.corruptions import CORRUPTIONS
 from zoo.errors import InputError
@@ -51,7 +51,7 @@ BAD = [
     ("zoo.train ltfn5 --out taken", 2, "taken exists; give --force"),
     ("zoo.train ltfn5 --out taken --force", 2, "taken is not a run folder"),
     ("zoo.train ltfn5 --out empty --resume", 2, "empty is not a run folder: it has no recipe.json"),
-    ("zoo.train ltfn5 --resume --seed 1", 2, "--resume uses the settings in"),
+    ("zoo.train ltfn5 --resume --seed 1", 2, "/recipe.json; leave out --seed\n"),
     ("zoo.train ltfn5 --out file/x", 2, "cannot write the run folder"),
     ("zoo.train ltfn5 --data=", 2, "an argument is empty; leave it out to use its default"),
     ("export damaged --formats=--", 2, "--formats=-- gives no value"),
@@ -101,8 +101,9 @@ BAD = [
 
 # Arguments of zoo.train that are refused only after TensorFlow has started.
 LATE = [
-    ("ltfn5 --data mnist --offline", "provide it by (1) an internet connection"),
-    ("ltfn5 --data mnist --manual-dir empty", "the manual folder empty lacks"),
+    # MNIST may be prepared in the home folder.
+    ("ltfn5 --data mnist --offline --data-dir empty", "provide it by (1) an internet connection"),
+    ("ltfn5 --data mnist --manual-dir empty --data-dir empty", "the manual folder empty lacks"),
     ("compact-4k --set shards=2", "whose statistics need the whole batch"),
     (
         "ltfn5 --data digits --set shift=28",
@@ -199,6 +200,14 @@ def test_help_explains_the_exit_codes_without_tensorflow(
         "ai_edge_litert",
         "matplotlib",
     }
+
+
+def test_the_help_describes_each_recipe_and_names_each_key(command: Command) -> None:
+    told = command("zoo.train", "--help").stdout
+    _, _, described = told.partition("\nrecipes:\n")
+    for name in recipes.RECIPES:
+        assert re.search(rf"^  {name} +[^\n]+\.$", described, re.MULTILINE), name
+    assert set(recipes.KEYS) <= set(re.findall(r"\w+", told))
 
 
 # Other tests train, export and compare in almost the same way.
@@ -328,6 +337,17 @@ def test_a_run_is_scored_under_corruptions(command: Command, small: Path) -> Non
     assert plain.startswith("Accuracy in %, 353 test images of digits; uncorrupted ")
 
 
+def test_where_the_corruptions_cannot_be_drawn_is_said_before_they_are_scored(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(evaluate, "load_model", None)
+    for network, folder in (("runs/ltfn5", "runs/ltfn5"), ("ltfn5", ".")):
+        with pytest.raises(InputError, match=f"corruptions.png: {folder} is not a writable folder"):
+            evaluate.main([network, "--corruptions"])
+
+
 def test_a_run_says_what_it_was(workplace: Path) -> None:
     run = Run(workplace / "runs" / "ltfn5")
     result = run.read_result()
@@ -352,6 +372,23 @@ def test_what_is_printed_away_from_a_terminal(workplace: Path) -> None:
     exported = (workplace / "exported.txt").read_text()
     assert re.search(r"^\| tflite/ltfn5-float32.tflite \|.*\| 0 \|", exported, re.MULTILINE)
     assert "(dataset: digits)" in exported
+
+
+@pytest.mark.parametrize(
+    ("correct", "count", "interval"),
+    [
+        (17, 20, "95 % confidence interval: 63.96 to 94.76 % (few test images)\n"),
+        (9_900, 10_000, ""),
+    ],
+)
+def test_few_test_images_give_a_wide_interval(
+    correct: int, count: int, interval: str, capsys: pytest.CaptureFixture
+) -> None:
+    result = {"model": "ltfn1", "data": {"name": "pets"}, "test_cost": 0.5}
+    scored = {"test_correct": correct, "test_count": count, "test_accuracy": correct / count}
+    train._report(result | scored)
+    _, _, after = capsys.readouterr().out.partition(" on pets\n")
+    assert after == interval
 
 
 def test_on_a_terminal_there_is_a_live_bar(environment: dict[str, str], tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ def _whole(text: str, least: int) -> int:
 def add_experiment_arguments(parser: Parser) -> None:
     """Add the options that select the dataset and configure the training."""
     parser.add_argument(
-        "--recipe", metavar="NAME", help=f"{', '.join(recipes.RECIPES)} (default: quick)"
+        "--recipe", metavar="NAME", help=f"{', '.join(recipes.RECIPES)} (default: quick), see below"
     )
+    rows = [f"  {name:<8} {summary}" for name, summary in recipes.summaries().items()]
+    parser.epilog = "\n".join(["recipes:", *rows, "", str(parser.epilog)])
     parser.add_argument("--data", metavar="NAME", help=f"{data.HELP} (default: auto)")
     parser.add_argument(
         "--image-size",
@@ -149,7 +151,7 @@ def add_experiment_arguments(parser: Parser) -> None:
         dest="overrides",
         action="append",
         default=[],
-        help="override one value of the recipe; may be repeated",
+        help=f"override one value of the recipe; may be repeated; keys: {', '.join(recipes.KEYS)}",
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, help="train on this many batches")

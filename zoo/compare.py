@@ -8,12 +8,12 @@ other one trains.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import functools
 import itertools
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,11 @@ from etils import epy
 
 from zoo import cli, recipes, significance
 from zoo.data import Dataset
-from zoo.errors import InputError
+from zoo.errors import DivergedError, InputError, Interrupted
 from zoo.models import architecture, registry
 from zoo.recipes import Recipe
 from zoo.runs import InUseError, Run
-from zoo.training import parallelism
+from zoo.training import parallelism, precision
 from zoo.training.experiment import as_recorded, run_experiment
 from zoo.util import atomic, backend
 
@@ -78,11 +78,16 @@ def main(argv: Sequence[str]) -> None:
     dataset = cli.load_data(name, arguments, **choices)
     # Seeds are the outer loop, so that an interrupted study has as many runs of each network.
     models = list(dict.fromkeys(arguments.models))  # one may be given twice
+    common = functools.partial(_precision, out, models, dataset)
     jobs = [
-        Job(model, dataset, recipe.replace(seed=seed), Run(out / f"{model}-seed{seed}"))
+        Job(model, dataset, recipe.replace(seed=seed), Run(out / f"{model}-seed{seed}"), common)
         for seed, model in itertools.product(range(arguments.seeds), models)
     ]
-    found = _results(jobs)
+    try:
+        found = _results(jobs)
+    except Interrupted as error:
+        message = "interrupted; the state is saved; repeat the command to continue the study"
+        raise Interrupted(message, error.exit_code - 128) from error
     results = {
         model: [found[job.run.folder] for job in jobs if job.model == model] for model in models
     }
@@ -163,12 +168,21 @@ def plot_points(
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a study, finished or not."""
+    """One run of a study, finished or not.
+
+    Attributes:
+        model: name of the network.
+        dataset: what it is trained and tested on.
+        recipe: how it is trained.
+        run: its folder.
+        precision: returns the precision of the study, for a run whose recipe leaves it open.
+    """
 
     model: str
     dataset: Dataset
     recipe: Recipe
     run: Run
+    precision: Callable[[], str]
 
     def result(self) -> dict[str, Any]:
         """Return the result of the run; train it if it is not finished.
@@ -176,12 +190,16 @@ class Job:
         Raises:
             InUseError: another process trains it.
             InputError: the folder holds another experiment.
+            DivergedError: a cost, a weight or a logit is not finite.
         """
         if not self.run.result.exists():
             with self.run.owned():
                 # Another process may have finished it since.
                 if not self.run.result.exists():
-                    return run_experiment(self.model, self.dataset, self.recipe, self.run)
+                    recipe = self.recipe
+                    if recipe.precision == "auto" and not self.run.is_unfinished():
+                        recipe = recipe.replace(precision=self.precision())
+                    return run_experiment(self.model, self.dataset, recipe, self.run)
         result = self.run.read_result()
         recipe = as_recorded(self.recipe, result["recipe"])
         wanted: dict[str, Any] = {
@@ -208,23 +226,59 @@ class Job:
 def _results(jobs: Sequence[Job]) -> dict[Path, dict[str, Any]]:
     """Return the results by the folders of the runs, once all are there.
 
-    What another process trains is left to it, and trained here if that process is killed.
+    What another process trains is left to it, and trained here if that process is killed. A run
+    that diverges does not keep the others from being trained.
+
+    Raises:
+        DivergedError: a run diverged.
     """
     found: dict[Path, dict[str, Any]] = {}
+    diverged: dict[Path, DivergedError] = {}
     is_waiting = False
-    while left := [job for job in jobs if job.run.folder not in found]:
-        before = len(found)
+    while left := [job for job in jobs if job.run.folder not in found.keys() | diverged.keys()]:
+        before = len(found) + len(diverged)
         for job in left:
-            with contextlib.suppress(InUseError):
-                found[job.run.folder] = job.result()
-        if len(found) > before:
+            folder = job.run.folder
+            try:
+                found[folder] = job.result()
+            except InUseError:
+                continue
+            except DivergedError as error:
+                diverged[folder] = error
+                continue
+            accuracy = 100 * found[folder]["test_accuracy"]
+            progress = f"{len(found)} of {len(jobs)} runs are finished"
+            print(f"{folder.name}: test accuracy {accuracy:.2f} %; {progress}", flush=True)
+        if len(found) + len(diverged) > before:
             continue
         if not is_waiting:
             is_waiting = True
             names = ", ".join(job.run.folder.name for job in left)
             print(f"waiting for other processes: {names}", flush=True)
         time.sleep(_SECONDS)
+    if diverged:
+        names = ", ".join(folder.name for folder in diverged)
+        first = next(iter(diverged.values()))
+        raise DivergedError(f"{names}: {first} and another study folder, --out DIR")
     return found
+
+
+def _precision(out: Path, models: Sequence[str], dataset: Dataset) -> str:
+    """Return the precision of a study: that of its runs, or the fastest for its largest network.
+
+    With one for all, a difference between two networks is not one of their arithmetic.
+    """
+    begun = [run for run in map(Run, sorted(out.glob("*-seed*"))) if run.recipe.exists()]
+    if begun:
+        return begun[0].read_request()["recipe"]["precision"]
+    shape, classes = dataset.image_shape, len(dataset.class_names)
+
+    def multiply_adds(model: str) -> int:
+        return registry.get_costs(model, input_shape=shape, classes=classes).multiply_adds
+
+    largest = max(models, key=multiply_adds)
+    build = functools.partial(registry.create_model, largest, input_shape=shape, classes=classes)
+    return precision.fastest(lambda name: build(precision=name))
 
 
 def read_study(study: Path) -> list[Run]:

@@ -3,7 +3,7 @@
 All blocks share one scale for height and width and another for depth: with a single scale, 512
 filters of 2x2 pixels would look like a needle. Each block shows the kernel of the next layer and,
 dashed, its position one stride further. A vector is drawn as an upright bar, longer for more values
-but not to scale.
+but not to scale. A network with branches is drawn in the order of its layers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Volume:
 
     Attributes:
         name: name of the layer that computes it.
-        kind: ``image``, ``conv``, ``pool`` or ``dense``.
+        kind: ``conv``, ``pool``, ``dense``, or ``image`` for the image and every other layer.
         lines: description of the layer, in short lines.
         shape: ``(height, width, depth)``; a vector is ``(1, 1, values)``.
         window: ``(height, width)`` of the window in which the layer reads the previous block.
@@ -59,20 +59,31 @@ class Volume:
 
 
 def volumes(model: keras.Model) -> list[Volume]:
-    """Return the blocks of a network: its image, and each layer that computes a new volume."""
-    found = (_volume(layer) for layer in model.layers)
+    """Return the blocks of a network: its image, and each layer that computes a new volume.
+
+    A layer with several outputs has no block, nor has an output of more than three dimensions
+    or of unknown size.
+    """
+    found = (_volume(layer) for layer in model.operations)
     return [volume for volume in found if volume is not None]
 
 
-def _volume(layer: keras.Layer) -> Volume | None:
-    shape = layer.output.shape[1:]
-    volume = (1,) * (3 - len(shape)) + tuple(shape)
+def _volume(layer: keras.Operation) -> Volume | None:
+    outputs = keras.tree.flatten(layer.output)
+    shape = tuple(outputs[0].shape[1:])
+    if len(outputs) > 1 or len(shape) > 3 or None in shape:
+        return None
+    volume = (1,) * (3 - len(shape)) + shape
     if isinstance(layer, layers.InputLayer):
         return Volume(layer.name, "image", ("pixels",), volume)
     if isinstance(layer, layers.ZeroPadding2D):
         return Volume(layer.name, "image", ("zero padding",), volume)
-    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D)):
-        kind = "depthwise" if isinstance(layer, layers.DepthwiseConv2D) else "conv"
+    if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)):
+        kind = "conv"
+        if isinstance(layer, layers.DepthwiseConv2D):
+            kind = "depthwise"
+        elif isinstance(layer, layers.SeparableConv2D):
+            kind = "separable"
         window, stride = layer.kernel_size, layer.strides[0]
         lines = (f"{window[0]}x{window[1]} {kind}", f"{layer.padding}, stride {stride}")
         return Volume(layer.name, "conv", lines, volume, window, stride)
@@ -81,25 +92,35 @@ def _volume(layer: keras.Layer) -> Volume | None:
         window, stride = layer.pool_size, layer.strides[0]
         lines = (f"{window[0]}x{window[1]} {kind} pool", f"{layer.padding}, stride {stride}")
         return Volume(layer.name, "pool", lines, volume, window, stride)
-    if isinstance(layer, layers.GlobalAveragePooling2D):
-        return Volume(layer.name, "pool", ("global average",), volume, layer.input.shape[1:3])
+    if isinstance(layer, (layers.GlobalMaxPooling2D, layers.GlobalAveragePooling2D)):
+        kind = "max" if isinstance(layer, layers.GlobalMaxPooling2D) else "average"
+        return Volume(layer.name, "pool", (f"global {kind}",), volume, layer.input.shape[1:3])
     if isinstance(layer, layers.Dense):
         return Volume(layer.name, "dense", ("dense",), volume)
     if isinstance(layer, layers.Flatten):
         return Volume(layer.name, "dense", ("flattened",), volume)
-    return None
+    if any(each.shape == outputs[0].shape for each in keras.tree.flatten(layer.input)):
+        return None
+    return Volume(layer.name, "image", (type(layer).__name__,), volume)
+
+
+def _has_branches(model: keras.Model) -> bool:
+    """Return whether an operation reads several results, or several read the same result."""
+    read = [keras.tree.flatten(each.input) for each in model.operations]
+    results = [id(result) for results in read for result in results]
+    return any(len(results) > 1 for results in read) or len(set(results)) < len(results)
 
 
 def draw_network(model: keras.Model) -> figure.Figure:
     """Return a drawing of a network's volumes as a matplotlib figure.
 
     Args:
-        model: functional model without branches, as all of the zoo's are.
+        model: functional model; if it has branches, a note says that they are not shown.
     """
     blocks = volumes(model)
     scale = _TALLEST / max(max(block.shape[:2]) for block in blocks)
     depths = [block.shape[2] for block in blocks if block.shape[:2] != (1, 1)]
-    depth = _DEEPEST / max(_LEAST_DEPTH, *depths)
+    depth = _DEEPEST / max([_LEAST_DEPTH, *depths])
     boxes = [_Box(block, scale, depth) for block in blocks]
 
     at = _MARGIN
@@ -110,7 +131,8 @@ def draw_network(model: keras.Model) -> figure.Figure:
         at += column + _GAP
     text = max(len(box.text) for box in boxes) * _LINE
     base = _MARGIN + text
-    height = base + max(box.height for box in boxes) + 3 * _LINE
+    branched = _has_branches(model)
+    height = base + max(box.height for box in boxes) + (4 if branched else 3) * _LINE
     width = at - _GAP + _MARGIN
 
     canvas = figure.Figure(figsize=(width / 72, height / 72), dpi=144)
@@ -119,6 +141,9 @@ def draw_network(model: keras.Model) -> figure.Figure:
     title = f"{model.name}: {model.count_params():,} parameters"
     place = (_MARGIN, height - 1.5 * _LINE)
     axes.text(*place, title, fontsize=_FONT + 3, weight="bold", **_PLAIN)
+    if branched:
+        note = "in the order of the layers; branches are not shown"
+        axes.text(_MARGIN, height - 2.7 * _LINE, note, fontsize=_FONT, **_PLAIN)
     for box, following in zip(boxes, [*boxes[1:], None], strict=True):
         box.draw(axes, base, following)
     return canvas
@@ -200,7 +225,12 @@ def _polygon(corners: Sequence[tuple[float, float]], **style: Any) -> Any:
 def main(argv: Sequence[str]) -> None:
     """Draw one network and write the drawing to a file."""
     parser = cli.Parser(
-        "zoo.draw", "Draw a network's volumes to scale.", example="ltfn5 -o ltfn5.svg", imports=True
+        "zoo.draw",
+        "Draw a network's volumes to scale. The image is grey, the output of a convolution blue,\n"
+        "of pooling orange, of a flatten or dense layer green. A red square is the kernel or\n"
+        "window of the next layer; the dashed one is its next position.",
+        example="ltfn5 -o ltfn5.svg",
+        imports=True,
     )
     parser.add_argument("model", metavar="MODEL", help=", ".join(registry.list_models()))
     parser.add_argument(

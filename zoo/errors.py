@@ -75,16 +75,27 @@ def first_line(error: BaseException) -> str:
 
 
 def unknown(
-    kind: str, received: str, allowed: Iterable[str], *, described: str | None = None
+    kind: str,
+    received: str,
+    allowed: Iterable[str],
+    *,
+    preferred: Iterable[str] = (),
+    described: str | None = None,
 ) -> InputError:
     """Return an ``InputError`` for a name that is not in ``allowed``, with the closest match.
 
-    ``described`` replaces the list of allowed names in the message if that list is too long.
+    A match in ``preferred`` replaces those in ``allowed``. ``described`` replaces the list of
+    allowed names in the message if that list is too long.
     """
     allowed = sorted(allowed)
-    lower = {name.lower(): name for name in allowed}
-    nearest = difflib.get_close_matches(received.lower(), lower, n=1, cutoff=0.5)
-    hint = f"did you mean {lower[nearest[0]]!r}? " if nearest else ""
+    nearest = _closest(received, preferred) or _closest(received, allowed)
+    hint = f"did you mean {nearest!r}? " if nearest else ""
     return InputError(
         f"unknown {kind} {received!r}; {hint}allowed: {described or ', '.join(allowed)}"
     )
+
+
+def _closest(received: str, names: Iterable[str]) -> str | None:
+    lower = {name.lower(): name for name in names}
+    nearest = difflib.get_close_matches(received.lower(), lower, n=1, cutoff=0.5)
+    return lower[nearest[0]] if nearest else None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo import cli, data
-from zoo.data import image_folder
+from zoo.data import image_folder, seen
 from zoo.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from zoo.data.splits import Split, stratified
 from zoo.errors import InputError
@@ -43,6 +43,12 @@ def main(argv: Sequence[str]) -> None:
         data.check_name(arguments.data)
     run = find(arguments.run)
     result = run.read_result()
+    picture = _picture(run, result["model"])
+    if arguments.corruptions and not atomic.is_writable(picture.parent):
+        raise InputError(
+            f"--corruptions cannot write {picture}: {picture.parent} is not a writable folder; "
+            "change its permissions, or use another folder"
+        )
 
     backend.start_tensorflow()
     predict = predict_fn(load_model(run.folder))
@@ -50,11 +56,10 @@ def main(argv: Sequence[str]) -> None:
     split = getattr(dataset, arguments.split)
     if not len(split):
         raise InputError(f"{dataset.name} has no {arguments.split} images; give another --split")
+    if arguments.split != "train" and (warning := seen.warning(str(run.folder), run.seen, split)):
+        print(warning, file=sys.stderr)
     facts = {"model": result["model"], "data": dataset.name, "split": arguments.split}
     if arguments.corruptions:
-        # The folder of the package's own networks may be read-only.
-        name = f"{result['model']}-corruptions.png"
-        picture = Path(name) if is_released(run.folder) else run.corruptions
         facts |= _corruption_facts(predict, split, picture)
         text = corruption_text(facts)
     else:
@@ -98,6 +103,12 @@ def _parser() -> cli.Parser:
     )
     cli.add_data_arguments(parser)
     return parser
+
+
+def _picture(run: Run, model: str) -> Path:
+    """Return the file of the drawing of the corruptions."""
+    # The folder of the package's own networks may be read-only.
+    return Path(f"{model}-corruptions.png") if is_released(run.folder) else run.corruptions
 
 
 def _dataset(run: Run, arguments: argparse.Namespace) -> data.Dataset:

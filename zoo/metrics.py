@@ -11,6 +11,8 @@ from zoo.data import paging
 from zoo.data.splits import Split
 from zoo.errors import DivergedError
 
+_BINS = 15  # of the confidence; bin m holds those above m / 15
+
 PredictFn = Callable[[np.ndarray], np.ndarray]
 """uint8 images [N, H, W, C] -> float32 logits [N, classes]; the interface of every runtime."""
 
@@ -117,7 +119,14 @@ def wilson_interval(correct: int, count: int) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> float:
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities, float64 [..., classes], of logits of the same shape."""
+    exact = logits.astype(np.float64)
+    powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def calibration_error(metrics: Metrics, labels: np.ndarray) -> float:
     """Return the expected calibration error, 0..1.
 
     The images are grouped into bins of equal width by their confidence, the largest probability.
@@ -127,15 +136,18 @@ def calibration_error(metrics: Metrics, labels: np.ndarray, bins: int = 15) -> f
     Args:
         metrics: metrics of a split.
         labels: int [N], of the same split.
-        bins: number of bins; bin ``m`` holds the confidences above ``m / bins``.
     """
-    logits = metrics.logits.astype(np.float64)
-    confidence = 1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
-    right = logits.argmax(axis=1) == labels
-    at = np.ceil(confidence * bins).astype(int) - 1
+    confidence = confidences(metrics.logits)
+    right = metrics.logits.argmax(axis=1) == labels
+    at = np.ceil(confidence * _BINS).astype(int) - 1
     # Of each bin, weight x distance = |sum of (confidence - correct)| / N.
-    differences = np.bincount(at, weights=confidence - right, minlength=bins)
+    differences = np.bincount(at, weights=confidence - right, minlength=_BINS)
     return float(np.abs(differences).sum() / len(labels))
+
+
+def confidences(logits: np.ndarray) -> np.ndarray:
+    """Return the largest probability of each image, float64 [N], from logits [N, classes]."""
+    return softmax(logits).max(axis=1)
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

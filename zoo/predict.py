@@ -19,9 +19,9 @@ from zoo.data import contact_sheet, preprocessing
 from zoo.data.preprocessing import Prepared, Preprocessing, shown
 from zoo.errors import InputError
 from zoo.inference import predict_fn
-from zoo.metrics import PredictFn, check_finite, predict_in_batches
+from zoo.metrics import PredictFn, check_finite, predict_in_batches, softmax
 from zoo.runs import find, load_model
-from zoo.util import atomic, backend
+from zoo.util import atomic, backend, bundle_paths
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,13 @@ def main(argv: Sequence[str]) -> None:
         for path in arguments.pictures
         for answer in _prepared(path, wanted, each=arguments.each)
     ]
+    if arguments.show:
+        contact_sheet.check_count(len(answers))
     answers = _classified(answers, load, facts["class_names"], arguments.top)
+    if arguments.json:
+        print(atomic.json_text([answer.record() for answer in answers]))
+    else:
+        print("\n".join(answer.text() for answer in answers))
     if arguments.show:
         contact_sheet.write(
             arguments.show,
@@ -124,17 +130,21 @@ def main(argv: Sequence[str]) -> None:
                 for each in answers
             ],
         )
-    if arguments.json:
-        print(atomic.json_text([answer.record() for answer in answers]))
-    else:
-        print("\n".join(answer.text() for answer in answers))
 
 
 def _preprocessing(facts: dict[str, Any], ink: str) -> Preprocessing:
-    """Return the preprocessing recorded with the network, with ``--ink`` applied."""
+    """Return the preprocessing recorded with the network, with ``--ink`` applied.
+
+    Raises:
+        InputError: ``ink`` is ``on``, but the network was not trained on handwriting.
+    """
     recorded = preprocessing.recorded(facts)
     if ink == data.AUTO:
         return recorded
+    if ink == "on" and recorded.polarity == "keep":
+        raise InputError(
+            "--ink on cannot be used: the network was trained on whole pictures; leave out --ink"
+        )
     return dataclasses.replace(recorded, ink=ink == "on")
 
 
@@ -149,10 +159,14 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
         found = preprocessing.prepare_each(picture, wanted)
     except InputError as error:
         raise InputError(f"{shown(path)} {error}") from error
+    if (frames := preprocessing.frame_count(path)) > 1:
+        step = f"first of {frames} frames"
+        found = [dataclasses.replace(each, steps=(step, *each.steps)) for each in found]
     if not found:
         return [_Answer(path, problem="no ink found")]
-    if len(found) > 1 and not each:
-        problem = f"{len(found)} separate objects found; --each classifies each, left to right"
+    if (count := len(found) + found[0].cut_off) > 1 and not each:
+        which = "those that are not cut off at the edge" if found[0].cut_off else "each"
+        problem = f"{count} separate objects found; --each classifies {which}, left to right"
         return [_Answer(path, problem=problem)]
     if len(found) == 1:
         return [_Answer(path, prepared=found[0])]
@@ -183,7 +197,7 @@ def _classified(
 
 def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable[[], PredictFn]]:
     """Return the record of a network's dataset, and a function that loads its ``predict_fn``."""
-    if (folder / "manifest.json").exists():
+    if (folder / bundle_paths.MANIFEST).exists():
         bundle = bundles.open_bundle(folder)
 
         def load_bundle() -> PredictFn:
@@ -193,6 +207,8 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
 
         return bundle.manifest["data"], load_bundle
 
+    if hint := bundle_paths.hint(folder):
+        raise InputError(f"{folder} is not a bundle; {hint}")
     if runtime:
         raise InputError(
             f"--runtime selects a bundle's file, but {folder} is not a bundle; leave it out"
@@ -208,8 +224,7 @@ def _opened(folder: Path, runtime: str | None) -> tuple[dict[str, Any], Callable
 
 def _top(logits: np.ndarray, class_names: Sequence[str], count: int) -> tuple[dict[str, Any], ...]:
     """Return the most probable classes, most probable first."""
-    exponentials = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = exponentials / exponentials.sum()
+    probabilities = softmax(logits)
     order = np.argsort(-probabilities, kind="stable")[:count]
     return tuple(
         {"class": class_names[at], "probability": float(probabilities[at])} for at in order

@@ -130,6 +130,10 @@ class Recipe:
         return dataclasses.replace(self, **changes)
 
 
+KEYS = tuple(field.name for field in dataclasses.fields(Recipe) if field.name != "name")
+"""The values of a recipe that can be replaced."""
+
+
 def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
     """Parse ``key=value`` texts into typed recipe values.
 
@@ -137,14 +141,13 @@ def parse_overrides(texts: Iterable[str]) -> dict[str, Any]:
         InputError: a text has another form, an unknown key, or a value of the wrong type.
     """
     kinds = _kinds()
-    keys = kinds.keys() - {"name"}
     values = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set takes key=value, received {text!r}")
-        if key not in keys:
-            raise unknown("recipe key", key, keys)
+        if key not in KEYS:
+            raise unknown("recipe key", key, KEYS)
         values[key] = _parse(key, value, kinds[key])
     return values
 
@@ -275,6 +278,12 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "crop": crop,
     "all-cnn": all_cnn,
 }
+
+
+def summaries() -> dict[str, str]:
+    """Return a description of each recipe in one line, from the docstring of its function."""
+    lines = {name: (make.__doc__ or "").partition("\n")[0] for name, make in RECIPES.items()}
+    return {name: line.removeprefix("Return ").replace("``", "") for name, line in lines.items()}
 
 
 def get_recipe(name: str) -> Recipe:

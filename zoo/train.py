@@ -12,6 +12,7 @@ from etils import epy
 
 from zoo import cli, data
 from zoo.errors import InputError
+from zoo.metrics import wilson_interval
 from zoo.models import registry, user_modules
 from zoo.recipes import Recipe
 from zoo.runs import Run
@@ -27,6 +28,8 @@ from zoo.util import backend, lifetime, tf_config
 
 with epy.lazy_imports():
     from zoo.training import local_workers, supervisor
+
+_WIDE = 0.02  # width of a confidence interval above which it is printed
 
 # The test results that the post prints at its end, for ltfn5 on MNIST.
 _POST_TEST_COST = 15_083
@@ -210,11 +213,9 @@ def _read_unfinished(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         if getattr(arguments, name)
     ]
     if given:
-        raise InputError(
-            f"--resume uses the settings in {run.recipe}; leave out --recipe, --data, --set, "
-            "--steps, --epochs, --batch-size, --precision, --seed, --weights, --freeze, "
-            "--teachers, --force and picture options"
-        )
+        options = [f"--{name.replace('_', '-')}" for name in given]
+        left_out = ", ".join(options).replace("--overrides", "--set")
+        raise InputError(f"--resume uses the settings in {run.recipe}; leave out {left_out}")
     recorded = run.read_request()
     if recorded["model"] != arguments.model:
         raise InputError(f"{run.folder} is a run of {recorded['model']}, not of {arguments.model}")
@@ -234,7 +235,10 @@ def _check_no_run(run: Run) -> None:
 
 
 def _report(result: dict[str, Any]) -> None:
-    """Print the test cost and accuracy; for ltfn5 on MNIST also those of the post."""
+    """Print the test cost and accuracy; for ltfn5 on MNIST also those of the post.
+
+    If there are so few test images that the accuracy is uncertain, also print its interval.
+    """
     beside = {"cost": "", "accuracy": ""}
     name = result["data"]["name"]
     if (result["model"], name) == ("ltfn5", "mnist"):
@@ -245,6 +249,10 @@ def _report(result: dict[str, Any]) -> None:
     right = f"{result['test_correct']:,} of {result['test_count']:,} on {name}"
     print(f"Test cost: {result['test_cost']:,.6g}{beside['cost']}")
     print(f"Test accuracy: {100 * result['test_accuracy']:.2f} %, {right}{beside['accuracy']}")
+    low, high = wilson_interval(result["test_correct"], result["test_count"])
+    if high - low > _WIDE:
+        interval = f"{100 * low:.2f} to {100 * high:.2f} %"
+        print(f"95 % confidence interval: {interval} (few test images)")
 
 
 if __name__ == "__main__":

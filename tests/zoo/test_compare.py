@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 
 from tests.conftest import Command
-from zoo import compare
-from zoo.errors import InputError
+from zoo import compare, recipes
+from zoo.data import Dataset
+from zoo.errors import DivergedError, InputError
 from zoo.runs import Run, records
+from zoo.training import precision
 
 TINY = [
     "ltfn3",
@@ -70,6 +75,41 @@ def test_a_study_sets_the_seeds_itself() -> None:
     for seed in (["--set", "seed=7"],):
         with pytest.raises(InputError, match="give their number with --seeds"):
             compare.main([*TINY, *seed])
+
+
+def _job(model: str, seed: int, folder: Path, dataset: Dataset, **settings: Any) -> compare.Job:
+    recipe = recipes.get_recipe("quick").replace(steps=2, batch_size=4, seed=seed, **settings)
+    models = ["ltfn1", "compact-4k"]
+    common = functools.partial(compare._precision, folder, models, dataset)
+    return compare.Job(model, dataset, recipe, Run(folder / f"{model}-seed{seed}"), common)
+
+
+def test_a_run_that_diverges_does_not_keep_others_from_training(
+    digits: Dataset, tmp_path: Path
+) -> None:
+    wild = _job("ltfn1", 0, tmp_path, digits, optimizer="sgd", learning_rate=1e38)
+    tame = _job("ltfn1", 1, tmp_path, digits, precision="float32")
+    with pytest.raises(
+        DivergedError, match=r"^ltfn1-seed0: .*--set learning_rate=RATE and another"
+    ):
+        compare._results([wild, tame])
+    assert tame.run.result.exists()
+
+
+def test_all_runs_of_a_study_have_the_precision_of_its_largest_network(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def fastest(build: Callable[[str], keras.Model]) -> str:
+        measured.append(build("float32").name)
+        return "bfloat16"
+
+    monkeypatch.setattr(precision, "fastest", fastest)
+    jobs = [_job(model, 0, tmp_path, digits) for model in ("ltfn1", "compact-4k")]
+    found = compare._results(jobs)
+    assert [each["precision"] for each in found.values()] == ["bfloat16", "bfloat16"]
+    assert measured == ["compact-4k"]
 
 
 @pytest.mark.slow

@@ -57,6 +57,56 @@ def test_names_are_not_formulas() -> None:
     draw.draw_network(model).savefig(io.BytesIO(), format="svg")
 
 
+def test_every_other_layer_that_changes_the_shape_is_a_plain_block() -> None:
+    image = keras.Input((8, 8, 1), name="image")
+    layers = keras.layers
+    tensor = layers.SeparableConv2D(4, 3, strides=2, padding="same", name="separable")(image)
+    tensor = layers.UpSampling2D(name="larger")(layers.ReLU()(tensor))
+    tensor = layers.Conv2DTranspose(2, 3, name="transposed")(tensor)
+    pooled = layers.GlobalMaxPooling2D(name="pooled")(tensor)
+    model = keras.Model(image, keras.ops.reshape(pooled, (-1, 1, 2)))
+    told = {volume.name: volume for volume in draw.volumes(model)}
+    assert [(each.kind, each.lines[0], each.shape) for each in told.values()] == [
+        ("image", "pixels", (8, 8, 1)),
+        ("conv", "3x3 separable", (4, 4, 4)),
+        ("image", "UpSampling2D", (8, 8, 4)),
+        ("image", "Conv2DTranspose", (10, 10, 2)),
+        ("pool", "global max", (1, 1, 2)),
+        ("image", "Reshape", (1, 1, 2)),
+    ]
+    assert told["separable"].window == (3, 3)
+    assert told["pooled"].window == (10, 10)
+
+
+NOTE = "in the order of the layers; branches are not shown"
+
+
+def _texts(model: keras.Model) -> list[str]:
+    (axes,) = draw.draw_network(model).axes
+    return [text.get_text() for text in axes.texts]
+
+
+def test_that_branches_are_not_shown_is_said() -> None:
+    image = keras.Input((8, 8, 1), name="image")
+    one = keras.layers.Conv2D(4, 3, padding="same", name="one")(image)
+    other = keras.layers.Conv2D(2, 3, padding="same", name="other")(image)
+    joined = keras.layers.Concatenate(name="joined")([one, other])
+    texts = _texts(keras.Model(image, joined))
+    assert NOTE in texts
+    assert texts[-3:] == ["joined", "8x8x6", "Concatenate"]
+    assert NOTE in _texts(keras.Model(image, keras.layers.Add()([image, image])))
+    assert NOTE not in _texts(keras.Model(image, one))
+
+
+def test_a_layer_with_several_outputs_has_no_block() -> None:
+    image = keras.Input((8, 8, 1), name="image")
+    rows = keras.layers.Reshape((8, 8), name="rows")(image)
+    last, _, _ = keras.layers.LSTM(5, return_state=True)(rows)
+    model = keras.Model(image, keras.layers.Dense(3, name="logits")(last))
+    assert [volume.name for volume in draw.volumes(model)] == ["image", "rows", "logits"]
+    draw.draw_network(model)
+
+
 def test_the_picture_says_what_the_network_does() -> None:
     told = {volume.name: volume for volume in draw.volumes(zoo.create_model("ltfn5-strided"))}
     assert list(told) == [

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 
 from tests.conftest import Command
 from zoo import predict
-from zoo.data import Dataset
+from zoo.data import Dataset, contact_sheet
+from zoo.data.preprocessing import Preprocessing
 from zoo.errors import InputError
 
 
@@ -87,6 +91,32 @@ def test_what_cannot_answer_is_said(
         predict.main(["runs", picture])
 
 
+@pytest.mark.parametrize(
+    ("network", "proposed"),
+    [
+        ("exports/ltfn5", "give a version, such as exports/ltfn5/10 (the newest)"),
+        (
+            "exports/ltfn5/1/tflite/ltfn5-int8.tflite",
+            "give the bundle, exports/ltfn5/1; in zoo.predict, --runtime selects its file",
+        ),
+    ],
+)
+@pytest.mark.parametrize("options", [[], ["--runtime", "int8"]])
+def test_a_path_near_a_bundle_is_answered_with_the_bundle(
+    examples: Path,
+    network: str,
+    proposed: str,
+    options: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(examples)
+    for name in ("9", "10"):
+        Path("exports/ltfn5", name).symlink_to("1")
+    with pytest.raises(InputError) as caught:
+        predict.main([network, "digit.png", *options])
+    assert str(caught.value) == f"{network} is not a bundle; {proposed}"
+
+
 def _page(digits: Dataset, *indices: int) -> PIL.Image.Image:
     """Draw dark digits side by side on light paper, off-centre."""
     page = np.full((300, 400), 230, np.uint8)
@@ -159,6 +189,72 @@ def test_no_ink_and_several_things_are_said(
     assert [answer["place"] for answer in json.loads(as_json.stdout)] == ["1 of 2", "2 of 2"]
 
 
+def test_an_object_that_the_edge_cuts_off_counts(
+    workplace: Path,
+    digits: Dataset,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(workplace)
+    page = np.array(_page(digits, 0))
+    page[200:, 300:320] = 40
+    picture = str(tmp_path / "a.png")
+    PIL.Image.fromarray(page).save(picture)
+    predict.main(["exports/ltfn5/1", picture])
+    assert capsys.readouterr().out == (
+        f"{picture}: 2 separate objects found; --each classifies those that are not cut off at the "
+        "edge, left to right\n"
+    )
+    predict.main(["exports/ltfn5/1", picture, "--each", "--json"])
+    (answer,) = json.loads(capsys.readouterr().out)
+    assert len(answer["classes"]) == 3
+    assert answer["done"][-1] == "1 object at the edge left out"
+
+
+def test_that_there_are_other_frames_is_said(digit: PIL.Image.Image, tmp_path: Path) -> None:
+    digit.save(tmp_path / "a.gif", save_all=True, append_images=[PIL.ImageOps.flip(digit)])
+    wanted = Preprocessing(height=28, width=28, channels=1)
+    (answer,) = predict._prepared(tmp_path / "a.gif", wanted, each=False)
+    assert "\n  first of 2 frames, " in answer.text()
+
+
+def test_a_network_of_whole_pictures_does_not_search_for_ink() -> None:
+    facts = {"preprocessing": Preprocessing(height=28, width=28, channels=3).record()}
+    with pytest.raises(InputError, match="trained on whole pictures; leave out --ink"):
+        predict._preprocessing(facts, "on")
+    assert not predict._preprocessing(facts, "off").ink
+
+
+def test_a_sheet_of_too_many_images_is_refused(
+    workplace: Path, digit: PIL.Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workplace)
+    digit.save(tmp_path / "a.png")
+    pictures = [str(tmp_path / "a.png")] * 501
+    with pytest.raises(InputError, match="at most 500 images, received 501"):
+        predict.main(["exports/ltfn5/1", *pictures, "--show", str(tmp_path / "seen.png")])
+
+
+def test_the_answers_are_printed_before_the_sheet_is_written(
+    workplace: Path,
+    digit: PIL.Image.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.chdir(workplace)
+    monkeypatch.setattr(contact_sheet, "write", full)
+    digit.save(tmp_path / "a.png")
+    line = ["exports/ltfn5/1", str(tmp_path / "a.png"), "--show", str(tmp_path / "seen.png")]
+    with pytest.raises(OSError, match="no space"):
+        predict.main(line)
+    assert "a.png: " in capsys.readouterr().out
+
+
 def test_where_the_sheet_cannot_be_written_is_said(
     workplace: Path, digit: PIL.Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,3 +270,6 @@ def test_where_the_sheet_cannot_be_written_is_said(
         # It is said before anything is opened.
         with pytest.raises(InputError, match=message):
             predict.main(["nothing", str(tmp_path / "a.png"), "--show", target])
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match="is not a writable folder"):
+        predict.main(["nothing", str(tmp_path / "a.png"), "--show", str(tmp_path / "seen.png")])

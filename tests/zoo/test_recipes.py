@@ -54,6 +54,13 @@ def test_the_papers_recipe_is_expressible_whole() -> None:
     assert (recipe.momentum, recipe.weight_decay, recipe.schedule) == (0.9, 1e-3, "drops")
 
 
+def test_each_recipe_is_described_in_one_line() -> None:
+    described = recipes.summaries()
+    assert described.keys() == recipes.RECIPES.keys()
+    assert described["adam"] == "he with Adam."
+    assert all(described.values())
+
+
 def test_overrides_are_typed() -> None:
     given = recipes.parse_overrides(["learning_rate=1e-4", "shuffle=false", "shift=1", "steps=9"])
     assert given == {"learning_rate": 1e-4, "shuffle": False, "shift": 1, "steps": 9}

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import DamagedError
-from zoo.util import atomic
+from zoo.util import atomic, bundle_paths
+from zoo.util.bundle_paths import CHECKSUM, MANIFEST
 
 SCHEMA = 4
-MANIFEST = "manifest.json"
-CHECKSUM = "manifest.json.sha256"
 
 # Formats that require no TensorFlow; a bundle's first of these is its default.
 _DEFAULT_ORDER = ("float32", "float16", "dynamic", "int8", "int16x8", "onnx", "openvino")
@@ -99,6 +98,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         content = file.read_bytes()
         checksum = (folder / CHECKSUM).read_bytes()
     except OSError as error:
+        if hint := bundle_paths.hint(folder):
+            raise DamagedError(f"{folder} is not a bundle; {hint}") from error
         raise DamagedError(
             f"{folder} is not a complete bundle: {Path(error.filename).name} cannot be read "
             f"({error.strerror})"
@@ -119,7 +120,7 @@ def _files(folder: Path) -> dict[str, Path]:
     return {
         name: path
         for name, path in sorted(found.items())
-        if not path.is_dir() and name not in (MANIFEST, CHECKSUM)
+        if (path.is_symlink() or not path.is_dir()) and name not in (MANIFEST, CHECKSUM)
     }
 
 

@@ -21,6 +21,12 @@ with epy.lazy_imports():
     import tensorflow as tf
     from ai_edge_litert import interpreter as litert
 
+INTEGER_STEPS = 4
+"""Steps, each the scale of the quantized logits, by which kernels may differ in rounding.
+
+Kernels of different processors may differ by one step in each layer; this allows for several.
+"""
+
 SecondsFn = Callable[[np.ndarray], float]
 """uint8 images [N, H, W, C] -> seconds that they take, one after another."""
 

@@ -179,7 +179,9 @@ def check_name(name: str) -> None:
         return
     known = ["auto", "digits", *tfds_sets.names()]
     if tfds_sets.set_name(name) not in known:
-        raise unknown("dataset", name, known, described=HELP)
+        folders = [path.name for path in Path().glob("*/")]
+        described = f"{HELP}; there is no folder {name!r} here"
+        raise unknown("dataset", name, known, preferred=folders, described=described)
 
 
 def _print_to_stderr(line: str) -> None:
@@ -258,7 +260,7 @@ def load(
             polarity=_folder_polarity(polarity, ink),
             ink=ink == "on",
         )
-        for line in image_folder.report(found) if report else ():
+        for line in image_folder.report(found) if report else image_folder.not_read(found):
             announce(line)
         root = Path(data_dir or tfds.core.constants.get_default_data_dir())
         return Dataset(
@@ -308,7 +310,7 @@ def load(
         name=tfds_sets.full_name(builder),
         source=tfds_sets.full_name(builder) if name == AUTO else name,
         version=str(builder.version),
-        class_names=tuple(builder.info.features["label"].names),
+        class_names=tfds_sets.class_names(builder),
         licence=_LICENCES.get(builder.name, "see its homepage"),
         homepage=builder.info.homepage,
         preprocessing=wanted,

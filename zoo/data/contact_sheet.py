@@ -20,6 +20,7 @@ _SIDE = 280  # side of each drawing in pixels: ten times that of MNIST
 _GAP = 20
 _TEXT = 46  # height of the line of text below a drawing, with margins
 _FONT = 15
+_MOST_ROWS = 500  # a sheet of 173,000 pixels height, which takes 0.3 GB of memory
 _SOFTWARE = "zoo.predict --show"  # marks the files that may be replaced
 _FRAME = (0, 114, 178)  # distinct from ink for color-blind users too
 
@@ -28,15 +29,33 @@ def check(file: Path) -> None:
     """Check that a file can be written, before the pictures are classified.
 
     Raises:
-        InputError: the extension is not ``.png``, the folder does not exist, or the file exists and
-            is not one that ``write`` wrote.
+        InputError: the extension is not ``.png``, the folder does not exist or is not writable, or
+            the file exists and is not one that ``write`` wrote.
     """
     if file.suffix.lower() != ".png":
         raise InputError(f"--show needs a file name that ends in .png, received {shown(file)}")
     if not file.parent.is_dir():
         raise InputError(f"--show cannot write {shown(file)}: {file.parent} is not a folder")
+    if not atomic.is_writable(file.parent):
+        raise InputError(
+            f"--show cannot write {shown(file)}: {file.parent} is not a writable folder; "
+            "give a file in another folder"
+        )
     if file.exists() and not _is_sheet(file):
         raise InputError(f"--show would replace {shown(file)}; give the name of a new file")
+
+
+def check_count(count: int) -> None:
+    """Check the number of rows of a sheet, before the images are classified.
+
+    Raises:
+        InputError: there are too many.
+    """
+    if count > _MOST_ROWS:
+        raise InputError(
+            f"--show draws at most {_MOST_ROWS} images, received {count:,}; give fewer pictures, "
+            "or leave out --show"
+        )
 
 
 def _is_sheet(file: Path) -> bool:

@@ -211,10 +211,13 @@ def report(found: Survey) -> list[str]:
         f"Largest class of train: {names[largest]}; a classifier that always predicts it would "
         f"reach {100 * share:.1f} % on test."
     )
-    if found.skipped:
-        skipped = ", ".join(f"{count:,} {what}" for what, count in sorted(found.skipped.items()))
-        lines.append(f"Not read: {skipped}.")
-    return lines + _copies(found)
+    return lines + not_read(found) + _copies(found)
+
+
+def not_read(found: Survey) -> list[str]:
+    """Return a line about the files that are not read, if there are any."""
+    skipped = ", ".join(f"{count:,} {what}" for what, count in sorted(found.skipped.items()))
+    return [f"Not read: {skipped}."] if skipped else []
 
 
 def _copies(found: Survey) -> list[str]:

@@ -59,6 +59,21 @@ class Ink:
     box: Box
 
 
+@dataclass(frozen=True)
+class Found:
+    """The ink in a picture.
+
+    Attributes:
+        things: the separate things, left to right.
+        cut_off: number of things that are left out because the edge of the picture cuts them off.
+        small: number of things that are left out because they are small, specks not included.
+    """
+
+    things: list[Ink]
+    cut_off: int
+    small: int
+
+
 @dataclass
 class _Thing:
     """Pieces of ink that belong together: their labels and their bounding box."""
@@ -71,8 +86,8 @@ class _Thing:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
 
-def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
-    """Return the separate things in a picture, left to right; empty if there is no ink.
+def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> Found:
+    """Return the separate things in a picture, and how many are left out.
 
     A thing is one character, or several that touch. Pieces of a broken stroke belong to their
     character. Things at the edge of the picture are cut off, so they are returned only if there are
@@ -100,16 +115,17 @@ def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
     # Coverage is 0.5 at the threshold, so that strokes keep their width and soft edges.
     coverage = np.clip(strength / threshold - 0.5, 0, 1)
 
-    found = []
-    for thing in _things(labels, _SPECK * side):
+    things = []
+    kept, cut_off, small = _things(labels, _SPECK * side)
+    for thing in kept:
         left, top, right, bottom = thing.box
         around = (slice(max(0, top - 2), bottom + 2), slice(max(0, left - 2), right + 2))
         own = np.isin(labels[around], thing.labels)
         own = ndimage.maximum_filter(own, 5)
         image = _normalized(coverage[around] * own, thing.side, size)
         edges = (left, top, min(right, grey.shape[1] / factor), min(bottom, grey.shape[0] / factor))
-        found.append(Ink(image, tuple(round(edge * factor) for edge in edges)))
-    return found
+        things.append(Ink(image, tuple(round(edge * factor) for edge in edges)))
+    return Found(things, cut_off, small)
 
 
 def _odd(length: float) -> int:
@@ -148,12 +164,15 @@ def _is_background_light(picture: np.ndarray, window: int) -> bool:
     return bool((2 * level - lightest - darkest).sum() >= 0)
 
 
-def _things(labels: np.ndarray, speck: float) -> list[_Thing]:
+def _things(labels: np.ndarray, speck: float) -> tuple[list[_Thing], int, int]:
     """Return the things that labelled pieces of ink form, left to right.
 
     Args:
         labels: int [h, w], 0 where there is no ink.
         speck: longer side in pixels of the smallest piece of ink.
+
+    Returns:
+        The things; the number of those left out at the edge, and of small ones.
     """
     pieces = [
         _Thing([label], (columns.start, rows.start, columns.stop, rows.stop))
@@ -176,9 +195,11 @@ def _things(labels: np.ndarray, speck: float) -> list[_Thing]:
         for thing in things
         if min(thing.box[:2]) > 0 and thing.box[2] < width and thing.box[3] < height
     ]
-    things = whole or things
-    least = _IGNORED * max((thing.side for thing in things), default=0)
-    return sorted((thing for thing in things if thing.side >= least), key=lambda thing: thing.box)
+    kept = whole or things
+    least = _IGNORED * max((thing.side for thing in kept), default=0)
+    small = sum(thing.side < least for thing in things)
+    kept = sorted((thing for thing in kept if thing.side >= least), key=lambda thing: thing.box)
+    return kept, len(things) - small - len(kept), small
 
 
 def _belongs(piece: _Thing, thing: _Thing) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,9 @@ POLARITIES = ("keep", "light-on-dark", "dark-on-light")
 
 # Other decoders of Pillow start external programs (EPS) or have no use here.
 DECODERS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "WEBP", "TIFF")
+
+# Not JPEG: the second picture in such a file is a preview of the first.
+_DECODERS_OF_FRAMES = ("PNG", "GIF", "WEBP", "TIFF")
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # tags of a TIFF file; the latter is 0 if 0 is white
 _TURNS = {
@@ -181,11 +185,13 @@ class Prepared:
         image: uint8 [height, width, channels].
         steps: operations applied to the picture, one phrase each.
         box: part of the picture that was used: left, top, right, bottom in pixels.
+        cut_off: number of objects that were left out because the edge of the picture cuts them off.
     """
 
     image: np.ndarray
     steps: tuple[str, ...]
     box: tuple[int, int, int, int]
+    cut_off: int = 0
 
 
 def version() -> str:
@@ -253,6 +259,18 @@ def read_content(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{shown(path)} cannot be read: {reason}") from error
+
+
+def frame_count(path: Path) -> int:
+    """Return the number of frames in a picture file, or 1 if those after the first are damaged."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(path, formats=_DECODERS_OF_FRAMES) as file,
+        ):
+            return getattr(file, "n_frames", 1)
+    except Exception:  # each decoder raises its own error types
+        return 1
 
 
 def decode(content: bytes) -> Image.Image:
@@ -330,7 +348,8 @@ def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
     """Return each object in a decoded picture as a network input, left to right.
 
     Without ``wanted.ink``, or if the picture has the network's size, the only object is the whole
-    picture.
+    picture. The steps report objects that are left out: those that the edge of the picture cuts
+    off, if there are others, and small ones.
 
     Raises:
         InputError: the pixel format is unsupported; the message does not name the file.
@@ -338,7 +357,8 @@ def prepare_each(picture: Image.Image, wanted: Preprocessing) -> list[Prepared]:
     pixels, steps = _channels(picture, wanted)
     if not wanted.ink or pixels.shape[:2] == wanted.size:
         return [_whole(pixels, steps, wanted)]
-    return [_as_training_ink(each, steps, wanted) for each in ink.find(pixels[..., 0], wanted.size)]
+    found = ink.find(pixels[..., 0], wanted.size)
+    return [_as_training_ink(each, found, steps, wanted) for each in found.things]
 
 
 def _whole(pixels: np.ndarray, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
@@ -544,11 +564,26 @@ def _polarity(pixels: np.ndarray, polarity: str) -> tuple[np.ndarray, list[str]]
     return 255 - pixels, ["inverted"]
 
 
-def _as_training_ink(found: ink.Ink, steps: Sequence[str], wanted: Preprocessing) -> Prepared:
-    image = found.image if wanted.polarity == "light-on-dark" else 255 - found.image
-    left, top, right, bottom = found.box
-    done = f"ink of {right - left}x{bottom - top} pixels found, scaled and centred as in MNIST"
-    return Prepared(image[..., None], (*steps, "background removed", done), found.box)
+def _as_training_ink(
+    thing: ink.Ink, found: ink.Found, steps: Sequence[str], wanted: Preprocessing
+) -> Prepared:
+    """Return one of the things found in a picture as a network input."""
+    image = thing.image if wanted.polarity == "light-on-dark" else 255 - thing.image
+    left, top, right, bottom = thing.box
+    done = [
+        *steps,
+        "background removed",
+        f"ink of {right - left}x{bottom - top} pixels found, scaled and centred as in MNIST",
+    ]
+    if found.cut_off:
+        done.append(f"{_counted(found.cut_off, 'object')} at the edge left out")
+    if found.small:
+        done.append(f"{_counted(found.small, 'small mark')} ignored")
+    return Prepared(image[..., None], tuple(done), thing.box, found.cut_off)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _resize(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

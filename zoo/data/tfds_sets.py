@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import string
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from zoo.util import atomic
 from zoo.util.tracking import track
 
 with epy.lazy_imports():
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 MNIST_FILES = (
@@ -38,6 +40,17 @@ MNIST_FILES = (
 # As in the post, the first training images are held out if there is no validation split, but at
 # most a tenth of them.
 _VALIDATION_IMAGES = 5_000
+
+# tfds stores the images of EMNIST transposed, and numbers its classes. The configuration "letters"
+# begins with class 1; "balanced" and "bymerge" have no lower case for letters that look alike.
+_TRANSPOSED = "emnist"
+_CHARACTERS = string.digits + string.ascii_uppercase
+_EMNIST_NAMES = {
+    "balanced": _CHARACTERS + "abdefghnqrt",
+    "bymerge": _CHARACTERS + "abdefghnqrt",
+    "byclass": _CHARACTERS + string.ascii_lowercase,
+    "letters": "0" + string.ascii_uppercase,
+}
 
 _PROBE_SECONDS = 3.0
 _ABANDONED_SECONDS = 3600
@@ -66,6 +79,8 @@ def find(name: str, data_dir: str | None) -> Any:
     Raises:
         InputError: the configuration or version is unknown, or the dataset has no image and label.
     """
+    if name != set_name(name) and set_name(name) in ("auto", "digits"):
+        raise InputError(f"{name} is not a dataset; a folder of this name is ./{name}")
     # Defining the class registers it in tfds.
     if name == "digits":
         from zoo.data.digits import Digits  # noqa: PLC0415 - its base class starts tfds
@@ -80,6 +95,17 @@ def find(name: str, data_dir: str | None) -> Any:
     if not all(key in features and isinstance(features[key], wanted[key]) for key in wanted):
         raise InputError(f"{name} is not an image classification dataset: it needs image and label")
     return builder
+
+
+def class_names(builder: Any) -> tuple[str, ...]:
+    """Return the names of the classes in label order; those of EMNIST are characters."""
+    own = builder.info.features["label"].names
+    known = _EMNIST_NAMES.get(builder.builder_config.name, "") if _is_transposed(builder) else ""
+    return (*known[: len(own)], *own[len(known) :])
+
+
+def _is_transposed(builder: Any) -> bool:
+    return builder.name == _TRANSPOSED
 
 
 def full_name(builder: Any) -> str:
@@ -207,6 +233,7 @@ def read(
     kept += f"-{background}" if own_channels == 4 and background != "white" else ""
     if (*wanted.size, wanted.channels) != (*own, own_channels):
         kept += f"-{preprocessing.version()}"
+    kept += "-upright" if _is_transposed(builder) else ""
     folder = Path(builder.data_dir) / "decoded" / kept
     found = {}
     for name in splits.NAMES:
@@ -288,6 +315,8 @@ def with_polarity(
 def _unknown_variant(name: str) -> InputError:
     """Return the error for an unknown configuration or version of a dataset."""
     builder = tfds.builder_cls(set_name(name))
+    if Path(name).is_dir():
+        return InputError(f"{name} is not a dataset; for the folder, give ./{name}")
     wanted, _, version = name.partition(":")
     config = wanted.partition("/")[2]
     if config and config not in builder.builder_configs:
@@ -337,6 +366,8 @@ def _decode(builder: Any, name: str, wanted: Preprocessing, images: np.ndarray) 
     data = builder.as_dataset(
         split=name, as_supervised=True, shuffle_files=False, read_config=config
     )
+    if _is_transposed(builder):
+        data = data.map(lambda image, label: (tf.transpose(image, (1, 0, 2)), label))
     labels = np.empty(len(images), np.int64)
     if builder.info.features["image"].shape[:2] == wanted.size:
         size = min(_IMAGES_AT_ONCE, paging.in_block(images))

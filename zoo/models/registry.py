@@ -278,7 +278,12 @@ def _fault(model: Any, spec: ModelSpec, shape: tuple[int, int, int], classes: in
             f"a model that contains another model, {nested[0]!r}; call its layers "
             "directly, or pass input_tensor= to a model of keras.applications"
         )
-    inner = model._flatten_layers()  # also those within a layer
+    inner = list(model._flatten_layers())  # also those within a layer
+    if model.losses or any(getattr(each, "activity_regularizer", None) for each in inner):
+        return (
+            "a model with a regularizer, which the training would leave out; remove it, and train "
+            "with --set weight_decay=NUMBER"
+        )
     normalized = any(isinstance(each, layers.BatchNormalization) for each in inner)
     if normalized and not spec.batch_statistics:
         return (

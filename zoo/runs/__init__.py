@@ -5,6 +5,7 @@ runs/<model>/
     metrics.jsonl       cost and accuracy of every hundredth batch, and the validation accuracy
     tensorboard/        the same as events, with --tensorboard
     checkpoints/        the latest states, for --resume
+    trained-on.npy      a digest of each image that the weights have learned from (zoo.data.seen)
     model.weights.h5    the trained weights
     curves.png, confusion.png, mistakes.png, filters.png
                         the plots; filters.png only if the first kernels are images
@@ -30,7 +31,7 @@ from zoo.data import Dataset, preprocessing
 from zoo.errors import InputError, first_line
 from zoo.models import architecture, registry, user_modules
 from zoo.runs import records
-from zoo.util import atomic, declared
+from zoo.util import atomic, bundle_paths, declared
 from zoo.weights import released, released_folder
 
 with epy.lazy_imports():
@@ -62,6 +63,7 @@ class Run:
         self.metrics = self.folder / "metrics.jsonl"
         self.checkpoints = self.folder / "checkpoints"
         self.weights = self.folder / "model.weights.h5"
+        self.seen = self.folder / "trained-on.npy"
         self.result = self.folder / "result.json"
         self.tensorboard = self.folder / "tensorboard"
         self.curves = self.folder / "curves.png"
@@ -177,7 +179,7 @@ class Run:
         """
         try:
             return records.read_request(self.recipe)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise self._is_no_run(self.recipe) from error
 
     def save_weights(self, model: keras.Model) -> None:
@@ -207,10 +209,27 @@ class Run:
             )
         try:
             return records.read_result(self.result)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise self._is_no_run(self.result) from error
 
+    def check_weights(self, sha256: str) -> None:
+        """Check that the run has the weights with which a training began.
+
+        Raises:
+            InputError: there is no finished run, or it has other weights.
+        """
+        if self.read_result()["weights"]["sha256"] != sha256:
+            raise InputError(
+                f"{self.folder} has other weights than when this training began; train again with "
+                "--force"
+            )
+
     def _is_no_run(self, missing: Path) -> InputError:
+        if bundle := bundle_paths.bundle_near(self.folder):
+            return InputError(
+                f"{self.folder} is not a run folder: it holds an exported network; give a run, "
+                f"such as runs/ltfn5, or check the bundle with python -m export.verify {bundle}"
+            )
         return InputError(
             f"{self.folder} is not a run folder: it has no {missing.name}; "
             "create a run with python -m zoo.train MODEL"

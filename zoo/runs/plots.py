@@ -11,7 +11,7 @@ import numpy as np
 from etils import epy
 
 from zoo.data import Dataset
-from zoo.metrics import Metrics
+from zoo.metrics import Metrics, confidences
 from zoo.runs import Run, records
 from zoo.util import atomic
 
@@ -82,7 +82,7 @@ def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
     axes.set(
         xlabel="predicted label",
         ylabel="true label",
-        title=f"{score.count - score.correct:,} errors",
+        title=f"{score.count - score.correct:,} errors of {score.count:,}",
     )
     if len(names) <= _MOST_CLASSES_WITH_NUMBERS:
         axes.set_xticks(
@@ -105,21 +105,28 @@ def confusion(dataset: Dataset, score: Metrics) -> figure.Figure:
 
 
 def mistakes(dataset: Dataset, score: Metrics) -> figure.Figure:
-    """Show the test images with the most confident errors."""
+    """Show the test images with the most confident errors, and the confidence of each."""
     guesses = score.logits.argmax(axis=1)
     wrong = np.flatnonzero(guesses != dataset.test.labels)
     labels = dataset.test.labels[wrong]
     margin = score.logits[wrong, guesses[wrong]] - score.logits[wrong, labels]
-    worst = wrong[np.argsort(-margin)][:_MISTAKES]
+    confidence = confidences(score.logits)
+    # Many errors of an untuned network have a confidence of exactly 1.
+    worst = wrong[np.lexsort((-margin, -confidence[wrong]))][:_MISTAKES]
     names = dataset.class_names
     titles = [
-        f"true: {names[dataset.test.labels[at]]}\npredicted: {names[guesses[at]]}" for at in worst
+        f"true: {names[dataset.test.labels[at]]}\n"
+        f"predicted: {names[guesses[at]]} ({100 * confidence[at]:.0f} %)"
+        for at in worst
     ]
     return _gallery(dataset.test.images[worst], titles, "most confident errors")
 
 
 def filters(model: keras.Model) -> figure.Figure | None:
-    """Show the kernels of the first layer: positive weights in red, negative ones in blue.
+    """Show the kernels of the first layer.
+
+    Those for color images are shown in color; of others, positive weights are red, and negative
+    ones blue.
 
     Return None if they are not images, as those of a dense layer that does not read all pixels.
     """
@@ -129,10 +136,17 @@ def filters(model: keras.Model) -> figure.Figure | None:
         kernel = kernel.reshape(*model.input_shape[1:], -1)
     if kernel.ndim != 4:
         return None
-    images = np.moveaxis(kernel.mean(axis=2), -1, 0)[:_FILTERS]
-    strongest = np.abs(images).max()
-    style = {"cmap": "RdBu_r", "vmin": -strongest, "vmax": strongest}
-    title = f"{len(images)} of {kernel.shape[-1]} filters of {first.name}"
+    images = np.moveaxis(kernel, -1, 0)[:_FILTERS]
+    style: dict[str, Any] = {}
+    if kernel.shape[2] == 3:
+        images = 0.5 + images / (2 * (np.abs(images).max() or 1))
+        colors = "weights of red, green and blue\n0 is grey, positive is brighter"
+    else:
+        images = images.mean(axis=-1)
+        strongest = np.abs(images).max()
+        style = {"cmap": "RdBu_r", "vmin": -strongest, "vmax": strongest}
+        colors = "positive is red, negative is blue"
+    title = f"{len(images)} of {kernel.shape[-1]} filters of {first.name}\n{colors}"
     return _gallery(images, [""] * len(images), title, **style)
 
 

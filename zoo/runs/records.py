@@ -43,6 +43,7 @@ def read_request(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
+        NotADirectoryError: what should be the run folder is a file.
         InputError: the record cannot be read, was changed, or was written by another version.
     """
     return _read(path, schema.Request)
@@ -121,7 +122,7 @@ def _read(path: Path, kind: type[pydantic.BaseModel]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         record = json.loads(text)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error

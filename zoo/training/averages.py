@@ -29,7 +29,9 @@ class WeightAverage:
             optimizer: its iteration count is the step ``t``.
             decay: maximum share of the average that one step keeps; 0 disables averaging.
         """
-        self._weights = [weight.value for weight in model.weights] if decay else []
+        # Whole numbers, such as the counter of a Normalization, have no average.
+        floats = [each for each in model.weights if keras.backend.is_float_dtype(each.dtype)]
+        self._weights = [weight.value for weight in floats] if decay else []
         average = tf.train.ExponentialMovingAverage(decay, optimizer.iterations.value)
         strategy = tf.distribute.get_strategy()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from etils import epy
 
-from zoo.data import Dataset, differences
+from zoo.data import Dataset, differences, seen
 from zoo.errors import InputError, Interrupted
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate
@@ -139,6 +139,12 @@ def run_experiment(
             _check_same(run, request)
         else:
             run.create(request, force=force)
+        if not run.seen.exists():
+            earlier = _learned_from(model, start, teachers)
+            for each in earlier:
+                if warning := seen.warning(str(each.folder), each.seen, dataset.test):
+                    print(warning)
+            seen.write(run.seen, dataset.train, [each.seen for each in earlier])
         try:
             result = request | _train(
                 network,
@@ -243,6 +249,18 @@ def _prepare(
     return network, recipe, request, cost_of
 
 
+def _learned_from(
+    model: str, start: dict[str, Any] | None, teachers: Sequence[dict[str, str]]
+) -> list[Run]:
+    """Return the runs that a training begins with or learns from.
+
+    Raises:
+        InputError: the weights to begin with are not there, or have changed.
+    """
+    begun = [transfer.source_of(model, start)] if start else []
+    return begun + [taught_by.run_of(teacher) for teacher in teachers]
+
+
 def check_elsewhere(
     run: Run, start: dict[str, Any] | None, teachers: Sequence[dict[str, str]]
 ) -> None:
@@ -319,10 +337,11 @@ def _train(
     # Networks are used in float32, so they are evaluated in float32 for every training precision.
     trained = _build(network.name, dataset, recipe.seed, "float32")
     trained.set_weights(network.get_weights())
-    score = evaluate(predict_fn(trained, recipe.shards or 1), dataset.test)
+    predict = predict_fn(trained, recipe.shards or 1)
+    validation, score = (evaluate(predict, split) for split in (dataset.validation, dataset.test))
     run.save_weights(trained)
     plots.save_all(run, trained, dataset, score)
-    return _facts(network.name, recipe, training, score)
+    return _facts(network.name, recipe, training, validation, score)
 
 
 def _check_fits(recipe: Recipe, dataset: Dataset, teachers: Sequence[dict[str, str]]) -> None:
@@ -380,13 +399,15 @@ def _describe(dataset: Dataset) -> str:
     )
 
 
-def _facts(model: str, recipe: Recipe, training: Training, score: Metrics) -> dict[str, Any]:
+def _facts(
+    model: str, recipe: Recipe, training: Training, validation: Metrics, score: Metrics
+) -> dict[str, Any]:
     return {
         "module": registry.get_spec(model).module,
         "seed": recipe.seed,
         "precision": recipe.precision,
         "steps": training.steps,
-        "validation_accuracy": training.validation_accuracy,
+        "validation_accuracy": validation.accuracy,
         "test_accuracy": score.accuracy,
         "test_correct": score.correct,
         "test_count": score.count,

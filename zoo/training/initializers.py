@@ -14,6 +14,8 @@ with epy.lazy_imports():
 def initialize(model: keras.Model, recipe: Recipe) -> None:
     """Draw all kernels from the recipe's distribution with its seed; set all biases to zero.
 
+    What is not trained, such as a fixed filter, stays as it is.
+
     The kernels of a layer are its attribute ``kernel``, and its weights whose names end so: a
     separable convolution has two.
     """
@@ -25,9 +27,12 @@ def initialize(model: keras.Model, recipe: Recipe) -> None:
         relu = getattr(layer, "activation", None) is keras.activations.relu
         draw = {"normal": normal, "he": he if relu else glorot, "glorot": glorot}
         for kernel in named(layer, "kernel"):
-            kernel.assign(draw[recipe.initializer](kernel.shape))
+            values = draw[recipe.initializer](kernel.shape)
+            if kernel.trainable:
+                kernel.assign(values)
         for bias in named(layer, "bias"):
-            bias.assign(np.zeros(bias.shape, np.float32))
+            if bias.trainable:
+                bias.assign(np.zeros(bias.shape, np.float32))
 
 
 def named(layer: keras.Layer, name: str) -> list[keras.Variable]:

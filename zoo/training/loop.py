@@ -57,13 +57,11 @@ class Training:
         steps: total number of steps.
         seconds: time spent on steps, without validation.
         images_per_second: training images divided by ``seconds``.
-        validation_accuracy: accuracy of the final weights, 0..1.
     """
 
     steps: int
     seconds: float
     images_per_second: float
-    validation_accuracy: float
 
 
 def train(
@@ -144,7 +142,7 @@ def train(
         log.write(step=steps, validation_accuracy=score.accuracy)
         progress.validated(steps, score.accuracy)
     rate = steps * recipe.batch_size / clock.seconds if clock.seconds else 0.0
-    return Training(steps, clock.seconds, rate, score.accuracy)
+    return Training(steps, clock.seconds, rate)
 
 
 def assist(

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from etils import epy
 
@@ -20,14 +21,16 @@ class MetricsLog:
     """The file ``metrics.jsonl``, without the rows after the step at which a training resumes."""
 
     def __init__(self, path: Path, start: int, events: Path | None) -> None:
-        self._events = tf.summary.create_file_writer(str(events)) if events else None
+        self._events = events
+        self._writer: Any = tf.summary.create_file_writer(str(events)) if events else None
         rows = records.read_metrics(path) if start else []
         kept = [row for row in rows if _is_before(row, start)]
         with atomic.staged(path) as stage:
             stage.write_text("".join(map(_line, kept)), encoding="utf-8")
         self._last_kept = kept[-1] if kept else None
         self._path = path
-        self._file = path.open("a", encoding="utf-8", buffering=1)
+        # Unbuffered, so that a full disk is noticed here, and not when the file is closed.
+        self._file = path.open("ab", buffering=0)
 
     def write(self, *, step: int, **values: float) -> None:
         """Append the values of a step, which must be finite."""
@@ -35,13 +38,13 @@ class MetricsLog:
         if row == self._last_kept:
             return  # a training that was killed after its last step validates again
         with atomic.writing(self._path):
-            self._file.write(_line(row))
+            self._file.write(_line(row).encode())
         if self._events is not None:
             # tf.summary.scalar requires TensorBoard; this writes the same event without it.
             scalar = tf.compat.v1.SummaryMetadata(
                 plugin_data={"plugin_name": "scalars"}, data_class="DATA_CLASS_SCALAR"
             )
-            with self._events.as_default(step):
+            with atomic.writing(self._events), self._writer.as_default(step):
                 for name, value in values.items():
                     tf.summary.write(name, tf.constant(value, tf.float32), metadata=scalar)
 
@@ -54,8 +57,8 @@ class MetricsLog:
 
     def __exit__(self, *exception: object) -> None:
         self._file.close()
-        if self._events is not None:
-            self._events.close()
+        if self._writer is not None:
+            self._writer.close()
 
 
 def _line(row: Mapping[str, float]) -> str:

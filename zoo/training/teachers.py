@@ -11,7 +11,7 @@ from etils import epy
 from zoo.data import Dataset
 from zoo.errors import InputError
 from zoo.runs import Run, find, load_model
-from zoo.weights import released, released_folder
+from zoo.weights import is_released, released, released_folder
 
 with epy.lazy_imports():
     import keras
@@ -29,8 +29,7 @@ def recorded(names: Sequence[str | Path]) -> list[dict[str, str]]:
     each = []
     for name in names:
         run = find(name)
-        is_released = run.folder == released_folder(str(name))
-        place = str(name) if is_released else os.path.abspath(run.folder)
+        place = run.folder.name if is_released(run.folder) else os.path.abspath(run.folder)
         each.append({"run": place, "sha256": run.read_result()["weights"]["sha256"]})
     return each
 
@@ -58,11 +57,7 @@ def load(teachers: Sequence[dict[str, str]], dataset: Dataset, precision: str) -
 
 def _load(teacher: dict[str, str], dataset: Dataset, precision: str) -> keras.Model:
     run = run_of(teacher)
-    if run.read_result()["weights"]["sha256"] != teacher["sha256"]:
-        raise InputError(
-            f"{run.folder} has other weights than when this training began; train again with "
-            "--force"
-        )
+    run.check_weights(teacher["sha256"])
     network = load_model(run.folder, precision=precision)
     if network.class_names != dataset.class_names:
         raise InputError(

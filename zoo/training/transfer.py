@@ -54,11 +54,7 @@ def source_of(model: str, start: dict[str, Any]) -> Run:
         InputError: it is not there, or has other weights than when the training began.
     """
     run = run_of(model, start["weights"])
-    if run.read_result()["weights"]["sha256"] != start["sha256"]:
-        raise InputError(
-            f"{run.folder} has other weights than when this training began; train again with "
-            "--force"
-        )
+    run.check_weights(start["sha256"])
     return run
 
 

@@ -53,6 +53,11 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
+def is_writable(folder: Path) -> bool:
+    """Return whether this process may create files in a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def reserve(path: Path, size: int) -> None:
     """Reserve the blocks of a file of so many bytes, where the system can; create it if missing.
 

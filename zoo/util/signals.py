@@ -118,7 +118,7 @@ def raise_exceptions() -> None:
 
 
 def _comes_from_signal(exception: BaseException | None) -> bool:
-    """Tell whether an exception is a ``KeyboardInterrupt`` or was caused by one."""
+    """Return whether an exception is a ``KeyboardInterrupt`` or was caused by one."""
     while exception is not None and not isinstance(exception, KeyboardInterrupt):
         exception = exception.__cause__
     return exception is not None

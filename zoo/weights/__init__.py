@@ -33,7 +33,7 @@ def released_folder(name: str) -> Path:
 
 
 def is_released(folder: Path) -> bool:
-    """Tell whether a run folder is one of the package's."""
+    """Return whether a run folder is one of the package's."""
     return folder.parent == _FOLDER
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import string
 import subprocess
 import sys
 import time
@@ -115,6 +116,21 @@ def test_an_unknown_set_is_refused() -> None:
         data.load("mnits")
 
 
+def test_a_folder_with_a_similar_name_is_suggested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"'mnits'; did you mean 'mnist'.* no folder 'mnits' here"):
+        data.check_name("mnits")
+    (tmp_path / "Fruit").mkdir()
+    (tmp_path / "frut.txt").touch()
+    (tmp_path / "units").mkdir()
+    with pytest.raises(InputError, match=r"unknown dataset 'frut'; did you mean 'Fruit'\?"):
+        data.check_name("frut")
+    with pytest.raises(InputError, match=r"unknown dataset 'mnits'; did you mean 'units'\?"):
+        data.check_name("mnits")
+
+
 class Small:
     """What small registered datasets share: two classes, in one split."""
 
@@ -180,6 +196,47 @@ def test_the_background_of_transparent_images_is_used(
         glass = data.load("glass", channels=3, background=wanted, data_dir=str(tmp_path))
     assert glass.preprocessing.background == background
     assert np.unique(glass.train.images).tolist() == [grey]
+
+
+class Transposed(Small, tfds.core.GeneratorBasedBuilder):
+    """Images of the shape of EMNIST, with white first rows when upright: stored transposed."""
+
+    SHAPE = (28, 28, 1)
+    BUILDER_CONFIGS = (tfds.core.BuilderConfig(name="letters", version="1.0.0"),)
+
+    def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(40):
+            image = np.zeros(self.SHAPE, np.uint8)
+            image[:, : 8 + index % 3] = 255
+            yield index, {"image": image, "label": index % 2}
+
+
+@pytest.mark.parametrize("size", [None, (14, 14)])
+def test_emnist_is_upright_and_has_letters(
+    size: tuple[int, int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Transposed, "name", "emnist")
+    monkeypatch.setattr(
+        tfds, "builder", lambda name, data_dir: Transposed(config="letters", data_dir=data_dir)
+    )
+    letters = data.load("emnist/letters", image_size=size, data_dir=str(tmp_path))
+    assert letters.class_names == ("0", "A")
+    assert letters.train.images[:, 0].min() == 255  # the first row
+    assert letters.train.images[:, -1].max() == 0
+
+
+def test_classes_of_emnist_are_characters() -> None:
+    def names(config: str) -> tuple[str, ...]:
+        return tfds_sets.class_names(tfds.builder(f"emnist/{config}"))
+
+    letters = names("letters")
+    assert (letters[1], letters[26], len(letters)) == ("A", "Z", 37)
+    assert names("byclass") == tuple(
+        string.digits + string.ascii_uppercase + string.ascii_lowercase
+    )
+    for config in ("balanced", "bymerge"):
+        assert "".join(names(config)) == f"{string.digits}{string.ascii_uppercase}abdefghnqrt"
+    assert names("digits") == tuple(string.digits)
 
 
 def test_another_set_without_a_way_to_it_names_three(tmp_path: Path) -> None:
@@ -456,6 +513,9 @@ def test_a_set_without_training_images_can_only_be_scored(
         ("", "--data takes auto, digits"),
         (" ", "--data takes auto, digits"),
         ("./a/b", r"\./a/b does not exist; give a dataset"),
+        ("digits/photos", r"digits/photos is not a dataset; a folder of this name is \./digits/ph"),
+        ("digits:1.0.0", r"digits:1\.0\.0 is not a dataset"),
+        ("auto/photos", r"auto/photos is not a dataset"),
     ],
 )
 def test_names_of_no_set_are_refused_with_the_reason(name: str, message: str) -> None:

@@ -11,13 +11,17 @@ import pytest
 
 from tests.conftest import ROOT
 from tools.paper_pictures import VARIANTS
-from zoo.data import Dataset
-from zoo.data.ink import Ink, find
+from zoo.data import Dataset, ink
+from zoo.data.ink import Ink
 
 Lines = list[tuple[int, int, int, int]]
 
 # Strokes on a page of 400x400, each from (x, y) to (x, y).
 FOUR: Lines = [(150, 100, 110, 220), (110, 220, 220, 220), (180, 150, 180, 300)]
+
+
+def find(grey: np.ndarray, size: tuple[int, int] = (28, 28)) -> list[Ink]:
+    return ink.find(grey, size).things
 
 
 def page(strokes: Lines, width: int = 18, ink: int = 50, paper: int = 230) -> np.ndarray:
@@ -184,13 +188,23 @@ def test_specks_are_ignored(radius: int, plain: np.ndarray) -> None:
     for at in ((330, 330), (30, 370), (320, 40)):
         PIL.ImageDraw.Draw(picture).circle(at, radius, 50)
     np.testing.assert_array_equal(only(find(np.asarray(picture))), plain)
+    found = ink.find(np.asarray(picture))
+    assert (found.cut_off, found.small) == (0, 3 if radius == 12 else 0)
 
 
-def test_what_the_edge_of_the_picture_cuts_off_is_ignored(plain: np.ndarray) -> None:
-    cut_off = [(300, 380, 330, 420)]
-    np.testing.assert_array_equal(only(find(page(FOUR + cut_off))), plain)
-    tight = page(FOUR)[95:306, 105:226]
-    assert likeness(only(find(tight)), plain) > 0.9
+@pytest.mark.parametrize(("stroke", "counts"), [(60, (0, 1)), (120, (1, 0))])
+def test_what_the_edge_of_the_picture_cuts_off_is_left_out(
+    plain: np.ndarray, stroke: int, counts: tuple[int, int]
+) -> None:
+    found = ink.find(page([*FOUR, (320, 420 - stroke, 320, 420)]))
+    np.testing.assert_array_equal(only(found.things), plain)
+    assert (found.cut_off, found.small) == counts
+
+
+def test_an_object_alone_may_be_cut_off(plain: np.ndarray) -> None:
+    found = ink.find(page(FOUR)[95:306, 105:226])
+    assert likeness(only(found.things), plain) > 0.9
+    assert (found.cut_off, found.small) == (0, 0)
 
 
 @pytest.mark.parametrize("band", [1, 3, 12, 30])

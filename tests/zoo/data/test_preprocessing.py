@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 import tensorflow as tf
 from PIL.PngImagePlugin import PngInfo
@@ -250,6 +251,20 @@ def test_only_the_first_frame_is_read(digit: PIL.Image.Image) -> None:
     np.testing.assert_array_equal(prepared.image[:, :, 0], digit)
 
 
+def test_frames_are_counted(digit: PIL.Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    more = {"save_all": True, "append_images": [PIL.ImageOps.flip(digit), digit]}
+    for format, count in (("GIF", 3), ("TIFF", 3), ("WEBP", 3), ("PNG", 3), ("MPO", 1)):
+        path.write_bytes(_saved(digit, format, **more))
+        assert preprocessing.frame_count(path) == count, format
+        path.write_bytes(_saved(digit, format))
+        assert preprocessing.frame_count(path) == 1, format
+    # The next frame should be far beyond the end of the file.
+    content = _grey_tiff()
+    path.write_bytes(content[:130] + struct.pack("<I", 10_000) + content[134:])
+    assert preprocessing.frame_count(path) == 1
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_upright(orientation: int) -> None:
     upright = np.zeros((28, 28), np.uint8)
@@ -393,6 +408,12 @@ def test_ink_is_found_in_pictures_of_other_sizes(digit: PIL.Image.Image) -> None
     np.testing.assert_array_equal(
         preprocessing.prepare(PIL.Image.fromarray(page), dark).image, 255 - found.image
     )
+    # What is left out is said: an object that the edge cuts off, and small ones.
+    page[100:, 250:262] = page[20:35, 20:35] = page[20:35, 200:215] = 40
+    (other,) = preprocessing.prepare_each(PIL.Image.fromarray(page), wanted)
+    assert other.steps == (*found.steps, "1 object at the edge left out", "2 small marks ignored")
+    assert (found.cut_off, other.cut_off) == (0, 1)
+    np.testing.assert_array_equal(other.image, found.image)
     # A picture of the network's input size is not treated as a photograph.
     assert preprocessing.prepare(digit, wanted).steps == ()
     # A picture without ink is not classified, but with a label it still gives an image.

@@ -193,6 +193,18 @@ class _Block(keras.Layer):
         return self.norm(inputs)
 
 
+class _Penalized(keras.Layer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = layers.Dense(3, activity_regularizer="l2")
+
+    def build(self, input_shape: Any) -> None:
+        self.dense.build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+
 BAD = {
     "nothing": (lambda: None, "own in .* returned NoneType; return a functional model"),
     "sequential": (
@@ -239,6 +251,14 @@ BAD = {
     "sigmoid": (
         lambda: _network(layers.Dense(3, activation="sigmoid", dtype="float32")),
         "must return logits: remove the sigmoid",
+    ),
+    "regularized": (
+        lambda: _network(layers.Dense(3, kernel_regularizer="l2", dtype="float32")),
+        "a model with a regularizer, which the training would leave out",
+    ),
+    "regularized within a layer": (
+        lambda: _network(lambda x: layers.Dense(3, dtype="float32")(_Penalized()(x))),
+        "a model with a regularizer, which the training would leave out",
     ),
     "nested": (_nested, "contains another model, 'functional"),
     "normalized": (_normalized, r"register it with register_model\(batch_statistics=True"),

@@ -28,8 +28,9 @@ def score(digits: Dataset) -> Metrics:
 def test_the_worst_mistake_comes_first(digits: Dataset, score: Metrics) -> None:
     (axes,) = plots.mistakes(digits, score).axes
     expected = [
-        f"true: {digits.test.labels[at]}\npredicted: {(digits.test.labels[at] + 1) % 10}"
-        for at in (7, 9, 3)
+        f"true: {digits.test.labels[at]}\n"
+        f"predicted: {(digits.test.labels[at] + 1) % 10} ({confidence} %)"
+        for at, confidence in ((7, 100), (9, 100), (3, 72))
     ]
     assert [text.get_text() for text in axes.texts] == expected
     np.testing.assert_array_equal(axes.images[0].get_array(), digits.test.images[7, :, :, 0])
@@ -39,7 +40,7 @@ def test_the_confusion_counts_every_image(digits: Dataset, score: Metrics) -> No
     (axes,) = plots.confusion(digits, score).axes
     assert sum(int(text.get_text()) for text in axes.texts) == len(digits.test)
     assert np.asarray(axes.images[0].get_array()).sum() == 3
-    assert axes.get_title() == "3 errors"
+    assert axes.get_title() == "3 errors of 353"
 
 
 @pytest.mark.parametrize(("name", "count", "side"), [("ltfn5", 64, 3), ("ltfn1", 10, 28)])
@@ -52,6 +53,19 @@ def test_the_filters_are_the_first_kernels(name: str, count: int, side: int) -> 
     assert [image.shape for image in images] == [(side, side)] * count
     kernel = np.asarray(model.layers[2 if name == "ltfn5" else 3].kernel)
     np.testing.assert_array_equal(images[4].ravel(), kernel[..., 4].ravel())
+
+
+def test_the_filters_of_color_images_are_in_color() -> None:
+    model = zoo.create_model("ltfn5", input_shape=(32, 32, 3))
+    picture = plots.filters(model)
+    assert picture
+    (axes,) = picture.axes
+    images = np.stack([np.asarray(image.get_array()) for image in axes.images])
+    kernel = np.moveaxis(np.asarray(model.get_layer("layer1").kernel), -1, 0)
+    assert images.shape == kernel.shape == (64, 3, 3, 3)
+    assert np.abs(images - 0.5).max() == pytest.approx(0.5)  # the largest weight has full contrast
+    scale = 2 * np.abs(kernel).max()
+    np.testing.assert_allclose(images, 0.5 + kernel / scale, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,17 @@ def test_another_folder_is_no_run(tmp_path: Path) -> None:
         zoo.load_model(tmp_path)
 
 
+@pytest.mark.parametrize("path", ["", "1", "1/saved_model.pb"])
+def test_an_exported_network_is_no_run(examples: Path, path: str) -> None:
+    exports = examples / "exports" / "ltfn5"
+    with pytest.raises(InputError) as caught:
+        zoo.load_model(exports / path)
+    assert str(caught.value) == (
+        f"{exports / path} is not a run folder: it holds an exported network; give a run, such as "
+        f"runs/ltfn5, or check the bundle with python -m export.verify {exports / '1'}"
+    )
+
+
 def test_an_existing_run_is_kept(finished: Run) -> None:
     with pytest.raises(InputError, match="exists; give --force"):
         finished.create({})

@@ -22,6 +22,17 @@ class _Unnamed(layers.Layer):
         return keras.ops.matmul(x, self.kernel) + self.bias
 
 
+def test_what_is_not_trained_stays_as_it_is() -> None:
+    image = keras.Input((28, 28, 1))
+    fixed = layers.DepthwiseConv2D(3, depthwise_initializer="ones", bias_initializer="ones")
+    trained = layers.Conv2D(4, 3, kernel_initializer="ones")
+    model = keras.Model(image, trained(fixed(image)))
+    fixed.trainable = False
+    initialize(model, recipes.get_recipe("quick"))
+    assert all(np.all(np.asarray(weight) == 1) for weight in fixed.weights)
+    assert not np.any(np.asarray(trained.kernel) == 1)
+
+
 @pytest.mark.parametrize(
     ("layer", "kernels"),
     [

@@ -51,6 +51,7 @@ def test_a_run_records_what_auto_came_to_and_keeps_to_it(
     assert whole["precision"] == whole["recipe"]["precision"] == found
     # A later choice changes neither an unfinished run nor the finished run of a study.
     monkeypatch.setattr(precision, "fastest", lambda build: OTHER[found])
-    assert compare.Job("ltfn1", few, recipe, run).result()["precision"] == found
+    job = compare.Job("ltfn1", few, recipe, run, lambda: OTHER[found])
+    assert job.result()["precision"] == found
     run.result.unlink()
     assert experiment.run_experiment("ltfn1", few, recipe, run)["precision"] == found

@@ -145,20 +145,18 @@ def _exported(run: Run, name: str, request: Request, out: Path) -> dict[str, Any
     Raises:
         DamagedError: a bundle is damaged.
     """
-    wanted = {
-        "batch": request.batch,
-        "loosened": formats.loosened(request.formats),
-        "finetuned": None,
-        "machine": machine(),
-        "versions": versions(),
-    }
+    wanted = {"batch": request.batch, "machine": machine(), "versions": versions()}
+    asked = next(each for each in request.formats if each.name == name)
     sha256 = run.read_result()["weights"]["sha256"]
     for number in sorted(publish.versions(out), reverse=True) if out.exists() else ():
         manifest = integrity.open_bundle(out / str(number)).manifest
         is_same = manifest["origin"]["run"]["weights"]["sha256"] == sha256
         if is_same and {key: manifest[key] for key in wanted} == wanted:
             for file in manifest["artifacts"]:
-                if file["format"] == name:
+                count = file["test_count"]
+                allowed = (asked.allowed_losses(count), asked.allowed_flips(count))
+                kept = (file["allowed_losses"], file["allowed_flips"])
+                if file["format"] == name and kept == allowed:
                     return file
     return None
 

@@ -28,7 +28,15 @@ from etils import epy
 
 from export.bundle import card
 from export.bundle.publish import publish, staging
-from export.check import accuracy, gallery, latency, layer_errors, page_networks, proof
+from export.check import (
+    accuracy,
+    gallery,
+    latency,
+    layer_errors,
+    page_networks,
+    proof,
+    signatures,
+)
 from export.check.page_networks import PageNetwork
 from export.convert import (
     conversion,
@@ -48,7 +56,7 @@ from export.subprocesses import killed_on_interrupt
 from zoo.bundles import integrity
 from zoo.data import Announce, Dataset
 from zoo.data.splits import Split, stratified
-from zoo.errors import InputError, VerificationError
+from zoo.errors import InputError, VerificationError, first_line
 from zoo.inference import predict_fn
 from zoo.metrics import Metrics, evaluate, wilson_interval
 from zoo.models import cost
@@ -189,6 +197,7 @@ def export_bundle(
         work.finish_files(calibration)
         rows = work.rows(reference)
         work.check(reference, rows)
+        work.verify_signatures()
         page_rows = work.verify_page()
         cautions = proof.cautions(reference, dataset.test.labels, work.formats)
         for caution in cautions:
@@ -345,6 +354,7 @@ class _Work:
                     self.stage / microcontroller.FOLDER,
                     name=self.source.name,
                     class_names=self.dataset.class_names,
+                    preprocessing=self.dataset.preprocessing,
                     multiply_adds=cost.multiply_adds(self.source.deployed),
                 )
             except InputError as error:
@@ -379,10 +389,18 @@ class _Work:
             proof.check(reference, rows)
         except VerificationError:
             for row in rows:
-                failed = row.format.is_litert and proof.faults(reference, row)
-                if failed and (errors := self._layer_errors(row)):
-                    self.announce(f"{row.file}: {layer_errors.report(errors)}")
+                if row.format.is_litert and proof.faults(reference, row):
+                    self._announce_layer_errors(row)
             raise
+
+    def verify_signatures(self) -> None:
+        """Compare the other outputs of the SavedModel with its logits.
+
+        Raises:
+            VerificationError: an output contradicts them.
+        """
+        self.announce("Checking the signatures of the SavedModel")
+        signatures.verify(self.stage, self.dataset, self.golden, self._images, self.scratch)
 
     def verify_page(self) -> list[dict[str, Any]] | None:
         """Return the verification result of each network of the web page, None without a page.
@@ -435,6 +453,7 @@ class _Work:
             f"{lost} fewer correctly than Keras ({allowed} allowed): fine-tuning it with simulated "
             "quantization"
         )
+        unchanged = self._path(int8).read_bytes()
         model = qat.finetuned(self.source.model, self.dataset.train, calibration)
         self.int8_model = deployable(model)
         fixed = self.scratch / conversion.FIXED
@@ -442,10 +461,16 @@ class _Work:
         self.convert([int8])
         if not self._has("int8"):
             return
+        now_lost = self._lost_on_validation(int8)
+        if now_lost >= lost:
+            self.announce(f"The fine-tuned file has {now_lost} fewer, so the first one is kept")
+            self._path(int8).write_bytes(unchanged)
+            self.int8_model = None
+            return
         self.finetuned = {
             "steps": qat.STEPS,
             "validation_losses_before": lost,
-            "validation_losses_after": self._lost_on_validation(int8),
+            "validation_losses_after": now_lost,
         }
 
     def _lost_on_validation(self, int8: Format) -> int:
@@ -495,8 +520,18 @@ class _Work:
             facts=latency.measure(self._opened(format), self._images, self.scratch),
         )
 
+    def _announce_layer_errors(self, row: proof.Row) -> None:
+        """Announce the per-layer quantization errors of a file that failed."""
+        try:
+            errors = self._layer_errors(row)
+        except ValueError as error:  # LiteRT has no reference kernel for an operation
+            self.announce(f"{row.file}: its layers cannot be compared: {first_line(error)}")
+        else:
+            if errors:
+                self.announce(f"{row.file}: {layer_errors.report(errors)}")
+
     def _layer_errors(self, row: proof.Row) -> list[layer_errors.LayerError]:
-        """Return the per-layer quantization errors of a file that failed."""
+        """Return the per-layer quantization errors of a file."""
         tuned = self.int8_model if row.format.name == "int8" else None
         models = {"original": self.source.deployed, "converted": tuned or self.source.deployed}
         for name, model in models.items():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from export.bundle.front_matter import front_matter
 from export.formats import FORMATS
+from zoo.data.preprocessing import Preprocessing
 
 _CARD = """\
 {front_matter}
@@ -36,6 +39,9 @@ Images are {height}x{width}x{channels} with pixel values from 0 to 255; the netw
 itself. The logits are in the order of the classes: {classes_list}. A quantized value represents
 scale * (value - zero point).
 
+## How a picture becomes an image
+
+{pictures}
 ## Usage
 
 {calls}
@@ -49,6 +55,79 @@ robustness to adversarial inputs, or on other kinds of images.
 `python -m export.verify .` checks the SHA-256 hash of every file and replays {golden_count} test
 images. The hashes and the images are in `manifest.json`.
 """
+
+_PICTURES = """\
+These steps convert a picture file to an image. Another conversion can cause wrong predictions, but
+no error.
+
+{steps}
+
+`python -m zoo.predict . picture.jpg --show seen.png` performs these steps, and draws the image that
+the network receives. The signature `serve_bytes` of the SavedModel {served}.
+{code}"""
+
+_STEPS_OF_FITS = {
+    "pad": "Resize the picture to fit {height}x{width} without changing its proportions, center "
+    "it, and fill the margins with the median color of its edges.",
+    "crop": "Crop the middle of the picture to the proportions of {height}x{width}, and resize it "
+    "to this size.",
+    "stretch": "Resize the whole picture to {height}x{width}, whatever its proportions.",
+}
+
+# With this code, every pixel equals that of ``zoo.data.preprocessing.prepare``.
+_CODE = """
+This code gives the same pixels for PNG and JPEG files of 8 bits per channel, unless their
+orientation is only in XMP, which the steps ignore:
+
+    import numpy as np
+    from PIL import Image, ImageOps
+{edge_color}
+    picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGBA")
+    opaque = Image.new("RGB", picture.size, "{background}")
+    opaque.paste(picture, mask=picture)
+    picture = opaque.convert("{mode}")
+{inverted}{fitted}"""
+
+_CODE_EDGE_COLOR = """
+    def edge_color(picture):
+        pixels = np.atleast_3d(picture)
+        edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        return np.quantile(edges, 0.5, axis=0, method="lower")
+"""
+
+_CODE_INVERTED = """\
+    if edge_color(picture) {inverted_if}:
+        picture = ImageOps.invert(picture)
+"""
+
+_CODE_OF_FITS = {
+    "pad": """\
+    width = min({width}, max(1, int(picture.width * {height} / picture.height + 0.5)))
+    height = min({height}, max(1, int(picture.height * {width} / picture.width + 0.5)))
+    bands = [band.convert("F").resize((width, height), Image.BILINEAR)
+             for band in picture.split()]
+    left, top = ({width} - width) // 2, ({height} - height) // 2
+    image = np.full(({height}, {width}, {channels}), edge_color(picture))
+    image[top : top + height, left : left + width] = np.rint(np.stack(bands, axis=-1))
+""",
+    "crop": """\
+    width = min(picture.width, max(1, int(picture.height * {width} / {height} + 0.5)))
+    height = min(picture.height, max(1, int(picture.width * {height} / {width} + 0.5)))
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    picture = picture.crop((left, top, left + width, top + height))
+    bands = [band.convert("F").resize(({width}, {height}), Image.BILINEAR)
+             for band in picture.split()]
+    image = np.rint(np.stack(bands, axis=-1)).astype(np.uint8)
+""",
+    "stretch": """\
+    bands = [band.convert("F").resize(({width}, {height}), Image.BILINEAR)
+             for band in picture.split()]
+    image = np.rint(np.stack(bands, axis=-1)).astype(np.uint8)
+""",
+}
+
+_MODES = {1: "L", 3: "RGB"}
+_INVERTED_IF = {"light-on-dark": "> 127", "dark-on-light": "<= 127"}
 
 
 def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) -> str:
@@ -80,6 +159,7 @@ def model_card(manifest: dict[str, Any], relation: str, story: str, table: str) 
         table=table,
         bounds=_bounds(manifest),
         tensors="\n".join(_tensors(manifest)),
+        pictures=_pictures(Preprocessing(**data["preprocessing"])),
         calls="\n".join(_calls(manifest)),
         height=height,
         width=width,
@@ -152,6 +232,68 @@ def _tensor(name: str, facts: dict[str, Any]) -> str:
     if "scale" in facts:
         text += f", scale {facts['scale']:.6g}, zero point {facts['zero_point']}"
     return text
+
+
+def _pictures(wanted: Preprocessing) -> str:
+    """Return how a picture file becomes an image, with code if a few lines do exactly this."""
+    if wanted.channels not in _MODES:
+        return f"Picture files cannot be converted to images of {wanted.channels} channels.\n"
+    steps = (
+        textwrap.fill(f"{at}. {step}", 100, subsequent_indent="   ", break_on_hyphens=False)
+        for at, step in enumerate(_steps(wanted), 1)
+    )
+    return _PICTURES.format(
+        steps="\n".join(steps),
+        served=(
+            "does not search for ink: it fits\nthe whole picture"
+            if wanted.ink
+            else "performs them for PNG and JPEG\nfiles; a few pixels may differ by 1"
+        ),
+        code="" if wanted.ink else _code(wanted),
+    )
+
+
+def _steps(wanted: Preprocessing) -> Iterator[str]:
+    """Yield each step from a picture file to an image."""
+    yield "Decode the first frame of the file. Of 16 bits per channel, keep the upper 8."
+    yield "Rotate the picture by its EXIF orientation, unless it is a WebP file."
+    yield f"Fill transparent pixels with {wanted.background}."
+    if wanted.channels == 1:
+        yield "Convert the picture to grey: 0.299 red + 0.587 green + 0.114 blue."
+    else:
+        yield "Convert the picture to red, green, blue in this order. OpenCV decodes blue first."
+    if wanted.ink:
+        yield (
+            f"Unless the picture has {wanted.height}x{wanted.width} pixels, find the ink of the "
+            "one character in it, remove the background, and scale and center the ink as in MNIST."
+        )
+    if wanted.polarity != "keep":
+        yield (
+            f"Make it {wanted.polarity.replace('-', ' ')}: invert it if the median of its edge "
+            f"pixels is {_INVERTED_IF[wanted.polarity]}."
+        )
+    elif wanted.channels == 1:
+        yield "Do not invert it: a picture must be light on dark, or dark on light, as in training."
+    if not wanted.ink:
+        yield _STEPS_OF_FITS[wanted.fit].format(**wanted.record())
+        yield (
+            "To resize, use a bilinear filter that averages all pixels when it shrinks: `BILINEAR` "
+            "in Pillow does, `INTER_LINEAR` in OpenCV does not."
+        )
+
+
+def _code(wanted: Preprocessing) -> str:
+    """Return Python code that performs the steps without the search for ink."""
+    inverts = wanted.polarity != "keep"
+    return _CODE.format(
+        edge_color=_CODE_EDGE_COLOR if inverts or wanted.fit == "pad" else "",
+        background=wanted.background,
+        mode=_MODES[wanted.channels],
+        inverted=(
+            _CODE_INVERTED.format(inverted_if=_INVERTED_IF[wanted.polarity]) if inverts else ""
+        ),
+        fitted=_CODE_OF_FITS[wanted.fit].format(**wanted.record()),
+    )
 
 
 def _calls(manifest: dict[str, Any]) -> list[str]:

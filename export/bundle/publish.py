@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from zoo.bundles import integrity
 from zoo.errors import InputError
 from zoo.util import atomic
 
@@ -32,9 +33,11 @@ def staging(out: Path) -> Iterator[Path]:
         out: parent folder of the versions; created if it does not exist.
 
     Raises:
-        InputError: ``out`` cannot be written.
+        InputError: ``out`` cannot be written, or is itself a published version.
         OSError: the disk is full.
     """
+    if (out / integrity.MANIFEST).exists():
+        raise InputError(f"{out} is a published version; give its parent folder with --out")
     created = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -57,8 +60,10 @@ def staging(out: Path) -> Iterator[Path]:
     finally:
         _remove(stage)
         lock.release()
-        if created and all(path.name == _LOCK for path in out.iterdir()):
-            shutil.rmtree(out)
+        if created:
+            with contextlib.suppress(OSError), FileLock(out / _LOCK):
+                (out / _LOCK).unlink()
+                out.rmdir()  # fails if another export uses the folder
 
 
 def _remove_if_abandoned(stage: Path) -> None:

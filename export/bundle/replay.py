@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from export.check import signatures
 from export.check.proof import FLOAT_DIFFERENCE
 from export.convert import microcontroller
 from zoo.bundles import integrity, runtimes
 from zoo.bundles.integrity import Bundle
+from zoo.data import preprocessing
 from zoo.errors import InputError, VerificationError
 
-# Kernels of different processors may round by one step in each layer; 4 steps allow for several
-# layers. A step is the scale of the quantized logits.
-_INTEGER_STEPS = 4
 _DYNAMIC_DIFFERENCE = 1e-2  # fraction of the logits' range
 
 
@@ -47,36 +46,62 @@ def replay(bundle: Bundle) -> list[str]:
                 f"{artifact['file']}: not replayed, {error.__cause__.name} is not installed"
             )
             continue
-        difference = _difference(predict_fn(bundle.golden_images), artifact)
+        if artifact["format"] == "saved_model":
+            _check_signatures(bundle)
+        difference = _difference(artifact["file"], predict_fn(bundle.golden_images), artifact)
         lines.append(f"{artifact['file']}: replayed, largest logit difference {difference:.2g}")
+        if artifact["format"] == "web":
+            lines += _replay_beside(bundle, path)
     if bundle.manifest["microcontroller"]:
         lines.append(_check_sources(bundle))
     return lines
 
 
-def _difference(logits: np.ndarray, artifact: dict[str, Any]) -> float:
+def _replay_beside(bundle: Bundle, page: Path) -> list[str]:
+    """Replay the networks beside the first one of a page."""
+    lines = []
+    for at, row in enumerate(bundle.manifest["page_networks"]):
+        if at and "golden_logits" in row:  # earlier versions did not record them
+            predict_fn = runtimes.open_artifact(page, network=at).predict_fn
+            name = f"{row['name']} in {page.name}"
+            difference = _difference(name, predict_fn(bundle.golden_images), row)
+            lines.append(f"{name}: replayed, largest logit difference {difference:.2g}")
+    return lines
+
+
+def _difference(name: str, logits: np.ndarray, recorded: dict[str, Any]) -> float:
     """Return the largest difference between a file's logits now and at publication."""
-    recorded = np.array(artifact["golden_logits"], np.float32)
-    if logits.shape != recorded.shape:
+    expected = np.array(recorded["golden_logits"], np.float32)
+    if logits.shape != expected.shape:
         raise VerificationError(
-            f"{artifact['file']} returns logits of shape {logits.shape}, expected {recorded.shape}"
+            f"{name} returns logits of shape {logits.shape}, expected {expected.shape}"
         )
-    difference = float(np.abs(logits - recorded).max())
-    bound = _bound(artifact)
+    difference = float(np.abs(logits - expected).max())
+    bound = _bound(recorded)
     if not difference <= bound:
         raise VerificationError(
-            f"{artifact['file']} differs by {difference:.3g} from its logits at publication, "
+            f"{name} differs by {difference:.3g} from its logits at publication, "
             f"allowed {bound:.3g}"
         )
     return difference
 
 
-def _bound(artifact: dict[str, Any]) -> float:
-    scale = artifact["outputs"]["logits"].get("scale")
+def _bound(recorded: dict[str, Any]) -> float:
+    scale = recorded["outputs"]["logits"].get("scale") if "outputs" in recorded else None
     if scale:
-        return _INTEGER_STEPS * scale
-    share = _DYNAMIC_DIFFERENCE if artifact["format"] == "dynamic" else FLOAT_DIFFERENCE
-    return share * artifact["logit_range"]
+        return runtimes.INTEGER_STEPS * scale
+    share = _DYNAMIC_DIFFERENCE if recorded["format"] == "dynamic" else FLOAT_DIFFERENCE
+    return share * recorded["logit_range"]
+
+
+def _check_signatures(bundle: Bundle) -> None:
+    """Check the outputs of the SavedModel beside its logits."""
+    images, data = bundle.golden_images, bundle.manifest["data"]
+    found = signatures.faults(
+        bundle.folder, images, images, bundle.manifest["labels"], preprocessing.recorded(data)
+    )
+    if found:
+        raise VerificationError("; ".join(found))
 
 
 def _check_sources(bundle: Bundle) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data import Dataset
-from zoo.metrics import Metrics
+from zoo.metrics import Metrics, confidences
 
 DEFAULT = 300
 """Number of images of a public dataset."""
@@ -34,10 +34,8 @@ def gallery(
         count = DEFAULT if dataset.homepage else 0
     if not count:
         return None
-    test, logits = dataset.test, reference.logits.astype(np.float64)
-    predicted = logits.argmax(axis=1)
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    confidence = 1 / exponentials.sum(axis=1)
+    test, predicted = dataset.test, reference.logits.argmax(axis=1)
+    confidence = confidences(reference.logits)
     wrong = np.flatnonzero(predicted != test.labels)
     errors = wrong[np.argsort(-confidence[wrong], kind="stable")][: count // 2]
     right = np.flatnonzero(predicted == test.labels)

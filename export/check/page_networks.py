@@ -32,10 +32,9 @@ class PageNetwork:
 
     def facts(self, dataset: Dataset) -> dict[str, Any]:
         """Return what the page says about the network, as JSON values."""
-        recipe = f" with recipe {self.shown.recipe}" if self.shown.recipe else ""
         return {
             "name": self.shown.name,
-            "story": f"{self.shown.source.relation} {dataset.name}{recipe}",
+            "story": self.shown.story(dataset),
             "format": self.shown.format.name,
             "test": {
                 "correct": self.reference.correct,
@@ -102,6 +101,7 @@ def verify(
                 "allowed_flips": shown.format.allowed_flips(reference.count),
                 "largest_logit_difference": row.difference,
                 "logit_range": row.range,
+                "golden_logits": metrics.logits[chosen].tolist(),
                 "layers": layers,
             }
         )

@@ -157,13 +157,13 @@ def cautions(reference: Metrics, labels: np.ndarray, formats: Sequence[Format]) 
     blind = [each for each in formats if each.max_loss and each.max_loss * count / 100 < 1]
     if blind:
         low, high = wilson_interval(reference.correct, reference.count)
+        losses = [f"{each.allowed_losses(count)} with {each.name}" for each in blind]
         found.append(
-            f"{count:,} test images are too few for the bounds of "
-            f"{', '.join(each.name for each in blind)}: these percentages are less than one image. "
-            "Images that may be lost: "
-            f"{', '.join(f'{each.name} {each.allowed_losses(count)}' for each in blind)}. The 95 % "
-            f"confidence interval of the accuracy of Keras is {100 * low:.1f} to "
-            f"{100 * high:.1f} %."
+            f"With only {count:,} test images, one image is {100 / count:.2f} % of the accuracy, "
+            "so the bounds are whole images. Compared with Keras, the number of correct images may "
+            f"fall by at most {', '.join(losses)}. The accuracy itself is uncertain: the 95 % "
+            f"confidence interval of Keras is {100 * low:.1f} to {100 * high:.1f} %. More test "
+            "pictures would give a meaningful accuracy."
         )
     return found
 

@@ -27,6 +27,7 @@ from etils import epy
 from export.litert import arena, flatbuffer, rounding
 from export.litert.flatbuffer import Graph
 from zoo.bundles import runtimes
+from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
 from zoo.errors import InputError
 
@@ -144,6 +145,7 @@ def write(
     *,
     name: str,
     class_names: Sequence[str],
+    preprocessing: Preprocessing,
     multiply_adds: int,
 ) -> dict[str, Any]:
     """Write the library, and return its entry in the manifest.
@@ -154,13 +156,16 @@ def write(
         folder: destination, which is created.
         name: name of the network.
         class_names: class names in the order of the logits.
+        preprocessing: the preprocessing of pictures for the network.
         multiply_adds: multiply-adds of one image.
 
     Raises:
-        InputError: there are unsupported operations.
+        InputError: there are unsupported operations, or LiteRT's reference kernels, which a
+            microcontroller runs, differ from the kernels that the proof of the file has run.
     """
     graph = flatbuffer.read(content)
     check(graph)
+    _check_kernels(content, images)
     facts = {
         "folder": FOLDER,
         "namespace": identifier(name),
@@ -174,7 +179,7 @@ def write(
         "operators": sorted({operator.name for operator in graph.operators}),
         "tested_with": TESTED_WITH,
     }
-    values = _values(content, images, facts, class_names)
+    values = _values(content, images, facts, class_names, preprocessing)
     for template in filter(Path.is_file, _TEMPLATES.rglob("*")):
         file = folder / _filled(template.relative_to(_TEMPLATES).as_posix(), values)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -194,8 +199,9 @@ def golden_images(content: bytes, split: Split, count: int) -> np.ndarray:
         uint8 [N, H, W, C]: the first images of each class that TFLM and LiteRT round alike.
 
     Raises:
-        InputError: no such image is among the first ones.
+        InputError: no such image is among the first ones, or there are unsupported operations.
     """
+    check(flatbuffer.read(content))
     rounds_alike = rounding.rounds_alike_fn(content)
     classes = np.unique(split.labels)
     each = max(1, count // len(classes))
@@ -221,12 +227,43 @@ def identifier(name: str) -> str:
     return f"{chosen}_network" if chosen == Path(MODEL_DATA).stem else chosen
 
 
+def pixel_bytes(preprocessing: Preprocessing) -> str:
+    """Return what the bytes of a pixel are, for the comments and the README.
+
+    >>> pixel_bytes(Preprocessing(height=28, width=28, channels=1, polarity="light-on-dark"))
+    'one grey byte, light on dark'
+    """
+    if preprocessing.channels == 1:
+        kept = preprocessing.polarity == "keep"
+        polarity = "not inverted" if kept else preprocessing.polarity.replace("-", " ")
+        ink = ", with the ink scaled and centered as in MNIST" if preprocessing.ink else ""
+        return f"one grey byte, {polarity}{ink}"
+    return "red, green, blue" if preprocessing.channels == 3 else "one byte of each channel"
+
+
 def expected_bytes(content: bytes, images: np.ndarray) -> np.ndarray:
     """Return the outputs of a file with LiteRT's reference kernels, int8 [N, classes]."""
     artifact = runtimes.open_litert(content, reference_kernels=True)
     logits = artifact.outputs["logits"]
     steps = artifact.predict_fn(images) / logits["scale"] + logits["zero_point"]
     return np.rint(steps).astype(np.int8)
+
+
+def _check_kernels(content: bytes, images: np.ndarray) -> None:
+    """Check that the reference kernels return what LiteRT's other kernels return.
+
+    Raises:
+        InputError: they differ by more than rounding.
+    """
+    optimized = runtimes.open_litert(content)
+    steps = optimized.predict_fn(images) / optimized.outputs["logits"]["scale"]
+    reference = expected_bytes(content, images).astype(np.float32)
+    difference = np.abs(reference - optimized.outputs["logits"]["zero_point"] - steps).max()
+    if difference > runtimes.INTEGER_STEPS:
+        raise InputError(
+            f"LiteRT's reference kernels, which microcontrollers run, differ by {difference:.0f} "
+            f"steps from its other kernels, allowed {runtimes.INTEGER_STEPS}"
+        )
 
 
 def read_model(folder: Path) -> bytes:
@@ -237,7 +274,11 @@ def read_model(folder: Path) -> bytes:
 
 
 def _values(
-    content: bytes, images: np.ndarray, facts: Mapping[str, Any], class_names: Sequence[str]
+    content: bytes,
+    images: np.ndarray,
+    facts: Mapping[str, Any],
+    class_names: Sequence[str],
+    preprocessing: Preprocessing,
 ) -> dict[str, Any]:
     """Return the value of each ``@name@`` in the templates."""
     logits = runtimes.open_litert(content).outputs["logits"]
@@ -251,6 +292,7 @@ def _values(
         "height": height,
         "width": width,
         "channels": channels,
+        "pixel": pixel_bytes(preprocessing),
         "classes": len(class_names),
         "class_names": "\n".join(f"    {_string(name)}," for name in class_names),
         "logit_scale": str(np.float32(logits["scale"])),

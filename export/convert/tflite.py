@@ -21,7 +21,7 @@ The conversions run in a subprocess, because the converter does not release its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,9 @@ def convert(saved_model: Path, kind: str, calibration: np.ndarray | None = None)
     return content
 
 
-def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> object:
+def _representative_dataset(
+    saved_model: Path, calibration: np.ndarray
+) -> Callable[[], Iterator[list[np.ndarray]]]:
     # The converter scales the input so that the brightest pixel has the largest value. So one pixel
     # must be 255, also among dark images, for a program to write its pixels unchanged.
     calibration = calibration.copy()
@@ -96,7 +98,8 @@ def _representative_dataset(saved_model: Path, calibration: np.ndarray) -> objec
     batch = signature.structured_input_signature[1]["image"].shape[0]
 
     def representative_dataset() -> Iterator[list[np.ndarray]]:
-        for at in range(0, len(calibration) - batch + 1, batch):
+        last = len(calibration) - batch
+        for at in [*range(0, last, batch), last]:
             yield [calibration[at : at + batch].astype(np.float32)]
 
     return representative_dataset

@@ -38,7 +38,9 @@ def rounds_alike_fn(content: bytes) -> Callable[[np.ndarray], bool]:
         (scale, zero_point), (output_scale, _) = (
             details[at]["quantization"] for at in (inputs, output)
         )
-        sums = value(weights) @ (value(inputs).ravel() - zero_point) + sum(map(value, bias))
+        kernel = value(weights)  # [outputs, inputs]; one row of the inputs for each position
+        rows = value(inputs).reshape(-1, kernel.shape[1]) - zero_point
+        sums = rows @ kernel.T + sum(map(value, bias))
         return sums, _scales(details[weights]) * float(scale) / float(output_scale)
 
     def rounds_alike(image: np.ndarray) -> bool:

@@ -30,11 +30,14 @@ class Shown:
     source: Source
     format: Format
 
-    @property
-    def recipe(self) -> str:
-        """Its recipe, empty if it was not trained with one."""
+    def story(self, dataset: Dataset) -> str:
+        """Return how it was trained, if that is known, and verified on a dataset."""
         run = self.source.origin.get("run")
-        return records.described(run) if run else ""
+        if run is None:
+            return f"verified on {dataset.name}"
+        trained = f"trained on {run['data']['name']} with recipe {records.described(run)}"
+        is_other = run["data"]["name"] != dataset.name
+        return f"{trained}, verified on {dataset.name}" if is_other else trained
 
 
 def shown(

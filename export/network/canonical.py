@@ -20,6 +20,7 @@ import numpy as np
 from etils import epy
 
 from zoo.errors import first_line
+from zoo.metrics import softmax
 
 with epy.lazy_imports():
     import keras
@@ -38,6 +39,9 @@ _TRAINING_ONLY = {
 
 # Operations that change the shape of a tensor, but not its values or their order.
 _SHAPE_ONLY = {"Flatten", "Reshape", "Squeeze"}
+
+# Configuration of low-rank adaptation, which the copy has in its kernel.
+_OF_LORA = ("lora_rank", "lora_alpha")
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -64,8 +68,7 @@ class Canonical:
             return np.concatenate([1 - outputs, outputs], axis=1)
         if self.ending == "logit":
             outputs = np.concatenate([np.zeros_like(outputs), outputs], axis=1)
-        powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(outputs)
 
 
 def canonicalize(
@@ -155,7 +158,7 @@ class _Flattener:
             copy = self._copy(operation)
             result = copy(*arguments, **options)
             if isinstance(copy, keras.Layer):
-                copy.set_weights(operation.get_weights())
+                copy.set_weights(_weights(operation))
         except Exception as error:
             raise ValueError(
                 f"{_described(operation)} cannot be copied: {first_line(error)}"
@@ -166,6 +169,8 @@ class _Flattener:
         if getattr(operation, "quantization_mode", None):
             raise ValueError("it is quantized; export the model as it was before model.quantize")
         config = operation.get_config() | {"name": self._free_name(operation)}
+        for name in _OF_LORA:
+            config.pop(name, None)
         return type(operation).from_config(_in_float32(config))
 
     def _free_name(self, operation: keras.Operation) -> str:
@@ -175,6 +180,16 @@ class _Flattener:
         name = next(each for each in names if each not in self._names)
         self._names.add(name)
         return name
+
+
+def _weights(layer: keras.Layer) -> list[np.ndarray]:
+    """Return the weights of a layer, with what LoRA adds to its kernel."""
+    if not getattr(layer, "lora_enabled", False):
+        return layer.get_weights()
+    kept = [each for each in layer.weights if not each.name.startswith("lora_")]
+    # The property adds the product of the LoRA matrices to the variable.
+    values = [layer.kernel if each.name == "kernel" else each for each in kept]
+    return [keras.ops.convert_to_numpy(value) for value in values]
 
 
 def _described(operation: keras.Operation) -> str:

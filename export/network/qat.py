@@ -73,13 +73,15 @@ def finetuned(
 def _with_rounded_activations(model: keras.Model, calibration: np.ndarray) -> keras.Model:
     """Return a copy that rounds every activation that an int8 file stores to 256 steps."""
     stored = [layer.name for layer in model.layers if _is_stored(model, layer)]
-    results = keras.Model(model.input, [model.get_layer(name).output for name in stored])
-    values = results.predict(calibration.astype(np.float32), verbose=0)
+    results = keras.Model(model.input, {name: model.get_layer(name).output for name in stored})
     # Every range includes zero, which int8 must represent exactly.
-    ranges = {
-        name: (min(0.0, float(np.min(each))), max(1e-6, float(np.max(each))))
-        for name, each in zip(stored, values if len(stored) > 1 else [values], strict=True)
-    }
+    ranges = dict.fromkeys(stored, (0.0, 1e-6))
+    # In batches, because the activations of all images may not fit into memory.
+    for at in range(0, len(calibration), BATCH_SIZE):
+        images = calibration[at : at + BATCH_SIZE].astype(np.float32)
+        for name, values in results.predict_on_batch(images).items():
+            low, high = ranges[name]
+            ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
 
     def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
         result = layer(*arguments, **options)

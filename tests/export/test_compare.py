@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 import export
-from export import compare
+from export import compare, formats
+from export.pipeline import Request
 from tests.conftest import Command
+from zoo.runs import Run
 
 
 def _results(model: str, *correct: int, keras: float) -> list[dict[str, Any]]:
@@ -34,6 +36,21 @@ def test_the_table_ranks_the_files_and_not_the_networks() -> None:
     assert [row.split(" | ")[0] for row in rows[1:]] == ["| ltfn5-avgpool", "| ltfn1"]
     # As in the table of zoo.compare: Holm takes three times the p-value of Welch's test.
     assert "8.10 points, p = 0.012" in rows[2]
+
+
+def test_a_file_is_used_again_if_it_was_proven_with_the_same_bounds(small: Path) -> None:
+    run, out = Run(small / "runs" / "compact-10k"), small / "exports" / "compact-10k"
+
+    def exported(points: float | None) -> dict[str, Any] | None:
+        bounds = {} if points is None else {"int8": points}
+        chosen = formats.bounded([formats.FORMATS["int8"]], bounds, allow_drop=True)
+        return compare._exported(run, "int8", Request(formats=chosen), out)
+
+    found = exported(None)
+    assert found is not None
+    assert found["file"] == "tflite/compact-10k-int8.tflite"
+    assert exported(0) is None
+    assert exported(5) is None
 
 
 @pytest.mark.slow

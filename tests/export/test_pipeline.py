@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,19 @@ def test_each_network_of_the_page_is_verified(
     assert "| compact-10k (dynamic) | dynamic |" in card
 
 
+def test_each_network_of_the_page_is_replayed(bundle: Path, tmp_path: Path) -> None:
+    lines = export.verify_bundle(bundle)
+    for name in ("ltfn1", r"compact-10k \(dynamic\)"):
+        wanted = rf"{name} in compact-10k\.html: replayed, largest logit difference [\d.e-]+"
+        assert sum(re.fullmatch(wanted, line) is not None for line in lines) == 1
+    copy = shutil.copytree(bundle, tmp_path / "1")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["page_networks"][1]["golden_logits"][0][0] += 1
+    integrity.seal(copy, manifest)
+    with pytest.raises(VerificationError, match=r"ltfn1 in compact-10k\.html differs by 1 from"):
+        export.verify_bundle(copy)
+
+
 def test_another_network_in_the_page_is_refused(
     small: Path, bundle: Path, digits: Dataset, tmp_path: Path
 ) -> None:
@@ -144,8 +159,11 @@ def test_networks_that_cannot_stand_in_the_page(
     ):
         with pytest.raises(InputError, match=message):
             beside.shown(source, digits, names)
-    names = [each.name for each in beside.shown(source, digits, ["compact-10k", "ltfn1"])]
-    assert names == ["compact-10k", "compact-10k (package)", "ltfn1"]
+    found = beside.shown(source, digits, ["compact-10k", "ltfn1"])
+    assert [each.name for each in found] == ["compact-10k", "compact-10k (package)", "ltfn1"]
+    own, _, other = (each.story(digits) for each in found)
+    assert re.fullmatch("trained on digits with recipe quick .*steps=150", own)
+    assert re.fullmatch("trained on mnist with recipe quick .*, verified on digits", other)
     inked = dataclasses.replace(digits.preprocessing, ink=not digits.preprocessing.ink)
     for changed, what in (
         ({"preprocessing": inked}, "preprocessing"),

@@ -6,6 +6,7 @@
  * @typedef {import("#grid").Grid} Grid
  * @typedef {[number, number, number, number]} Box left, top, right, bottom in pixels
  * @typedef {{image: Uint8Array, box: Box}} Ink the image row by row, light ink on black
+ * @typedef {{things: Ink[], cutOff: number, small: number}} Found things, and how many are left out
  * @typedef {{labels: number[], box: Box}} Thing pieces of ink that belong together
  */
 
@@ -36,10 +37,10 @@ const BOX = 20 / 28;
 const STROKE = 1.9;
 
 /**
- * Return the separate things in a picture, left to right; empty if there is no ink.
+ * Return the separate things in a picture, left to right, and how many are left out.
  * @param {Grid} grey whole numbers from 0 to 255
  * @param {{width: number, height: number}} size of the returned images
- * @returns {Ink[]}
+ * @returns {Found}
  */
 export function find(grey, size) {
   const factor = Math.ceil(Math.max(grey.width, grey.height) / WORKING_SIDE);
@@ -52,7 +53,8 @@ export function find(grey, size) {
   const labelled = map(mask, (value, at) => value * labels[at]);
   const coverage = map(strength, (value) => clip(Math.fround(value / threshold) - 0.5, 0, 1));
 
-  return things(labelled, count, SPECK * side).map((thing) => {
+  const { kept, cutOff, small } = separate(labelled, count, SPECK * side);
+  const things = kept.map((thing) => {
     const [left, top, right, bottom] = thing.box;
     const around = /** @type {const} */ ([
       Math.max(0, left - 2),
@@ -74,6 +76,7 @@ export function find(grey, size) {
       box: /** @type {Box} */ (edges.map((edge) => roundHalfEven(edge * factor))),
     };
   });
+  return { things, cutOff, small };
 }
 
 /**
@@ -165,13 +168,13 @@ function isBackgroundLight(picture, window) {
 }
 
 /**
- * Return the things that labelled pieces of ink form, left to right.
+ * Return the things that labelled pieces of ink form, left to right, and how many are left out.
  * @param {Grid} labels 0 where there is no ink
  * @param {number} count the largest label
  * @param {number} speck longer side in pixels of the smallest piece of ink
- * @returns {Thing[]}
+ * @returns {{kept: Thing[], cutOff: number, small: number}}
  */
-function things(labels, count, speck) {
+function separate(labels, count, speck) {
   const pieces = boxes(labels, count).map((box, at) => ({ labels: [at + 1], box }));
   pieces.sort((one, other) => longerSide(other) - longerSide(one));
   /** @type {Thing[]} */
@@ -189,9 +192,11 @@ function things(labels, count, speck) {
   const inside = found.filter(({ box: [left, top, right, bottom] }) => {
     return Math.min(left, top) > 0 && right < labels.width && bottom < labels.height;
   });
-  const kept = inside.length ? inside : found;
-  const least = IGNORED * kept.map(longerSide).reduce(larger, 0);
-  return kept.filter((thing) => longerSide(thing) >= least).sort(fromTheLeft);
+  const candidates = inside.length ? inside : found;
+  const least = IGNORED * candidates.map(longerSide).reduce(larger, 0);
+  const kept = candidates.filter((thing) => longerSide(thing) >= least).sort(fromTheLeft);
+  const small = found.filter((thing) => longerSide(thing) < least).length;
+  return { kept, cutOff: found.length - small - kept.length, small };
 }
 
 /**

@@ -149,10 +149,11 @@ function painted() {
 async function show(picture, chosen, networks) {
   /** @type {Prepared[]} */
   const found = chosen
-    ? [{ image: chosen.image, steps: [], box: [0, 0, width, height] }]
+    ? [{ image: chosen.image, steps: [], box: [0, 0, width, height], cutOff: 0 }]
     : prepareEach(picture, wanted);
-  if (found.length !== 1) {
-    clear(found.length ? `${found.length} separate objects found` : "no ink found");
+  const count = found.length && found.length + found[0].cutOff;
+  if (count !== 1) {
+    clear(count ? `${count} separate objects found` : "no ink found");
     showPicture(
       picture,
       found.map(({ box }) => box),

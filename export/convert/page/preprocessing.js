@@ -25,6 +25,7 @@
  * @property {Uint8Array} image the network's input: row by row, the channels of a pixel together
  * @property {string[]} steps what was done with the picture
  * @property {Box} box the part of the picture that was used
+ * @property {number} cutOff number of objects that were left out at the edge of the picture
  */
 
 import { crop, zeros } from "#grid";
@@ -34,7 +35,7 @@ import { find, roundHalfEven } from "#ink";
  * Return each object in a picture as an input of the network, left to right.
  *
  * Without `wanted.ink`, or if the picture has the network's size, the only object is the whole
- * picture.
+ * picture. The steps report objects that are left out.
  * @param {Picture} picture
  * @param {Preprocessing} wanted
  * @returns {Prepared[]}
@@ -44,15 +45,29 @@ export function prepareEach(picture, wanted) {
   if (!wanted.ink || (picture.width === wanted.width && picture.height === wanted.height)) {
     return [whole(planes, steps, wanted)];
   }
-  return find(planes[0], wanted).map(({ image, box }) => {
+  const { things, cutOff, small } = find(planes[0], wanted);
+  const leftOut = [
+    ...(cutOff ? [`${counted(cutOff, "object")} at the edge left out`] : []),
+    ...(small ? [`${counted(small, "small mark")} ignored`] : []),
+  ];
+  return things.map(({ image, box }) => {
     const size = `${box[2] - box[0]}x${box[3] - box[1]}`;
     const done = `ink of ${size} pixels found, scaled and centred as in MNIST`;
     return {
       image: wanted.polarity === "light-on-dark" ? image : image.map((value) => 255 - value),
-      steps: [...steps, "background removed", done],
+      steps: [...steps, "background removed", done, ...leftOut],
       box,
+      cutOff,
     };
   });
+}
+
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+function counted(count, noun) {
+  return count === 1 ? `${count} ${noun}` : `${count} ${noun}s`;
 }
 
 /**
@@ -123,7 +138,7 @@ function whole(planes, steps, wanted) {
       }
     }
   });
-  return { image, steps: done, box };
+  return { image, steps: done, box, cutOff: 0 };
 }
 
 /**

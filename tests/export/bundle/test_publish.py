@@ -18,7 +18,7 @@ from export.bundle import publish as publishing
 from export.bundle.publish import publish, staging
 from tests.conftest import ROOT
 from zoo.bundles import integrity
-from zoo.errors import DamagedError
+from zoo.errors import DamagedError, InputError
 
 KILLS = 40
 
@@ -130,6 +130,36 @@ def test_a_number_that_another_export_has_just_taken_is_not_replaced(
         assert publish(stage, tmp_path) == tmp_path / "3"
     found = {path.name: (path / "file").read_text() for path in tmp_path.glob("[0-9]")}
     assert found == {"1": "of another", "2": "of another", "3": "own"}
+
+
+def test_a_version_is_no_folder_of_versions(tmp_path: Path) -> None:
+    with staging(tmp_path) as stage:
+        integrity.seal(stage, {"artifacts": []})
+        version = publish(stage, tmp_path)
+    before = sorted(version.iterdir())
+    message = "is a published version; give its parent folder with --out"
+    with pytest.raises(InputError, match=message), staging(version):
+        pass
+    assert sorted(version.iterdir()) == before
+    integrity.open_bundle(version)
+
+
+def test_a_link_to_a_folder_is_not_part_of_a_bundle(tmp_path: Path) -> None:
+    with staging(tmp_path / "out") as stage:
+        integrity.seal(stage, {"artifacts": []})
+        version = publish(stage, tmp_path / "out")
+    (version / "assets.extra").symlink_to(tmp_path)
+    with pytest.raises(DamagedError, match=r"assets\.extra is not part of the bundle"):
+        integrity.open_bundle(version)
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed(tmp_path: Path) -> None:
+    with staging(tmp_path / "out") as stage:
+        assert stage.is_dir()
+    assert not (tmp_path / "out").exists()
+    with staging(tmp_path / "out"), staging(tmp_path / "out") as other:
+        assert other.is_dir()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.long

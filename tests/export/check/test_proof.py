@@ -8,7 +8,7 @@ import pytest
 from export.check import proof
 from export.formats import FORMATS, Format, bounded, choose, loosened
 from zoo.errors import InputError, VerificationError
-from zoo.metrics import Metrics
+from zoo.metrics import Metrics, wilson_interval
 
 
 def _metrics(logits: np.ndarray, labels: np.ndarray) -> Metrics:
@@ -117,8 +117,10 @@ def test_flips_count_also_where_as_many_become_right(
 def test_a_proof_that_says_little_is_called_so(reference: Metrics, labels: np.ndarray) -> None:
     few = _metrics(reference.logits[:900], labels[:900])
     (caution,) = proof.cautions(few, labels[:900], choose(None))
-    assert "900 test images are too few for the bounds of float16, dynamic, int8" in caution
-    assert "Images that may be lost: float16 1, dynamic 1, int8 2." in caution
+    assert "With only 900 test images, one image is 0.11 % of the accuracy" in caution
+    assert "fall by at most 1 with float16, 1 with dynamic, 2 with int8." in caution
+    low, high = (100 * end for end in wilson_interval(few.correct, few.count))
+    assert f"the 95 % confidence interval of Keras is {low:.1f} to {high:.1f} %." in caution
     assert proof.cautions(reference, labels, [FORMATS["int8"], FORMATS["float32"]]) == []
     constant = np.zeros((len(labels), 10), np.float32)
     constant[:, np.bincount(labels).argmax()] = 1

@@ -7,8 +7,8 @@ const folder = process.argv[2];
 const { wanted, sizes } = JSON.parse(readFileSync(`${folder}/request.json`, "utf8"));
 const answers = sizes.map(([width, height], at) => {
   const data = readFileSync(`${folder}/${at}.rgba`);
-  return prepareEach({ width, height, data }, wanted).map(({ image, steps, box }) => {
-    return { image: [...image], steps, box };
+  return prepareEach({ width, height, data }, wanted).map(({ image, ...facts }) => {
+    return { image: [...image], ...facts };
   });
 });
 console.log(JSON.stringify(answers));

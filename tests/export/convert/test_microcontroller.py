@@ -22,6 +22,7 @@ from export.litert.flatbuffer import Graph, Operator
 from export.network.deploy import inference_model
 from zoo.bundles import runtimes
 from zoo.data import Dataset
+from zoo.data.preprocessing import Preprocessing
 from zoo.data.splits import Split
 from zoo.errors import InputError
 from zoo.models.registry import get_costs
@@ -72,7 +73,13 @@ def _images() -> np.ndarray:
 
 def _write(content: bytes, folder: Path, name: str = "new") -> dict[str, Any]:
     return microcontroller.write(
-        content, _images(), folder, name=name, class_names=CLASSES, multiply_adds=120
+        content,
+        _images(),
+        folder,
+        name=name,
+        class_names=CLASSES,
+        preprocessing=Preprocessing(height=4, width=5, channels=2),
+        multiply_adds=120,
     )
 
 
@@ -424,3 +431,36 @@ def test_an_operation_that_tflm_lacks_is_refused() -> None:
     graph = Graph((), (Operator("CONV_2D", (), ()), Operator("NON_MAX", (), ())), (), ())
     with pytest.raises(InputError, match="does not support NON_MAX; it supports ADD, "):
         microcontroller.check(graph)
+
+
+def test_an_operation_without_a_reference_kernel_is_refused_before_it_runs(tmp_path: Path) -> None:
+    image = keras.Input((4, 5, 2), name="image")
+    x = layers.Flatten()(layers.Conv2D(4, 3, activation="elu")(image))
+    saved_model.save_fixed(keras.Model(image, layers.Dense(3)(x)), tmp_path)
+    content = tflite.convert(tmp_path, "int8", _images())
+    with pytest.raises(InputError, match="does not support ELU; it supports ADD, "):
+        microcontroller.golden_images(content, Split("test", _images(), np.zeros(8, int)), 1)
+
+
+def test_a_dense_layer_may_read_feature_maps(tmp_path: Path) -> None:
+    image = keras.Input((4, 5, 2), name="image")
+    x = layers.Dense(6)(layers.Conv2D(4, 3)(image))
+    saved_model.save_fixed(keras.Model(image, layers.Dense(3)(layers.Flatten()(x))), tmp_path)
+    content = tflite.convert(tmp_path, "int8", _images())
+    split = Split("test", np.repeat(_images(), 20, axis=0), np.zeros(160, np.int64))
+    golden = microcontroller.golden_images(content, split, 4)
+    computed = _tflm(content, golden, 1_000_000)
+    np.testing.assert_array_equal(computed, microcontroller.expected_bytes(content, golden))
+
+
+def test_reference_kernels_that_differ_are_refused(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected_bytes = microcontroller.expected_bytes
+
+    def shifted(content: bytes, images: np.ndarray) -> np.ndarray:
+        return np.clip(expected_bytes(content, images), -100, 100) + np.int8(20)
+
+    monkeypatch.setattr(microcontroller, "expected_bytes", shifted)
+    with pytest.raises(InputError, match=r"reference kernels, .* differ by \d+ steps"):
+        _write(content, tmp_path / "microcontroller")

@@ -129,9 +129,15 @@ def test_no_ink_and_several_objects(tmp_path: Path) -> None:
         ImageDraw.Draw(several).ellipse((left, 60, left + 40, 140), outline=20, width=8)
     at_the_edge = blank.copy()
     ImageDraw.Draw(at_the_edge).line((0, 90, 120, 110), 20, 9)
-    found = prepared_by_the_page([blank, several, at_the_edge], HANDWRITING, tmp_path)
-    assert [len(each) for each in found] == [0, 3, 1]
-    pictures = [blank, several, at_the_edge]
+    with_others = several.copy()
+    ImageDraw.Draw(with_others).line((0, 180, 60, 185), 20, 9)
+    ImageDraw.Draw(with_others).line((200, 170, 210, 175), 20, 9)
+    pictures = [blank, several, at_the_edge, with_others]
+    found = prepared_by_the_page(pictures, HANDWRITING, tmp_path)
+    assert [len(each) for each in found] == [0, 3, 1, 3]
+    assert [each["cutOff"] for each in found[3]] == [1, 1, 1]
+    left_out = ["1 object at the edge left out", "1 small mark ignored"]
+    assert found[3][0]["steps"][-2:] == left_out
     assert largest_difference(pictures, HANDWRITING, tmp_path)[0] <= 2
 
 

@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import table
+from keras import layers
 
 from export.convert import saved_model, tflite
 from export.formats import LITERT
@@ -264,3 +265,13 @@ def test_one_module_depends_on_the_converter_of_tensorflow() -> None:
     ]
     using = [file for file in files if re.search(r"\b(tf|tensorflow)\.lite\b", file.read_text())]
     assert [file.relative_to(ROOT).as_posix() for file in using] == ["export/convert/tflite.py"]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 10])
+def test_every_calibration_image_is_used_with_any_batch(batch: int, tmp_path: Path) -> None:
+    image = keras.Input((4, 5, 1), name="image")
+    saved_model.save_fixed(keras.Model(image, layers.Flatten()(image)), tmp_path, batch)
+    images = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 5, 1), np.uint8)
+    batches = [given for (given,) in tflite._representative_dataset(tmp_path, images)()]
+    assert {len(given) for given in batches} == {batch}
+    assert set(np.concatenate(batches)[:, 0, 0, 0]) >= set(range(1, 10))

@@ -201,3 +201,19 @@ def test_a_quantized_network_is_refused() -> None:
     model.quantize("int8")
     with pytest.raises(ValueError, match=r"layer .* \(Dense\) cannot be copied: it is quantized"):
         canonicalize(model, name="mine", image_shape=SHAPE)
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_low_rank_adaptation_is_part_of_the_kernel(rank: int | None) -> None:
+    image = keras.Input(SHAPE)
+    conv, dense = layers.Conv2D(4, 3), layers.Dense(3)
+    model = keras.Model(image, dense(layers.Flatten()(conv(layers.Rescaling(1 / 255)(image)))))
+    if rank:
+        for layer in (conv, dense):
+            layer.enable_lora(rank, lora_alpha=2 * rank)
+            layer.lora_kernel_b.assign(keras.random.normal(layer.lora_kernel_b.shape))
+    found = _check(model, "logits")
+    assert [tuple(weight.shape) for weight in found.model.get_layer(conv.name).weights] == [
+        (3, 3, SHAPE[-1], 4),
+        (4,),
+    ]

@@ -12,6 +12,7 @@ import pytest
 
 import zoo
 from export import formats
+from export.network import qat
 from export.network.deploy import inference_model
 from export.network.qat import finetuned
 from export.network.sources import Source, from_run
@@ -48,6 +49,26 @@ def test_fine_tuning_restores_the_accuracy(source: Source, digits: Dataset, tmp_
     facts = json.loads((version / "manifest.json").read_text())["finetuned"]
     assert facts["validation_losses_before"] > 2 >= facts["validation_losses_after"]
     assert "fine-tuned with simulated quantization" in (version / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_file_that_fine_tuning_does_not_improve_is_kept(
+    source: Source, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def worse(model: keras.Model, *given: object) -> keras.Model:
+        copy = keras.models.clone_model(model)
+        copy.set_weights([0 * weight for weight in model.get_weights()])
+        return copy
+
+    monkeypatch.setattr(qat, "finetuned", worse)
+    told: list[str] = []
+    chosen = formats.bounded(formats.choose("int8"), {"int8": 100.0}, allow_drop=True)
+    version, _ = export_bundle(source, digits, Request(formats=chosen), tmp_path, told.append)
+    assert any("so the first one is kept" in line for line in told)
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["finetuned"] is None
+    (int8,) = (each for each in manifest["artifacts"] if each["format"] == "int8")
+    assert int8["test_correct"] > len(digits.test) // 2
 
 
 def test_a_network_that_loses_nothing_is_left_alone(small: Path) -> None:

@@ -7,7 +7,10 @@
 
 namespace @model@ {
 
-// An image has one byte for each value, 0..255, in the order height, width, channels.
+// An image has one byte for each value, 0..255, in the order height, width, channels: the rows from
+// the top, in each row the pixels from the left, and for each pixel:
+// @pixel@.
+// The model card, README.md of the bundle, describes how a picture becomes an image.
 constexpr std::size_t kImageHeight = @height@;
 constexpr std::size_t kImageWidth = @width@;
 constexpr std::size_t kImageChannels = @channels@;

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 import zoo
+from export.formats import FORMATS, Format
 from tests.conftest import ROOT
 from tools import update_tables
 from zoo import recipes
@@ -77,19 +78,49 @@ def test_the_test_command_ends_a_line() -> None:
     assert re.findall(r"^.* && \.venv/bin/python -m pytest$", README, re.MULTILINE)
 
 
+def _table(path: str, *columns: str) -> list[tuple[list[str], list[str]]]:
+    """Return the names in the first cell of each row of a table, and the other cells."""
+    head, rule = (re.escape(f"| {' | '.join(columns)} |"), r"\|" + r"---\|" * len(columns))
+    (rows,) = re.findall(rf"^{head}\n{rule}\n((?:\|.*\n)+)", PAGES[path], re.MULTILINE)
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows.splitlines()]
+    return [(re.findall(r"`([\w-]+)`", first), rest) for first, *rest in cells]
+
+
 def test_every_recipe_is_listed() -> None:
-    listed = _section("docs/training.md", "Recipes")
-    rows = re.search(r"\| recipe \| what it is \|\n\|---\|---\|\n((?:\|.*\n)+)", listed)
-    assert rows
-    names = [row.split("|")[1] for row in rows[1].splitlines()]
-    assert set(re.findall(r"`([\w-]+)`", " ".join(names))) == set(recipes.RECIPES)
+    rows = _table("docs/training.md", "recipe", "what it is")
+    names = itertools.chain.from_iterable(names for names, _ in rows)
+    assert sorted(names) == sorted(recipes.RECIPES)
 
 
 def test_every_network_is_listed() -> None:
-    listed = _section("README.md", "Choose a network")
-    names = set(re.findall(r"`([\w-]+)`", listed))
-    names |= {family + letter for family in names if family.endswith("-") for letter in "abc"}
-    assert set(zoo.list_models()) <= names
+    listed: list[str] = []
+    for names, _ in _table("README.md", "networks", "description"):
+        stems = [name for name in names if name.endswith("-")]
+        # A row of stems also names their endings: `all-cnn-`, `cnn-` with `a`, `b` or `c`.
+        endings = [name for name in names if name not in stems] if stems else [""]
+        listed += [stem + ending for stem in stems or names for ending in endings]
+    assert sorted(listed) == sorted(zoo.list_models())
+
+
+def test_every_format_is_listed() -> None:
+    rows = _table("docs/formats.md", "format", "what it is", "input", "default")
+    listed = [(name, cells[-1] == "yes") for names, cells in rows for name in names]
+    assert listed == [(each.name, each.default) for each in FORMATS.values()]
+
+
+def test_the_bounds_are_those_of_the_formats() -> None:
+    columns = ("accuracy that it may lose", "images that may get another class", "logits")
+    rows = _table("docs/formats.md", "format", *columns)
+    listed = [(name, cells) for names, cells in rows for name in names]
+    expected = [(each.name, _bounds(each)) for each in FORMATS.values() if not each.made_from]
+    assert sorted(listed) == sorted(expected)
+
+
+def _bounds(each: Format) -> list[str]:
+    if each.max_loss is None:
+        return ["none", "none", "within 1e-4 of their range"]
+    images = f"{each.min_images} image{'s' if each.min_images > 1 else ''}"
+    return [f"{each.max_loss:g} points, or {images}", f"{each.max_flips:g} %", ""]
 
 
 def test_every_exit_code_is_listed() -> None:

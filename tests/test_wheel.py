@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,8 +53,8 @@ print(json.dumps(correct))
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a read-only folder that contains only the wheel's packages."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     # A build writes files next to the sources, so they are copied.
     source = folder / "source"
@@ -60,17 +62,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     for name in ("zoo", "export"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
-    subprocess.run([*pip, *build], check=True)
-    (wheel,) = folder.glob("*.whl")
-    site = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True)
+        shutil.copytree(ROOT / name, source / name)
+    compileall.compile_dir(source, quiet=1)  # as in a checkout whose commands have run
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source)
     shutil.rmtree(source)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """Return a read-only folder that contains only the wheel's packages."""
+    site = wheel.parent / "site"
+    _pip("install", "--no-deps", "--target", site, wheel)
     for path in [*site.rglob("*"), site]:
         path.chmod(path.stat().st_mode & ~0o222)
     return site
+
+
+def _pip(*arguments: object) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *map(str, arguments)], check=True)
 
 
 def _files(folder: Path) -> dict[Path, str]:
@@ -99,6 +111,12 @@ def run(installed: Path, environment: dict[str, str], tmp_path: Path) -> Iterato
     assert where.startswith(os.fspath(installed))
     yield run_python
     assert _files(installed) == before
+
+
+@pytest.mark.slow
+def test_the_wheel_has_no_compiled_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if name.endswith(".pyc")]
 
 
 @pytest.mark.slow

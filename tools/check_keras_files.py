@@ -25,6 +25,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from etils import epy
@@ -46,7 +47,8 @@ _DEFAULTS = ("saved_model", "float32", "float16", "dynamic", "int8")
 def main(argv: list[str]) -> None:
     """Print a table row for each network.
 
-    Fail if an exported file predicts wrong classes although the export reported no error.
+    Fail if an exported file predicts wrong classes although the export reported no error, or if no
+    network was exported.
     """
     parser = argparse.ArgumentParser(prog="tools.check_keras_files", description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -54,19 +56,26 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     backend.start_tensorflow()
     given = dict(name.partition("=")[::2] for name in arguments.names)
-    found = sorted(path.stem for path in arguments.folder.glob("*.data"))
+    names = given or sorted(path.stem for path in arguments.folder.glob("*.data"))
+    if not names:
+        sys.exit(f"{arguments.folder} has no network: no folder NAME.data")
     titles = ["network", "Keras", *_DEFAULTS, "time", "memory", "formats left out, or error"]
     _print(titles)
     _print(["---"] * len(titles))
-    wrong = [
-        name for name in given or found if not _row(arguments.folder, name, given.get(name, ""))
-    ]
+    outcomes = {name: _row(arguments.folder, name, given.get(name, "")) for name in names}
+    wrong = [name for name, outcome in outcomes.items() if outcome == "wrong"]
     if wrong:
         sys.exit(f"wrong predictions or a crash: {', '.join(wrong)}")
+    if "right" not in outcomes.values():
+        sys.exit(f"the export refused every network of {arguments.folder}")
 
 
-def _row(folder: Path, name: str, options: str) -> bool:
-    """Print the table row of one network; return False if a file is wrong without an error."""
+def _row(folder: Path, name: str, options: str) -> Literal["right", "wrong", "refused"]:
+    """Print the table row of one network; return its outcome.
+
+    A network is wrong if a file predicts other classes than Keras or the export crashes, and
+    refused if the export fails with an error in one line.
+    """
     (file,) = (path for path in folder.glob(f"{name}.*") if path.suffix in (".keras", ".h5"))
     data = folder / f"{name}.data"
     chosen = cli.Parser("export", "Options of the export of this network.", imports=True)
@@ -87,7 +96,8 @@ def _row(folder: Path, name: str, options: str) -> bool:
         if done.code:
             last = done.errors.strip().splitlines()[-1]
             _print([*cells, *[""] * len(_DEFAULTS), *cost, last])
-            return done.code in (2, 3) and "Traceback" not in done.errors
+            is_refused = done.code in (2, 3) and "Traceback" not in done.errors
+            return "refused" if is_refused else "wrong"
         flips = []
         version = Path(out) / "1"
         manifest = open_bundle(version).manifest
@@ -101,7 +111,7 @@ def _row(folder: Path, name: str, options: str) -> bool:
             cells.append(f"{_percent(answers == labels)} ({flips[-1]})")
     left_out = "; ".join(f"{name}: {why}" for name, why in manifest["left_out"].items())
     _print([*cells, *cost, left_out])
-    return max(flips) <= max(2, len(images) // 100)
+    return "right" if max(flips) <= max(2, len(images) // 100) else "wrong"
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,12 @@ FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 
 
 def main() -> None:
-    """Draw the figures; only seen.png, with the network's predictions, is not reproducible."""
+    """Draw the figures."""
     parser = argparse.ArgumentParser(description="Redraw the figures of the documentation.")
     parser.add_argument("--network", type=Path, help="run or bundle that classifies the photograph")
     arguments = parser.parse_args()
     backend.start_tensorflow()
-    mpl.rcParams["svg.hashsalt"] = "ltfn-zoo"
-    picture = draw.draw_network(zoo.create_model("ltfn5"))
-    picture.savefig(FIGURES / "ltfn5.svg", format="svg", metadata={"Date": None})
-    fits().savefig(FIGURES / "fits.png", format="png", metadata={"Software": None})
+    write(FIGURES)
     if arguments.network:
         with tempfile.TemporaryDirectory() as folder:
             photograph = Path(folder) / "photo.jpg"
@@ -43,6 +40,14 @@ def main() -> None:
             seen.unlink(missing_ok=True)  # only a file that --show wrote is replaced
             line = ["zoo.predict", arguments.network, photograph, "--show", seen]
             subprocess.run([sys.executable, "-m", *map(str, line)], check=True)
+
+
+def write(folder: Path) -> None:
+    """Write ltfn5.svg and fits.png, which are the same each time with one version of matplotlib."""
+    with mpl.rc_context({"svg.hashsalt": "ltfn-zoo"}):
+        picture = draw.draw_network(zoo.create_model("ltfn5"))
+        picture.savefig(folder / "ltfn5.svg", format="svg", metadata={"Date": None})
+    fits().savefig(folder / "fits.png", format="png", metadata={"Software": None})
 
 
 def fits() -> figure.Figure:

@@ -3,9 +3,9 @@ r"""Write the tables of results of the README and the documentation.
     python -m tools.update_tables --bundle exports/ltfn5/1 --run runs/ltfn5 --run runs/post \
         --bench --faults
 
-Each ``--bundle`` updates the table of its dataset, each ``--run`` the row of its recipe,
-``--bench`` the tables made from ``tools/bench/results``, and ``--faults`` that of
-``tools/faults/results``.
+Each ``--bundle`` updates the table of its dataset, MNIST or the digits, each ``--run`` the row of
+its recipe on MNIST; both must be of ltfn5, trained by an unchanged recipe. ``--bench`` updates the
+tables made from ``tools/bench/results``, and ``--faults`` that of ``tools/faults/results``.
 """
 
 from __future__ import annotations
@@ -14,14 +14,18 @@ import argparse
 import datetime
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tools.bench import results
 from tools.faults import harness
+from zoo import cli, recipes
+from zoo.errors import InputError
 from zoo.models import registry
-from zoo.runs import Run
+from zoo.runs import Run, records
 
+_NETWORK = "ltfn5"
 _BATCH = 100  # images
 _LINK = 10e9 / 8  # bytes a second
 ROOT = Path(__file__).parent.parent
@@ -47,8 +51,12 @@ PAGES = {
 """The page that holds each generated block; those of trained networks are made by tools.results."""
 
 
-def main() -> None:
-    """Replace the generated blocks that the arguments update."""
+def main(argv: Sequence[str]) -> None:
+    """Replace the generated blocks that the arguments update.
+
+    Raises:
+        InputError: a run or bundle is of another network, dataset or recipe than its table.
+    """
     parser = argparse.ArgumentParser(
         description="Write the tables of results of the README and the documentation."
     )
@@ -56,13 +64,19 @@ def main() -> None:
     parser.add_argument("--run", type=Path, action="append", default=[])
     parser.add_argument("--bench", action="store_true")
     parser.add_argument("--faults", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     for bundle in arguments.bundle:
         manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-        write_block(manifest["data"]["name"], _bundle_table(bundle, manifest))
+        dataset, run = manifest["data"]["name"], manifest["origin"].get("run")
+        if not run or dataset not in ("digits", "mnist"):
+            raise InputError(f"{bundle} is not the export of a run, verified on digits or mnist")
+        _check(bundle, run, dataset)
+        write_block(dataset, _bundle_table(bundle, manifest))
     if arguments.run:
-        runs = [Run(folder).read_result() for folder in arguments.run]
-        write_block("recipes", _recipe_table(read_block("recipes"), runs))
+        runs = {folder: Run(folder).read_result() for folder in arguments.run}
+        for folder, result in runs.items():
+            _check(folder, result, "mnist")
+        write_block("recipes", _recipe_table(read_block("recipes"), list(runs.values())))
     if arguments.bench:
         write_block("speed", _speed_table())
         write_block("bench", _bench_table())
@@ -71,6 +85,20 @@ def main() -> None:
         write_block("gradients", _gradients_table())
     if arguments.faults:
         write_block("faults", harness.table())
+
+
+def _check(folder: Path, run: dict[str, Any], dataset: str) -> None:
+    """Check that a training is one that a table may have.
+
+    Raises:
+        InputError: it is of another network, on another dataset, or its recipe was changed.
+    """
+    name, data, recipe = run["model"], run["data"]["name"], records.described(run)
+    if (name, data) != (_NETWORK, dataset) or recipe not in recipes.RECIPES:
+        raise InputError(
+            f"{folder} is of {name}, trained on {data} by the recipe {recipe}; the table has "
+            f"{_NETWORK}, trained on {dataset} by one of {', '.join(recipes.RECIPES)}"
+        )
 
 
 def read_block(name: str) -> str:
@@ -212,4 +240,4 @@ def _place(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    cli.run("tools.update_tables", main)

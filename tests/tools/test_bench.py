@@ -127,9 +127,25 @@ def test_the_second_example_runs_until_it_is_known_to_be_slower(
         limits.append((kind, within))
         return next(seconds[kind]), 0.99
 
-    monkeypatch.setattr(time_to_99, "_ours", lambda seed, out: (10.0, 0.991))
+    ours = iter([10.0, math.inf, 10.0, 10.0, 9.0])
+    monkeypatch.setattr(time_to_99, "_ours", lambda seed, out: (next(ours), 0.991))
     monkeypatch.setattr(time_to_99, "_published", example)
     found = time_to_99.measure(5)
+    assert found.rows[0][1] == "10 (9 to inf)"
+    assert "5 seeds, of which 4 reached 99 %" in found.notes
     assert limits == [("keras", math.inf)] * 5 + [("torch", 50)] * runs
     assert list(found.headlines.values()) == [ratio]
     assert found.rows[-1][1] == told
+
+
+def test_no_time_is_published_if_most_trainings_are_below_99_percent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accuracies = iter([0.99, 0.9899, 0.98])
+    monkeypatch.setattr(whole, "run", lambda line: whole.Whole(10.0, 0.0, ""))
+    monkeypatch.setattr(
+        time_to_99.Run, "read_result", lambda run: {"test_accuracy": next(accuracies)}
+    )
+    monkeypatch.setattr(time_to_99, "_published", lambda *_: (20.0, 0.99))
+    with pytest.raises(RuntimeError, match="only 1 of 3 runs of compact-40k reached 99 %"):
+        time_to_99.measure(3)

@@ -48,6 +48,30 @@ def test_a_training_by_the_post_is_kept_with_its_costs(
     assert post.read([results.add(run)]) == groups
 
 
+def test_trainings_in_several_precisions_or_on_several_processors_have_a_row_each(
+    tmp_path: Path,
+) -> None:
+    kept = next(results.FOLDER.glob("ltfn5-*-seed0.jsonl"))
+    result = records.read_result(kept.with_suffix(".json"))
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[result["precision"]]
+    for name, changes in {
+        "first": {},
+        "second": {"seed": 1, "recipe": result["recipe"] | {"seed": 1}},
+        "precision": {"precision": other, "recipe": result["recipe"] | {"precision": other}},
+        "processor": {"machine": result["machine"] | {"processor": "another"}},
+    }.items():
+        records.write(tmp_path / f"{name}.json", result | changes)
+        post.metrics_of(tmp_path / f"{name}.json").write_bytes(kept.read_bytes())
+    rows = post.table(post.read(sorted(tmp_path.glob("*.json")))).splitlines()[3:]
+    processor = result["machine"]["processor"]
+    found = {(row.split(" | ")[2], row.removesuffix(" |").split(" | ")[-1]) for row in rows}
+    assert found == {
+        ("2", f"{processor}, {result['precision']}"),
+        ("1", f"{processor}, {other}"),
+        ("1", f"another, {result['precision']}"),
+    }
+
+
 def test_the_study_has_each_training_with_its_file() -> None:
     kept = results.kept()
     study, measured = downsampling.study(kept), downsampling.kept()
@@ -263,6 +287,14 @@ def test_transfer_is_measured_and_shown(
         InputError, match=r"transfer\.json is of ltfn1 .*; remove it to measure ltfn3"
     ):
         transfer.main(["ltfn3"])
+
+
+def test_transfer_from_an_earlier_release_is_reported() -> None:
+    found = {"model": "ltfn1", "processors": ["one"], "accuracies": {}}
+    current = transfer.table(found | {"weights": weights.released()["ltfn1"]["sha256"]})
+    earlier = transfer.table(found | {"weights": "0" * 64})
+    assert current.endswith("\n(`ltfn1`; one)")
+    assert earlier.endswith("\n(`ltfn1`, fine-tuned from the weights of an earlier release; one)")
 
 
 def test_transfer_needs_trained_weights() -> None:

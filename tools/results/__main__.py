@@ -22,7 +22,7 @@ from matplotlib import figure
 
 from export import formats
 from tools import update_tables
-from tools.results import downsampling, figures, post, transfer
+from tools.results import downsampling, figures, place_of, post, transfer
 from zoo import cli, compare, significance
 from zoo.bundles import integrity
 from zoo.errors import InputError
@@ -258,7 +258,7 @@ def _trials_table(results: list[dict[str, Any]]) -> str:
             significance.spread([each["validation_accuracy"] for each in group]),
             significance.spread([each["test_accuracy"] for each in group]),
             f"{statistics.mean(each['seconds'] for each in group):,.0f} s",
-            ", ".join(sorted({_machine(each) for each in group})),
+            ", ".join(sorted({place_of(each) for each in group})),
         )
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
@@ -270,10 +270,6 @@ def _order(group: list[dict[str, Any]]) -> tuple[str, float]:
 
 def _accuracy(facts: dict[str, Any]) -> str:
     return f"{100 * facts['test_correct'] / facts['test_count']:.2f} %"
-
-
-def _machine(result: dict[str, Any]) -> str:
-    return f"{result['machine']['processor']}, {result['precision']}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 from export import compare as files
 from export import formats
 from export.pipeline import Request
+from tools.results import place_of
 from zoo import cli, compare
 from zoo.errors import InputError
 from zoo.util import atomic, backend
@@ -92,8 +93,7 @@ def kept() -> dict[str, Any]:
 def table(found: dict[str, list[dict[str, Any]]]) -> str:
     """Return the study as Markdown, and the processor and precision of its trainings."""
     each = [result for results in found.values() for result in results]
-    places = {f"{result['machine']['processor']}, {result['precision']}" for result in each}
-    return f"{compare.table(found)}\n\n({'; '.join(sorted(places))})"
+    return f"{compare.table(found)}\n\n({'; '.join(sorted(set(map(place_of, each))))})"
 
 
 def table_of_files(found: dict[str, list[dict[str, Any]]]) -> str:

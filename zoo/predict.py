@@ -161,7 +161,7 @@ def _prepared(path: Path, wanted: Preprocessing, *, each: bool) -> list[_Answer]
         raise InputError(f"{shown(path)} {error}") from error
     if (frames := preprocessing.frame_count(path)) > 1:
         step = f"first of {frames} frames"
-        found = [dataclasses.replace(each, steps=(step, *each.steps)) for each in found]
+        found = [dataclasses.replace(thing, steps=(step, *thing.steps)) for thing in found]
     if not found:
         return [_Answer(path, problem="no ink found")]
     if (count := len(found) + found[0].cut_off) > 1 and not each:

@@ -203,11 +203,11 @@ def test_help_explains_the_exit_codes_without_tensorflow(
 
 
 def test_the_help_describes_each_recipe_and_names_each_key(command: Command) -> None:
-    told = command("zoo.train", "--help").stdout
-    _, _, described = told.partition("\nrecipes:\n")
+    text = command("zoo.train", "--help").stdout
+    _, _, described = text.partition("\nrecipes:\n")
     for name in recipes.RECIPES:
         assert re.search(rf"^  {name} +[^\n]+\.$", described, re.MULTILINE), name
-    assert set(recipes.KEYS) <= set(re.findall(r"\w+", told))
+    assert set(recipes.KEYS) <= set(re.findall(r"\w+", text))
 
 
 # Other tests train, export and compare in almost the same way.

@@ -65,8 +65,8 @@ def test_every_other_layer_that_changes_the_shape_is_a_plain_block() -> None:
     tensor = layers.Conv2DTranspose(2, 3, name="transposed")(tensor)
     pooled = layers.GlobalMaxPooling2D(name="pooled")(tensor)
     model = keras.Model(image, keras.ops.reshape(pooled, (-1, 1, 2)))
-    told = {volume.name: volume for volume in draw.volumes(model)}
-    assert [(each.kind, each.lines[0], each.shape) for each in told.values()] == [
+    drawn = {volume.name: volume for volume in draw.volumes(model)}
+    assert [(each.kind, each.lines[0], each.shape) for each in drawn.values()] == [
         ("image", "pixels", (8, 8, 1)),
         ("conv", "3x3 separable", (4, 4, 4)),
         ("image", "UpSampling2D", (8, 8, 4)),
@@ -74,8 +74,8 @@ def test_every_other_layer_that_changes_the_shape_is_a_plain_block() -> None:
         ("pool", "global max", (1, 1, 2)),
         ("image", "Reshape", (1, 1, 2)),
     ]
-    assert told["separable"].window == (3, 3)
-    assert told["pooled"].window == (10, 10)
+    assert drawn["separable"].window == (3, 3)
+    assert drawn["pooled"].window == (10, 10)
 
 
 NOTE = "in the order of the layers; branches are not shown"

@@ -61,10 +61,10 @@ def test_a_file_that_fine_tuning_does_not_improve_is_kept(
         return copy
 
     monkeypatch.setattr(qat, "finetuned", worse)
-    told: list[str] = []
+    announced: list[str] = []
     chosen = formats.bounded(formats.choose("int8"), {"int8": 100.0}, allow_drop=True)
-    version, _ = export_bundle(source, digits, Request(formats=chosen), tmp_path, told.append)
-    assert any("so the first one is kept" in line for line in told)
+    version, _ = export_bundle(source, digits, Request(formats=chosen), tmp_path, announced.append)
+    assert any("so the first one is kept" in line for line in announced)
     manifest = json.loads((version / "manifest.json").read_text())
     assert manifest["finetuned"] is None
     (int8,) = (each for each in manifest["artifacts"] if each["format"] == "int8")
